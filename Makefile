@@ -1,0 +1,38 @@
+# `make run` sets up and does the main job; `make test` sets up and runs the tests.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export PREFECT_LOGGING_TO_API_ENABLED := false
+
+.PHONY: run test lint ui clean
+
+run: .venv/ready
+	python -m flows.train
+	unmask faces sample -o restored/masked --count 24 --seed 1 --masked
+	python -m flows.restore restored/masked -o restored/faces
+	@echo "Look at restored/faces/sheet.png; compare runs with 'make ui'."
+
+test: .venv/ready
+	ruff check src flows tests benchmarks
+	pytest
+
+lint: .venv/ready
+	ruff check --fix src flows tests benchmarks
+
+ui: .venv/ready
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 \
+	  --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" --default-artifact-root "file://$(CURDIR)/mlartifacts"
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .unmask models data/faces data/masked restored

@@ -1,0 +1,75 @@
+"""The stages of dvc.yaml, run one by one through DVC."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import networkx
+from dvc.repo import Repo
+from prefect import get_run_logger, task
+
+
+def stage_names(root: Path) -> list[str]:
+    """All stages of the project in an order in which each comes after what it depends on."""
+    with Repo(str(root)) as repo:
+        graph = networkx.relabel_nodes(
+            repo.index.graph, {s: s.addressing for s in repo.index.graph}
+        )
+    return list(networkx.lexicographical_topological_sort(graph.reverse()))
+
+
+def _stream(command: list[str], root: Path) -> None:
+    """Run a command, sending every line it prints to the run's log.
+
+    Raises:
+        RuntimeError: with the command and its last lines, when it fails.
+    """
+    logger, last = get_run_logger(), []
+    process = subprocess.Popen(
+        command,
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        for line in process.stdout:
+            if text := line.rstrip():
+                logger.info(text)
+                last = [*last[-7:], text]
+        code = process.wait()
+    finally:
+        process.kill()
+    if code != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with {code}: " + " | ".join(last))
+
+
+@task
+def run_stage(stage: str, root: Path) -> float:
+    """Reproduce one stage, whose dependencies are fresh.
+
+    Returns:
+        The minutes it took.
+    """
+    start = time.monotonic()
+    _stream(["dvc", "repro", "--single-item", stage], root)
+    return (time.monotonic() - start) / 60
+
+
+@task
+def check_clean(root: Path) -> None:
+    """Fail unless every stage is up to date.
+
+    Raises:
+        RuntimeError: with what `dvc status` says.
+    """
+    answer = subprocess.run(
+        ["dvc", "status", "--quiet"], cwd=root, capture_output=True, text=True, check=False
+    )
+    if answer.returncode != 0:
+        shown = subprocess.run(
+            ["dvc", "status"], cwd=root, capture_output=True, text=True, check=False
+        )
+        raise RuntimeError(f"stages are not up to date after the run: {shown.stdout.strip()}")

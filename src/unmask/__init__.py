@@ -1,0 +1,16 @@
+"""Reconstruct the face under a face mask."""
+
+import os
+
+# Libraries read these at import: no version check, no telemetry, nothing touches the network.
+for _name, _value in {
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "DO_NOT_TRACK": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DVC_NO_ANALYTICS": "1",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+__version__ = "0.1.0"

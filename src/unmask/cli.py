@@ -1,0 +1,163 @@
+"""The `unmask` command. Heavy imports wait until a command needs them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unmask.errors import UnmaskError, plainly
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__.splitlines()[0])
+params_app = typer.Typer(no_args_is_help=True, help="Profiles of params.yaml.")
+faces_app = typer.Typer(no_args_is_help=True, help="The embedded statistical face model.")
+models_app = typer.Typer(no_args_is_help=True, help="Versions of the registered model.")
+app.add_typer(params_app, name="params")
+app.add_typer(faces_app, name="faces")
+app.add_typer(models_app, name="models")
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder that is written into.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")]
+Why = Annotated[str, typer.Option(help="Kept in the history.")]
+
+
+@params_app.command("use")
+def params_use(name: Annotated[str, typer.Argument(help="A profile of conf/.")]) -> None:
+    """Write profile NAME of conf/ into params.yaml."""
+    from unmask.profiles import use_profile
+
+    use_profile(name, Path("conf"), Path("params.yaml"))
+    typer.echo(f"params.yaml is profile {name} now")
+
+
+@faces_app.command("fit")
+def faces_fit(
+    folders: Annotated[list[Path], typer.Argument(help="Annotated folders of faces.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .npz file to write.")],
+) -> None:
+    """Fit the appearance model to annotated FOLDERS, the holdout left out."""
+    from unmask.faces.fitting import fit_folders
+
+    model = fit_folders(folders, progress=typer.echo)
+    model.save(out)
+    typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB from {model.about['faces']} faces")
+
+
+@faces_app.command("sample")
+def faces_sample(
+    out: Out,
+    count: Annotated[int, typer.Option(min=1)] = 16,
+    size: Annotated[int, typer.Option(min=64, max=256)] = 128,
+    seed: Seed = 0,
+    masked: Annotated[bool, typer.Option("--masked", help="Put a mask on each.")] = False,
+) -> None:
+    """Write faces of nobody as PNG, and with --masked wearing masks."""
+    from unmask.data.samples import write_samples
+
+    write_samples(out, count, size, seed, masked=masked)
+    typer.echo(f"{count} faces are in {out}")
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the registered versions, newest first."""
+    from unmask.registry.versions import list_versions
+
+    for version in list_versions():
+        aliases = ", ".join(version.aliases) or "-"
+        typer.echo(
+            f"{version.number:>4}  {aliases:<22} {version.created}  {version.packed[:12]}  "
+            f"{version.verdict}"
+        )
+
+
+@models_app.command("sync")
+def models_sync() -> None:
+    """Register the trained networks where the store lacks them; `challenger` points at them."""
+    from unmask.registry.stage import sync
+
+    typer.echo(f"unmask version {sync()} is the challenger")
+
+
+@models_app.command("promote")
+def models_promote(
+    version: Annotated[str | None, typer.Argument(help="Default: the challenger.")] = None,
+) -> None:
+    """Judge a version by the gate and, if it passes, make it champion."""
+    from unmask.params import load_params
+    from unmask.registry.promotion import promote
+
+    done = promote(load_params(), Path("data/masked"), version)
+    if done.verdict is None:
+        typer.echo(f"version {done.version} already is the champion")
+        return
+    for reason in done.verdict.reasons:
+        typer.echo(f"{'pass' if reason.holds else 'FAIL'}  {reason.text}")
+    if not done.verdict.promote:
+        raise UnmaskError(f"version {done.version} was {done.verdict.summary}.")
+    typer.echo(f"version {done.version} is the champion")
+
+
+@models_app.command("rollback")
+def models_rollback(why: Why = "rolled back by hand") -> None:
+    """Make the champion before the present one champion again."""
+    from unmask.registry.versions import roll_back
+
+    change = roll_back(why)
+    typer.echo(f"version {change.version} is the champion again, in place of {change.previous}")
+
+
+@models_app.command("history")
+def models_history() -> None:
+    """Show every change of the champion, oldest first."""
+    from unmask.registry.versions import history
+
+    for change in history():
+        typer.echo(
+            f"{change.when}  {change.previous or '-'} -> {change.version}  "
+            f"{change.who}: {change.why}"
+        )
+
+
+@app.command("restore")
+def restore(
+    inputs: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
+    out: Out,
+    crop: Annotated[bool, typer.Option("--crop", help="Each picture shows one face.")] = False,
+    save_masks: Annotated[bool, typer.Option("--save-masks")] = False,
+    gender: Annotated[str, typer.Option(help="auto, male or female.")] = "auto",
+    model: Annotated[str, typer.Option(help="A model URI.")] = "models:/unmask@champion",
+) -> None:
+    """Restore the face under the mask in pictures of one face each."""
+    if not crop:
+        raise UnmaskError(
+            "finding faces in photos is not built yet: give pictures of one face each and --crop."
+        )
+    if gender not in ("auto", "male", "female"):
+        raise UnmaskError(f"--gender is {gender!r}: use auto, male or female.")
+    from unmask.restore.files import inputs_of, restore_files
+
+    files = inputs_of(inputs)
+    from unmask.registry.versions import load_chain
+
+    chain, name = load_chain(model)
+    assumed = None if gender == "auto" else gender
+    failed = 0
+    for answer in restore_files(
+        files, out, lambda picture: chain.restore(picture, assumed), name, save_masks=save_masks
+    ):
+        if answer.error:
+            failed += 1
+            typer.echo(f"error: {answer.error}", err=True)
+        else:
+            words = ", ".join(
+                f["status"] + (f" ({f['reason']})" if f["reason"] else "") for f in answer.faces
+            )
+            typer.echo(f"{answer.source}: {words}")
+    if failed:
+        raise UnmaskError(f"{failed} of {len(files)} inputs could not be read.")
+
+
+@plainly
+def main() -> None:
+    """The command's entry point."""
+    app(standalone_mode=True)

@@ -1,0 +1,69 @@
+"""Random views of a face crop: where it is cut, and how a camera would have shown it."""
+
+from functools import cache
+
+import albumentations as A
+import cv2
+import numpy as np
+
+from unmask.faces.frame import move_points
+from unmask.faces.landmarks import mirrored
+
+
+def jitter(
+    rng: np.random.Generator, size: int, *, scale: tuple[float, float], roll: float, shift: float
+) -> np.ndarray:
+    """A random similarity transform about the frame's centre.
+
+    Args:
+        scale: smallest and largest zoom, drawn evenly on a logarithmic scale.
+        roll: standard deviation of the rotation, degrees.
+        shift: largest shift along each axis, as a share of `size`.
+
+    Returns:
+        (2, 3) matrix from crop to view.
+    """
+    centre = (size - 1) / 2
+    zoom = float(np.exp(rng.uniform(*np.log(scale))))
+    matrix = cv2.getRotationMatrix2D((centre, centre), float(rng.normal(0, roll)), zoom)
+    matrix[:, 2] += rng.uniform(-shift, shift, 2) * size
+    return matrix
+
+
+def view(
+    image: np.ndarray, mask: np.ndarray, landmarks: np.ndarray, matrix: np.ndarray, flip: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut the same view out of image (S, S, 3), mask (S, S) bool and landmarks (68, 2)."""
+    size = image.shape[0]
+    image = cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REFLECT)
+    mask = cv2.warpAffine(
+        mask.astype(np.uint8) * 255, matrix, (size, size), borderMode=cv2.BORDER_CONSTANT
+    )
+    landmarks = move_points(landmarks, matrix)
+    if flip:
+        image, mask = image[:, ::-1], mask[:, ::-1]
+        landmarks = mirrored(landmarks, size)
+    return np.ascontiguousarray(image), np.ascontiguousarray(mask > 127), landmarks
+
+
+@cache
+def _camera() -> A.Compose:
+    return A.Compose(
+        [
+            A.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.25, hue=0.03, p=0.7),
+            A.ToGray(p=0.05),
+            A.OneOf(
+                [A.GaussianBlur(sigma_limit=(0.3, 1.6)), A.MotionBlur(blur_limit=(3, 5))], p=0.3
+            ),
+            A.Downscale(scale_range=(0.35, 0.8), p=0.15),
+            A.GaussNoise(std_range=(0.01, 0.05), p=0.25),
+            A.ImageCompression(quality_range=(35, 95), p=0.3),
+        ]
+    )
+
+
+def photographed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Random colour, blur, resolution, noise and JPEG on an RGB uint8 picture."""
+    camera = _camera()
+    camera.set_random_seed(int(rng.integers(2**31)))
+    return camera(image=image)["image"]

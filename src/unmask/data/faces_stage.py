@@ -1,0 +1,77 @@
+"""Stage `faces`: read every source, frame its faces, write them by split."""
+
+from functools import partial
+from pathlib import Path
+
+from unmask.data.shards import FACE_SCHEMA, encode_image, new_shards
+from unmask.data.workers import ordered_map, with_progress
+from unmask.errors import plainly
+from unmask.faces.folder import UnreadableImage
+from unmask.faces.records import Face, framed
+from unmask.faces.sources import Item, SourceError, items_of
+from unmask.params import Params, load_params
+
+
+def row_of(face: Face) -> dict:
+    """A face as a row of FACE_SCHEMA."""
+    return {
+        "id": face.id,
+        "source": face.source,
+        "split": face.split,
+        "identity": face.identity,
+        "gender": face.gender,
+        "age": face.age,
+        "ethnicity": face.ethnicity,
+        "scale": face.scale,
+        "landmarks": face.landmarks.ravel(),
+        "image": encode_image(face.image),
+        "valid": encode_image(face.valid),
+    }
+
+
+def _framed_row(item: Item, size: int) -> dict | str:
+    try:
+        return row_of(framed(item.read(), size))
+    except UnreadableImage as error:
+        return str(error)
+    except ValueError as error:
+        return f"{item.id}: {error}"
+
+
+def make_faces(params: Params, root: Path, out: Path) -> list[str]:
+    """Write the framed faces of all sources to `out`.
+
+    Returns:
+        One sentence for each picture left out.
+
+    Raises:
+        SourceError: for a source that cannot be used, or when no face is left.
+    """
+    items = [
+        item
+        for source in params.faces.sources
+        for item in items_of(source, root, params.seed, params.image_size)
+    ]
+    failures, written = [], 0
+    rows = ordered_map(partial(_framed_row, size=params.image_size), items, params.faces.workers)
+    with new_shards(out, FACE_SCHEMA, params.faces.shard_rows) as shards:
+        for row in with_progress(rows, len(items), "faces"):
+            if isinstance(row, str):
+                failures.append(row)
+                print(f"left out: {row}", flush=True)
+            else:
+                shards.add(row)
+                written += 1
+        if written == 0:
+            raise SourceError("no face could be read from any source: see the reasons above.")
+    return failures
+
+
+@plainly
+def main() -> None:
+    """The stage as DVC runs it, in the folder of params.yaml."""
+    make_faces(load_params(), Path(), Path("data/faces"))
+
+
+if __name__ == "__main__":
+    main()

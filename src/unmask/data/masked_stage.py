@@ -1,0 +1,93 @@
+"""Stage `masked`: put masks on every face, with the exact binary mask of each."""
+
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from unmask.data.shards import (
+    MASKED_SCHEMA,
+    count_rows,
+    decode_image,
+    decode_mask,
+    encode_image,
+    new_shards,
+    read_rows,
+    shards_of,
+)
+from unmask.data.workers import ordered_map, with_progress
+from unmask.errors import plainly
+from unmask.faces.landmarks import COUNT
+from unmask.faces.splits import SPLITS
+from unmask.masking import MaskPlacementError, put_on
+from unmask.params import Masking, Params, load_params
+
+
+def _variant_rng(seed: int, face_id: str, variant: int) -> np.random.Generator:
+    """Drawn from the face's id, so that adding faces changes no other face's mask."""
+    words = np.frombuffer(sha256(face_id.encode()).digest(), np.uint32)
+    return np.random.default_rng([seed, variant, *words.tolist()])
+
+
+def _masked_row(row: dict, masking: Masking, seed: int) -> dict | str:
+    image, valid = decode_image(row["image"]), decode_mask(row["valid"])
+    landmarks = np.array(row["landmarks"], np.float32).reshape(COUNT, 2)
+    variants = []
+    try:
+        for variant in range(masking.variants if row["split"] == "train" else 1):
+            masked = put_on(
+                image,
+                landmarks,
+                _variant_rng(seed, row["id"], variant),
+                types=masking.types,
+                fabrics=masking.fabrics,
+                wear=masking.wear,
+                valid=valid,
+            )
+            variants.append(
+                {
+                    "masked": encode_image(masked.image),
+                    "mask": encode_image(masked.mask),
+                    "mask_type": masked.mask_type,
+                    "fabric": masked.fabric,
+                    "wear": masked.wear,
+                    "yaw": masked.yaw,
+                }
+            )
+    except MaskPlacementError as error:
+        return f"{row['id']}: {error}"
+    return {**row, "variants": variants}
+
+
+def make_masked(params: Params, faces: Path, out: Path) -> list[str]:
+    """Mask the faces of `faces` and write them to `out`, the face beside its variants.
+
+    Returns:
+        One sentence for each face that no mask fits, which is left out.
+    """
+    shards = [shard for split in SPLITS for shard in shards_of(faces, split)]
+    rows = ordered_map(
+        partial(_masked_row, masking=params.masking, seed=params.seed),
+        read_rows(shards),
+        params.masking.workers,
+    )
+    failures = []
+    with new_shards(out, MASKED_SCHEMA, params.faces.shard_rows) as writer:
+        for row in with_progress(rows, count_rows(shards), "masked"):
+            if isinstance(row, str):
+                failures.append(row)
+                print(f"left out: {row}", flush=True)
+            else:
+                writer.add(row)
+    return failures
+
+
+@plainly
+def main() -> None:
+    """The stage as DVC runs it, in the folder of params.yaml."""
+    make_masked(load_params(), Path("data/faces"), Path("data/masked"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Picture files of faces of nobody, bare or masked."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from unmask.data.shards import encode_image
+from unmask.faces.sources import Sampled
+from unmask.masking import FABRICS, MASK_TYPES, WEARS, MaskPlacementError, put_on
+
+_PROPERLY = {name: float(name == "proper") for name in WEARS}
+
+
+def write_samples(out: Path, count: int, size: int, seed: int, *, masked: bool) -> None:
+    """Write `count` faces as OUT/face-NNNN.png.
+
+    Args:
+        size: side in pixels.
+        seed: of faces and masks; the same seed gives the same bytes.
+        masked: whether each wears a mask; a face that no mask fits is left bare.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        face = Sampled(seed, index, size).read()
+        image = face.image
+        if masked:
+            with suppress(MaskPlacementError):
+                image = put_on(
+                    image,
+                    face.landmarks,
+                    np.random.default_rng([seed, index]),
+                    types=dict.fromkeys(MASK_TYPES, 1.0),
+                    fabrics=dict.fromkeys(FABRICS, 1.0),
+                    wear=_PROPERLY,
+                ).image
+        (out / f"face-{index:04d}.png").write_bytes(encode_image(image))

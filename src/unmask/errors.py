@@ -1,0 +1,27 @@
+"""Errors that users can act on, and how a command tells them."""
+
+import functools
+import sys
+from collections.abc import Callable
+
+
+class UnmaskError(Exception):
+    """Something a user can put right; the message is one sentence that says what and how."""
+
+
+def plainly(main: Callable[..., None]) -> Callable[..., None]:
+    """Make a command end with the error's sentence and status 1 in place of a traceback.
+
+    Besides UnmaskError this holds for OSError, such as a full disk; any other error is a defect
+    of this package and keeps its traceback.
+    """
+
+    @functools.wraps(main)
+    def command(*args, **kwargs) -> None:
+        try:
+            main(*args, **kwargs)
+        except (UnmaskError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            sys.exit(1)
+
+    return command

@@ -1,0 +1,30 @@
+"""The feature network of the Frechet distance: EfficientNet-Lite0, ImageNet weights."""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from unmask.models.backbone import PACKAGED, pretrained_classifier
+
+_SIDE = 224
+_BATCH = 16
+
+
+@torch.inference_mode()
+def pooled_features(pictures: np.ndarray) -> np.ndarray:
+    """Globally pooled last features (N, 1280) float64.
+
+    Args:
+        pictures: (N, H, W, 3) uint8 RGB; resized to 224 x 224, bicubic and anti-aliased, and
+            scaled to [-1, 1] as the network was trained.
+    """
+    network = pretrained_classifier(PACKAGED).eval()
+    features = []
+    for start in range(0, len(pictures), _BATCH):
+        batch = torch.from_numpy(np.ascontiguousarray(pictures[start : start + _BATCH]))
+        scaled = functional.interpolate(
+            batch.permute(0, 3, 1, 2).float(), size=(_SIDE, _SIDE), mode="bicubic", antialias=True
+        ).clamp(0, 255)
+        maps = network.forward_features(scaled / 127.5 - 1)
+        features.append(network.forward_head(maps, pre_logits=True))
+    return torch.cat(features).double().numpy()

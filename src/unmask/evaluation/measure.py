@@ -1,0 +1,116 @@
+"""Every model alone, then the whole chain with only the masked picture as input."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from unmask.evaluation.scores import HoleScores, TrueFaces
+from unmask.evaluation.shard import Shard
+from unmask.metrics.classification import gender_accuracy, gender_auroc
+from unmask.metrics.detection import mask_average_precision
+from unmask.metrics.iou import boundary_iou, mask_iou
+from unmask.metrics.nme import failure_rate, nme
+from unmask.restore.chain import Chain
+from unmask.restore.paste import frame_hole
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Answers for N faces and their scores.
+
+    Attributes:
+        pictures: (N, S, S, 3) uint8, the filled faces.
+        masks: (N, S, S) bool, the predicted masks.
+        landmarks: (N, 68, 2) float32, the predicted ones.
+        gender_male: (N,) probability of 'male'.
+        iou, nme: (N,).
+        hole: scores of the filled pictures.
+        table: means and shares by name, as metrics.json shows them.
+    """
+
+    pictures: np.ndarray
+    masks: np.ndarray
+    landmarks: np.ndarray
+    gender_male: np.ndarray
+    iou: np.ndarray
+    nme: np.ndarray
+    hole: HoleScores
+    table: dict[str, float]
+
+
+def _gender(probability: np.ndarray, gender: np.ndarray) -> dict[str, float]:
+    known = gender[gender >= 0]
+    table = {"gender_accuracy": gender_accuracy(probability, gender)} if len(known) else {}
+    if len(set(known.tolist())) == 2:
+        table["gender_roc_auc"] = gender_auroc(probability, gender)
+    return table
+
+
+def _measured(
+    shard: Shard,
+    truth: TrueFaces,
+    pictures: list,
+    masks: list,
+    scores: list,
+    points: list,
+    males: list,
+) -> Measured:
+    predicted, found = np.stack(masks), np.stack(points)
+    probability = np.array(males)
+    overlap, error = mask_iou(predicted, shard.masks), nme(found, shard.landmarks)
+    hole = truth.score(np.stack(pictures))
+    found_any = [int(mask.any()) for mask in predicted]
+    precision = mask_average_precision(
+        [mask[None][:n] for mask, n in zip(predicted, found_any, strict=True)],
+        [np.array([score])[:n] for score, n in zip(scores, found_any, strict=True)],
+        list(shard.masks[:, None]),
+    )
+    table = {
+        **hole.means(),
+        "mask_iou": float(overlap.mean()),
+        "mask_boundary_iou": float(boundary_iou(predicted, shard.masks).mean()),
+        "mask_map": precision.mean,
+        "nme": float(error.mean()),
+        "nme_failure_rate": failure_rate(error),
+        **_gender(probability, shard.gender),
+    }
+    return Measured(np.stack(pictures), predicted, found, probability, overlap, error, hole, table)
+
+
+def measure_alone(chain: Chain, shard: Shard, truth: TrueFaces) -> Measured:
+    """Each network given the truth: the frame, and for inpainting mask, landmarks and gender."""
+    pictures, masks, scores, points, males = [], [], [], [], []
+    for index, crop in enumerate(shard.masked):
+        probability, score = chain.segment(crop)
+        masks.append(probability > 0.5)
+        scores.append(score)
+        points.append(chain.landmarks(crop))
+        males.append(chain.gender_male(crop))
+        gender = float(shard.gender[index]) if shard.gender[index] >= 0 else 0.5
+        hole = frame_hole(shard.masks[index].astype(np.float32))
+        pictures.append(chain.fill(crop, hole, shard.landmarks[index], gender))
+    return _measured(shard, truth, pictures, masks, scores, points, males)
+
+
+def measure_chain(chain: Chain, shard: Shard, truth: TrueFaces) -> tuple[Measured, float]:
+    """The whole chain, given the masked pictures only.
+
+    Returns:
+        (what it answered, median seconds a picture).
+    """
+    pictures, masks, scores, points, males, seconds = [], [], [], [], [], []
+    for picture, true in zip(shard.masked, shard.landmarks, strict=True):
+        start = time.perf_counter()
+        restored = chain.restore(picture)
+        seconds.append(time.perf_counter() - start)
+        face = restored.faces[0]
+        pictures.append(restored.picture)
+        masks.append(restored.mask)
+        scores.append(face.score)
+        # a face that was not found has failed, and counts as the landmarks' full spread
+        points.append(np.zeros_like(true) if face.landmarks is None else face.landmarks)
+        males.append(face.gender_male)
+    return _measured(shard, truth, pictures, masks, scores, points, males), float(
+        np.median(seconds)
+    )

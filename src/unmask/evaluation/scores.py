@@ -1,0 +1,66 @@
+"""Scores of filled pictures, face by face and in the mean."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unmask.evaluation.feature_network import pooled_features
+from unmask.metrics.frechet import frechet_distance
+from unmask.metrics.hole import hole_l1, hole_psnr, hole_ssim
+from unmask.metrics.ssim import picture_ms_ssim, picture_ssim
+
+_BEST_PSNR = 60.0  # dB; an exact match would be infinite, which no mean survives
+
+
+@dataclass(frozen=True)
+class HoleScores:
+    """Scores of N filled pictures over the hole, each (N,); `frechet` is of the whole set."""
+
+    psnr: np.ndarray
+    ssim: np.ndarray
+    l1: np.ndarray
+    picture_ssim: np.ndarray
+    picture_ms_ssim: np.ndarray | None
+    frechet: float
+
+    def means(self) -> dict[str, float]:
+        """The table's row."""
+        row = {
+            "hole_psnr": float(self.psnr.mean()),
+            "hole_ssim": float(self.ssim.mean()),
+            "hole_l1": float(self.l1.mean()),
+            "picture_ssim": float(self.picture_ssim.mean()),
+            "frechet": self.frechet,
+        }
+        if self.picture_ms_ssim is not None:
+            row["picture_ms_ssim"] = float(self.picture_ms_ssim.mean())
+        return row
+
+
+class TrueFaces:
+    """The faces that filled pictures are scored against.
+
+    Args:
+        images: (N, H, W, 3) uint8.
+        valid, masks: (N, H, W) bool; the region scored is both.
+    """
+
+    def __init__(self, images: np.ndarray, valid: np.ndarray, masks: np.ndarray) -> None:
+        self.images, self.valid, self.region = images, valid, masks & valid
+        self._features = pooled_features(images)
+
+    def score(self, filled: np.ndarray) -> HoleScores:
+        """Score pictures (N, H, W, 3) uint8 with their hole filled.
+
+        The Frechet distance compares the true pictures with the filled ones, of which only the
+        region is taken, so that it tells the fills apart and nothing else.
+        """
+        pasted = np.where(self.region[..., None], filled, self.images)
+        return HoleScores(
+            psnr=np.minimum(hole_psnr(filled, self.images, self.region), _BEST_PSNR),
+            ssim=hole_ssim(filled, self.images, self.region),
+            l1=hole_l1(filled, self.images, self.region),
+            picture_ssim=picture_ssim(filled, self.images, self.valid),
+            picture_ms_ssim=picture_ms_ssim(filled, self.images, self.valid),
+            frechet=frechet_distance(pooled_features(pasted), self._features),
+        )

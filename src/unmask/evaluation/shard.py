@@ -1,0 +1,52 @@
+"""The faces that are scored: part of a split, with one fixed mask each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unmask.data.cache import Split
+
+
+@dataclass(frozen=True)
+class Shard:
+    """N masked faces in memory; the first variant of each.
+
+    Attributes:
+        images, masked: (N, S, S, 3) uint8 RGB.
+        valid, masks: (N, S, S) bool.
+        landmarks: (N, 68, 2) float32.
+        gender: (N,) int64, 1 male, 0 female, -1 unknown.
+        labels: per face, the labels and the style of its mask.
+    """
+
+    images: np.ndarray
+    masked: np.ndarray
+    valid: np.ndarray
+    masks: np.ndarray
+    landmarks: np.ndarray
+    gender: np.ndarray
+    labels: list[dict]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def take(split: Split, limit: int) -> Shard:
+    """At most `limit` faces, evenly spread over the split, whose hole shows any valid pixel."""
+    count = min(limit, len(split))
+    chosen = [i * len(split) // count for i in range(count)]
+    chosen = [i for i in chosen if (split.mask[i, 0] & split.valid[i]).any()]
+    genders = np.array([split.gender(i) for i in chosen])
+    return Shard(
+        images=split.image[chosen],
+        masked=split.masked[chosen, 0],
+        valid=split.valid[chosen],
+        masks=split.mask[chosen, 0],
+        landmarks=split.landmarks[chosen],
+        gender=np.where(np.isfinite(genders), genders, -1).astype(np.int64),
+        labels=[
+            {k: v for k, v in split.labels[i].items() if k != "variants"}
+            | split.labels[i]["variants"][0]
+            for i in chosen
+        ],
+    )

@@ -1,0 +1,58 @@
+"""Scores by group of faces: gender, ethnicity, age band, mask type and yaw."""
+
+import numpy as np
+
+from unmask.evaluation.measure import Measured
+from unmask.evaluation.shard import Shard
+
+_AGE_BANDS = ((0, 15), (16, 29), (30, 44), (45, 59), (60, 120))
+_YAW_BANDS = ((0, 10), (10, 25), (25, 91))
+
+
+def _age_band(age: int | None) -> str | None:
+    return next((f"{a}-{b}" for a, b in _AGE_BANDS if age is not None and a <= age <= b), None)
+
+
+def _yaw_band(yaw: float) -> str:
+    return next(f"{a}-{b}" for a, b in _YAW_BANDS if a <= min(abs(yaw), 90) < b)
+
+
+def groups_of(shard: Shard) -> dict[str, np.ndarray]:
+    """Indices of the faces of each group, by 'slice=value'; unknown labels are in none."""
+    members: dict[str, list[int]] = {}
+    for index, label in enumerate(shard.labels):
+        values = {
+            "gender": label["gender"],
+            "ethnicity": label["ethnicity"],
+            "age": _age_band(label["age"]),
+            "mask_type": label["mask_type"],
+            "wear": label["wear"],
+            "yaw": _yaw_band(label["yaw"]),
+            "source": label["source"],
+        }
+        for name, value in values.items():
+            if value is not None:
+                members.setdefault(f"{name}={value}", []).append(index)
+    return {name: np.array(members[name]) for name in sorted(members)}
+
+
+def slice_table(shard: Shard, measured: Measured, minimum: int) -> list[dict]:
+    """One row a group of at least `minimum` faces: its size and mean scores."""
+    rows = []
+    for name, members in groups_of(shard).items():
+        if len(members) < minimum:
+            continue
+        known = members[shard.gender[members] >= 0]
+        right = (measured.gender_male[known] > 0.5) == (shard.gender[known] == 1)
+        rows.append(
+            {
+                "slice": name,
+                "faces": len(members),
+                "hole_psnr": float(measured.hole.psnr[members].mean()),
+                "hole_ssim": float(measured.hole.ssim[members].mean()),
+                "mask_iou": float(measured.iou[members].mean()),
+                "nme": float(measured.nme[members].mean()),
+                "gender_accuracy": float(right.mean()) if len(known) else None,
+            }
+        )
+    return rows

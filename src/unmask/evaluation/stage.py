@@ -1,0 +1,164 @@
+"""Stage `evaluate`: score models and chain on the test split, write metrics, plots and sheets."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from sklearn.metrics import roc_curve
+
+from unmask.data.cache import CACHE, Split, open_split
+from unmask.errors import plainly
+from unmask.evaluation.baselines import EigenfaceFill, MeanFace, navier_stokes, telea
+from unmask.evaluation.measure import Measured, measure_alone, measure_chain
+from unmask.evaluation.pictures import before_after
+from unmask.evaluation.scores import TrueFaces
+from unmask.evaluation.shard import Shard, take
+from unmask.evaluation.slices import slice_table
+from unmask.models.stored import METADATA
+from unmask.params import NETWORKS, Params, load_params
+from unmask.restore.chain import Chain
+from unmask.training.tracking import WEIGHTS, connect, find_run, flat, stage_run
+
+_BASELINE_FACES = 2000
+_SHEET_FACES = 12
+
+
+def fill_all(split: Split, shard: Shard, eigenfaces: int) -> dict[str, np.ndarray]:
+    """The baselines' fills (N, S, S, 3) by name, fitted on training faces and given true masks."""
+    limit = min(_BASELINE_FACES, len(split))
+    images, valid = np.asarray(split.image[:limit]), np.asarray(split.valid[:limit])
+    fills = {
+        "mean_face": MeanFace.fit(images, valid).fill,
+        "telea": telea,
+        "navier_stokes": navier_stokes,
+        "eigenfaces": EigenfaceFill.fit(images, valid, min(eigenfaces, limit - 1)).fill,
+    }
+    holes = shard.masks | ~shard.valid
+    return {
+        name: np.stack([fill(p, h) for p, h in zip(shard.masked, holes, strict=True)])
+        for name, fill in fills.items()
+    }
+
+
+def _rounded(tree: dict) -> dict:
+    return {
+        k: _rounded(v) if isinstance(v, dict) else round(v, 4) if isinstance(v, float) else v
+        for k, v in tree.items()
+    }
+
+
+def _write_rows(path: Path, rows: list[dict]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(_rounded(row) for row in rows)
+
+
+def _write_plots(folder: Path, shard: Shard, chain: Measured, slices: list[dict]) -> None:
+    _write_rows(folder / "slices.csv", slices)
+    errors = np.sort(chain.nme)
+    shares = np.arange(1, len(errors) + 1) / len(errors)
+    _write_rows(
+        folder / "nme.csv",
+        [{"nme": float(e), "share": float(s)} for e, s in zip(errors, shares, strict=True)],
+    )
+    known = shard.gender >= 0
+    if len(set(shard.gender[known].tolist())) == 2:
+        false, true, _ = roc_curve(shard.gender[known], chain.gender_male[known])
+        points = [
+            {"false_male": float(f), "true_male": float(t)}
+            for f, t in zip(false, true, strict=True)
+        ]
+    else:
+        points = [{"false_male": 0.0, "true_male": 0.0}]
+    _write_rows(folder / "gender_roc.csv", points)
+
+
+def evaluate(params: Params, masked: Path, models: Path, out: Path, cache: Path = CACHE) -> dict:
+    """Score everything on the test split.
+
+    Writes metrics.json, plots/ and pictures/ into `out`.
+
+    Returns:
+        What metrics.json holds.
+    """
+    torch.set_num_threads(params.threads)
+    shard = take(open_split(masked, "test", cache), params.evaluate.max_faces)
+    chain = Chain.load(models)
+    truth = TrueFaces(shard.images, shard.valid, shard.masks)
+    print(f"evaluate: {len(shard)} faces of the test split", flush=True)
+    whole, seconds = measure_chain(chain, shard, truth)
+    print("evaluate: chain done", flush=True)
+    alone = measure_alone(chain, shard, truth)
+    print("evaluate: models alone done", flush=True)
+    fills = fill_all(open_split(masked, "train", cache), shard, params.evaluate.eigenfaces)
+    tables = {name: truth.score(filled).means() for name, filled in fills.items()}
+    print("evaluate: baselines done", flush=True)
+    psnr = whole.table["hole_psnr"]
+    metrics = _rounded(
+        {
+            "faces": len(shard),
+            "chain": {
+                **whole.table,
+                "hole_psnr_over_mean_face": psnr - tables["mean_face"]["hole_psnr"],
+                "hole_psnr_over_telea": psnr - tables["telea"]["hole_psnr"],
+            },
+            "alone": alone.table,
+            "baselines": tables,
+        }
+    )
+    slices = slice_table(shard, whole, params.evaluate.minimum_slice)
+    for name in ("plots", "pictures"):
+        shutil.rmtree(out / name, ignore_errors=True)
+        (out / name).mkdir(parents=True)
+    _write_plots(out / "plots", shard, whole, slices)
+    order = np.argsort(whole.hole.psnr)
+    spread = np.linspace(0, len(shard) - 1, min(_SHEET_FACES, len(shard))).astype(int)
+    for name, chosen in {
+        "spread": np.sort(order[spread]),
+        "worst": order[:_SHEET_FACES],
+    }.items():
+        sheet = before_after(shard, whole, {"telea": fills["telea"]}, chosen)
+        Image.fromarray(sheet).save(out / "pictures" / f"{name}.png")
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    print(
+        f"evaluate: {1000 * seconds:.0f} ms a picture, {json.dumps(metrics['chain'])}", flush=True
+    )
+    return metrics
+
+
+def _training_runs(models: Path) -> dict[str, str]:
+    """The MLflow runs that trained the stored networks, as tags; an unknown run is left out."""
+    client, tags = connect(), {}
+    for name in NETWORKS:
+        weights = json.loads((models / name / METADATA).read_text())["weights_md5"]
+        if run := find_run(client, {WEIGHTS: weights}):
+            tags[f"unmask.run.train.{name}"] = run
+    return tags
+
+
+@plainly
+def main() -> None:
+    """The stage as DVC runs it, in the folder of params.yaml."""
+    params, models, out = load_params(), Path("models"), Path("reports")
+    masked = Path("data/masked")
+    test = open_split(masked, "test")
+    with stage_run("evaluate", {"unmask.data_md5": test.digest}) as run:
+        run.params(params.evaluate.model_dump(mode="json"))
+        run.dataset(test.labels, "masked", test.digest, "test")
+        metrics = evaluate(params, masked, models, out)
+        run.metrics(flat(metrics))
+        for file in [out / "metrics.json", *sorted((out / "plots").iterdir())]:
+            run.file(file, "reports")
+        for file in sorted((out / "pictures").iterdir()):
+            run.file(file, "pictures")
+            run.file_to_parent(file)
+        run.to_parent(flat({"chain": metrics["chain"]}), _training_runs(models))
+
+
+if __name__ == "__main__":
+    main()

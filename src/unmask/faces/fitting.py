@@ -1,0 +1,96 @@
+"""Which annotated faces the appearance model is fitted to, and how they are shown to it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from unmask.faces.appearance_fit import AnnotatedFace, fit
+from unmask.faces.appearance_model import AppearanceModel
+from unmask.faces.folder import Annotated, SourceError, UnreadableImage, read_annotations
+from unmask.faces.frame import EYE_DISTANCE
+from unmask.faces.lfw import read_lfw
+from unmask.faces.records import Face, framed
+from unmask.faces.utkface import read_utkface
+
+_SIDE = 176  # larger than the model's texture, so that two warps do not blur it twice
+_TEXTURE_COMPONENTS = 300
+_READERS = {"utkface": read_utkface, "lfw": read_lfw}
+
+
+def _frontal(face: Face) -> bool:
+    """Whether the landmarks of a framed face look like an upright, nearly frontal one."""
+    points = (face.landmarks + 0.5) / len(face.image)
+    turn = (points[30, 0] - (points[36, 0] + points[45, 0]) / 2) / EYE_DISTANCE
+    width = points[16, 0] - points[0, 0]
+    height = points[8, 1] - points[27, 1]
+    inside = points[:, 0].min() >= 0 and points[:, 0].max() <= 1
+    return bool(abs(turn) <= 0.28 and 0.5 < width < 0.85 and 0.4 < height < 0.75 and inside)
+
+
+def _without_padding(face: Face) -> Face | None:
+    """The face with black padding and the border invalid; None where the sides are plain bars."""
+    image = face.image
+    valid = face.valid.copy()
+    dark = (image.max(axis=2) < 6).astype(np.uint8)
+    dark[1:-1, 1:-1] &= cv2.erode(dark, np.ones((5, 5), np.uint8))[1:-1, 1:-1]
+    if dark[0].all() or dark[-1].all() or dark[:, 0].all() or dark[:, -1].all():
+        valid &= cv2.dilate(dark, np.ones((7, 7), np.uint8)) == 0
+    elif image[:, :3].std() < 4 and image[:, -3:].std() < 4:
+        return None
+    valid[[0, -1]] = False
+    valid[:, [0, -1]] = False
+    return replace(face, valid=valid)
+
+
+def _skin_coloured(face: Face) -> bool:
+    """Whether the middle of a framed face is warm; black-and-white photos are not."""
+    third = len(face.image) // 3
+    inner = face.image[third : 2 * third, third : 2 * third].reshape(-1, 3).mean(axis=0)
+    return bool(inner[0] - inner[2] >= 12)
+
+
+def _usable(items: Iterable[Annotated], progress: Callable[[str], None]) -> Iterator[AnnotatedFace]:
+    for item in items:
+        try:
+            face = item.read()
+        except UnreadableImage as error:
+            progress(f"left out: {error}")
+            continue
+        if face.split == "holdout":
+            continue
+        face = _without_padding(face)
+        if face is None:
+            continue
+        face = framed(face, _SIDE)
+        if _frontal(face) and _skin_coloured(face):
+            yield (face.image, face.landmarks, face.valid, face.gender, face.age, face.ethnicity)
+
+
+def fit_folders(folders: list[Path], progress: Callable[[str], None]) -> AppearanceModel:
+    """Fit the appearance model to annotated folders; holdout faces are left out.
+
+    A folder named utkface or lfw is read as that data set, any other by its table alone.
+
+    Args:
+        progress: called with a line now and then.
+
+    Raises:
+        SourceError: for a folder or table that cannot be used, or too few usable faces.
+    """
+    items = [
+        item
+        for folder in folders
+        for item in _READERS.get(folder.name, lambda f: read_annotations(f, "folder"))(folder)
+    ]
+    try:
+        return fit(
+            _usable(items, progress),
+            texture_components=min(_TEXTURE_COMPONENTS, max(2, len(items) // 4)),
+            origin=", ".join(folder.name for folder in folders),
+            progress=progress,
+        )
+    except ValueError as error:
+        raise SourceError(f"{error}.") from error

@@ -1,0 +1,147 @@
+"""Annotated folders of pictures: a table of landmarks and labels beside the image files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from unmask.errors import UnmaskError
+from unmask.faces.landmarks import COUNT
+from unmask.faces.records import Face
+from unmask.faces.splits import split_of
+
+GENDERS = ("male", "female")
+
+
+class SourceError(UnmaskError):
+    """A source of faces that cannot be used; the message names the folder, file or field."""
+
+
+class UnreadableImage(UnmaskError):  # noqa: N818 - named for what it reports
+    """One picture that cannot be decoded; the rest of its source goes on."""
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """One annotated picture, not yet read. Small and picklable, so that workers read it."""
+
+    path: Path
+    source: str
+    id: str
+    landmarks: tuple[float, ...]
+    gender: str | None
+    identity: str | None
+    age: int | None
+    ethnicity: str | None
+
+    def read(self) -> Face:
+        """Decode the picture.
+
+        Raises:
+            UnreadableImage: naming the file that is missing or no image.
+        """
+        try:
+            raw = self.path.read_bytes()
+        except OSError as error:
+            raise UnreadableImage(f"{self.path}: {error.strerror}") from error
+        image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR) if raw else None
+        if image is None:
+            raise UnreadableImage(f"{self.path}: not an image that can be decoded")
+        return Face(
+            image=cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
+            landmarks=np.array(self.landmarks, np.float32).reshape(COUNT, 2),
+            gender=self.gender,
+            valid=np.ones(image.shape[:2], bool),
+            split=split_of(self.identity if self.identity is not None else raw),
+            source=self.source,
+            id=self.id,
+            identity=self.identity,
+            age=self.age,
+            ethnicity=self.ethnicity,
+        )
+
+
+def annotations_of(folder: Path) -> Path:
+    """The table of a folder: annotations.parquet|csv inside it, or <folder>.parquet|csv beside it.
+
+    Raises:
+        SourceError: when the folder or the table is missing.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"the face folder {folder} does not exist: correct faces.sources' path.")
+    candidates = [
+        *(folder / f"annotations{suffix}" for suffix in (".parquet", ".csv")),
+        *(folder.parent / f"{folder.name}{suffix}" for suffix in (".parquet", ".csv")),
+    ]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise SourceError(
+        f"{folder} has no annotations: put annotations.parquet or annotations.csv into it, or "
+        f"{folder.name}.parquet beside it, with columns file, landmarks and, if known, gender."
+    )
+
+
+def _table(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path) if path.suffix == ".parquet" else pa_csv.read_csv(path)
+    except pa.ArrowInvalid as error:
+        raise SourceError(f"{path} cannot be read: {str(error).splitlines()[0]}.") from error
+
+
+def _numbers(value: object, where: str) -> tuple[float, ...]:
+    if isinstance(value, str):
+        value = value.split()
+    try:
+        numbers = tuple(float(v) for v in value)
+    except (TypeError, ValueError) as error:
+        raise SourceError(
+            f"{where} has no usable landmarks: give 136 numbers x0, y0, ..."
+        ) from error
+    if len(numbers) != 2 * COUNT or not np.isfinite(numbers).all():
+        raise SourceError(
+            f"{where} has {len(numbers)} landmark numbers: give 136 finite ones, x0, y0, x1, ..."
+        )
+    return numbers
+
+
+def read_annotations(folder: Path, source: str) -> list[Annotated]:
+    """The annotated pictures of a folder, in the table's order.
+
+    The table has the columns `file` (relative to the folder), `landmarks` (136 numbers x0, y0,
+    x1, ...; in CSV separated by spaces) and optionally `gender`, `identity`, `age`, `ethnicity`.
+
+    Raises:
+        SourceError: naming the table, row or column that does not fit.
+    """
+    table_path = annotations_of(folder)
+    table = _table(table_path)
+    for column in ("file", "landmarks"):
+        if column not in table.column_names:
+            raise SourceError(f"{table_path} has no column '{column}': add it.")
+    faces = []
+    for row in table.to_pylist():
+        where = f"{table_path}: {row['file']}"
+        gender = row.get("gender") or None
+        if gender is not None and gender not in GENDERS:
+            raise SourceError(f"{where} has gender {gender!r}: use male, female or leave it empty.")
+        age = row.get("age")
+        faces.append(
+            Annotated(
+                path=folder / row["file"],
+                source=source,
+                id=f"{source}/{row['file']}",
+                landmarks=_numbers(row["landmarks"], where),
+                gender=gender,
+                identity=row.get("identity") or None,
+                age=None if age is None else int(age),
+                ethnicity=row.get("ethnicity") or None,
+            )
+        )
+    if not faces:
+        raise SourceError(f"{table_path} has no rows: annotate at least one picture.")
+    return faces

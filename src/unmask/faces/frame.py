@@ -1,0 +1,85 @@
+"""The canonical frame: a square crop with level eyes at a fixed place and distance."""
+
+import cv2
+import numpy as np
+
+from unmask.faces.landmarks import eye_centres
+
+EYE_HEIGHT = 0.40  # of the frame's height, from the top
+EYE_DISTANCE = 0.30  # of the frame's width, between the eye centres
+
+
+def canonical_transform(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Similarity transform from picture to canonical frame.
+
+    Args:
+        landmarks: (68, 2) pixel coordinates, the centre of the first pixel being (0, 0).
+        size: width and height of the frame in pixels.
+
+    Returns:
+        (2, 3) float64 matrix that maps picture coordinates to frame coordinates.
+
+    Raises:
+        ValueError: when both eyes lie at one point.
+    """
+    left, right = (centre.astype(np.float64) for centre in eye_centres(landmarks))
+    along = right - left
+    distance = float(np.hypot(*along))
+    if distance < 1e-6:
+        raise ValueError("the eye landmarks coincide, so the face cannot be aligned")
+    cosine, sine = along / distance * (EYE_DISTANCE * size / distance)
+    linear = np.array([[cosine, sine], [-sine, cosine]])
+    target = np.array([size / 2 - 0.5, EYE_HEIGHT * size - 0.5])
+    return np.column_stack([linear, target - linear @ ((left + right) / 2)])
+
+
+def scale_of(transform: np.ndarray) -> float:
+    """Source pixels per frame pixel of a similarity transform (2, 3)."""
+    return 1.0 / float(np.hypot(transform[0, 0], transform[1, 0]))
+
+
+def invert(transform: np.ndarray) -> np.ndarray:
+    """The inverse (2, 3) of an affine transform (2, 3)."""
+    return cv2.invertAffineTransform(transform)
+
+
+def move_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    """Map points (N, 2) by an affine transform (2, 3); float32."""
+    return (points @ transform[:, :2].T + transform[:, 2]).astype(np.float32)
+
+
+def warp(
+    image: np.ndarray,
+    transform: np.ndarray,
+    size: tuple[int, int],
+    border: int = cv2.BORDER_REFLECT,
+) -> np.ndarray:
+    """Resample a picture (H, W[, C]) by an affine transform, averaging where it shrinks.
+
+    Args:
+        image: uint8 or float32 picture.
+        transform: (2, 3) matrix from picture to result coordinates.
+        size: (width, height) of the result.
+        border: OpenCV border mode for what the picture does not show.
+    """
+    scale = scale_of(transform)
+    if scale > 1.0:
+        height, width = image.shape[:2]
+        small = (max(1, round(width / scale)), max(1, round(height / scale)))
+        ratio = np.array([small[0] / width, small[1] / height])
+        image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        # pixel centres: x_small + 0.5 = ratio * (x + 0.5)
+        linear = transform[:, :2] / ratio
+        shift = transform[:, 2] + linear @ (0.5 - 0.5 * ratio)
+        transform = np.column_stack([linear, shift])
+    return cv2.warpAffine(image, transform, size, flags=cv2.INTER_LINEAR, borderMode=border)
+
+
+def shown(picture_shape: tuple[int, ...], transform: np.ndarray, size: tuple[int, int]):
+    """Which pixels of the result lie inside the picture: bool (height, width)."""
+    columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    grid = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(np.float64)
+    x, y = move_points(grid, invert(transform)).T
+    height, width = picture_shape[:2]
+    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    return inside.reshape(size[1], size[0])

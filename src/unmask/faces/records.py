@@ -1,0 +1,51 @@
+"""One face, as every source delivers it and every later stage stores it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from unmask.faces.frame import canonical_transform, move_points, scale_of, shown, warp
+
+
+@dataclass(frozen=True)
+class Face:
+    """A picture of one face with its annotation.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        landmarks: (68, 2) float32, iBUG-68 order, pixels of `image`.
+        gender: 'male' or 'female' as the source labels it, else None.
+        valid: (H, W) bool, the pixels that the source really shows.
+        scale: source pixels per pixel of `image`.
+        split: see `unmask.faces.splits`.
+    """
+
+    image: np.ndarray
+    landmarks: np.ndarray
+    gender: str | None
+    valid: np.ndarray
+    split: str
+    source: str
+    id: str
+    scale: float = 1.0
+    identity: str | None = None
+    age: int | None = None
+    ethnicity: str | None = None
+
+
+def framed(face: Face, size: int) -> Face:
+    """Bring a face into the canonical frame; what the picture does not show becomes invalid.
+
+    Raises:
+        ValueError: when its eye landmarks coincide.
+    """
+    transform = canonical_transform(face.landmarks, size)
+    inside = shown(face.image.shape, transform, (size, size))
+    seen = warp(face.valid.astype(np.uint8), transform, (size, size)).astype(bool)
+    return replace(
+        face,
+        image=warp(face.image, transform, (size, size)),
+        landmarks=move_points(face.landmarks, transform),
+        valid=inside & seen,
+        scale=face.scale * scale_of(transform),
+    )

@@ -1,0 +1,93 @@
+"""The sources of faces that params names, behind one interface: items that can be read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from unmask.faces.appearance_model import AppearanceModel
+from unmask.faces.folder import SourceError, read_annotations
+from unmask.faces.lfw import read_lfw
+from unmask.faces.records import Face
+from unmask.faces.splits import split_of
+from unmask.faces.utkface import read_utkface
+from unmask.params import Source
+
+EMBEDDED = Path(__file__).with_name("appearance_model.npz")
+_READERS = {
+    "utkface": read_utkface,
+    "lfw": read_lfw,
+    "folder": lambda folder: read_annotations(folder, "folder"),
+}
+
+
+class Item(Protocol):
+    """One face that a worker can read later; picklable."""
+
+    id: str
+
+    def read(self) -> Face: ...
+
+
+@cache
+def _embedded_model() -> AppearanceModel:
+    return AppearanceModel.load(EMBEDDED)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A face of nobody, drawn from the embedded appearance model by (seed, index)."""
+
+    seed: int
+    index: int
+    size: int
+
+    @property
+    def id(self) -> str:
+        return f"appearance_model/{self.seed}/{self.index:06d}"
+
+    def read(self) -> Face:
+        """Sample the face; the same (seed, index, size) gives the same pixels."""
+        rng = np.random.default_rng([self.seed, self.index])
+        sampled = _embedded_model().sample(rng, self.size)
+        return Face(
+            image=sampled.image,
+            landmarks=sampled.landmarks,
+            gender=sampled.gender,
+            valid=np.ones(sampled.image.shape[:2], bool),
+            split=split_of(self.id),
+            source="appearance_model",
+            id=self.id,
+            identity=self.id,
+            age=sampled.age,
+            ethnicity=sampled.ethnicity,
+        )
+
+
+def _spread(items: Sequence[Item], count: int | None) -> Sequence[Item]:
+    """`count` items evenly spread over a source's order, so that a part is like the whole."""
+    if count is None or count >= len(items):
+        return items
+    return [items[i * len(items) // count] for i in range(count)]
+
+
+def items_of(source: Source, root: Path, seed: int, size: int) -> Sequence[Item]:
+    """The faces of one source.
+
+    Args:
+        source: its params; a relative path starts at `root`.
+        root: the folder of params.yaml.
+        seed, size: of sampled faces.
+
+    Raises:
+        SourceError: for a missing folder or a table that does not fit.
+    """
+    if source.name == "appearance_model":
+        return [Sampled(seed, index, size) for index in range(source.count)]
+    return _spread(_READERS[source.name](root / source.path), source.count)
+
+
+__all__ = ["Item", "Sampled", "SourceError", "items_of"]

@@ -1,0 +1,21 @@
+"""Binary cross-entropy that no unknown label enters."""
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def labelled_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.05) -> Tensor:
+    """Mean binary cross-entropy over the labelled faces.
+
+    Args:
+        logits: (N,) of 'male'.
+        labels: (N,) 1 male, 0 female, NaN unknown.
+        smoothing: how far the targets are drawn towards 0.5 (Szegedy et al. 2016).
+
+    Returns:
+        Scalar, at least 0; 0 where no face is labelled.
+    """
+    known = labels.isfinite()
+    targets = labels[known] * (1 - smoothing) + smoothing / 2
+    total = functional.binary_cross_entropy_with_logits(logits[known], targets, reduction="sum")
+    return total / known.sum().clamp_min(1)

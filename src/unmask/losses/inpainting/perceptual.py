@@ -1,0 +1,42 @@
+"""Perceptual (Johnson et al. 2016) and style losses (Gatys et al. 2016) on features."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unmask.losses.inpainting.reconstruction import masked_l1
+
+
+def perceptual_loss(predicted: list[Tensor], true: list[Tensor], weight: Tensor) -> Tensor:
+    """Mean over the levels of the L1 between features where pixels count.
+
+    Args:
+        predicted, true: features a level, (N, C_i, H_i, W_i).
+        weight: (N, 1, H, W) in [0, 1].
+    """
+    terms = [
+        masked_l1(p, t, functional.interpolate(weight, size=p.shape[-2:], mode="area"))
+        for p, t in zip(predicted, true, strict=True)
+    ]
+    return torch.stack(terms).mean()
+
+
+def gram(features: Tensor) -> Tensor:
+    """Gram matrix (N, C, C) of features (N, C, H, W), divided by C H W."""
+    count, channels, height, width = features.shape
+    flat = features.reshape(count, channels, height * width).float()
+    return flat @ flat.transpose(1, 2) / (channels * height * width)
+
+
+def style_loss(predicted: list[Tensor], true: list[Tensor], weight: Tensor) -> Tensor:
+    """Mean over the levels of the L1 between Gram matrices of the pixels that count.
+
+    Args:
+        predicted, true: features a level, (N, C_i, H_i, W_i).
+        weight: (N, 1, H, W) in [0, 1].
+    """
+    terms = []
+    for p, t in zip(predicted, true, strict=True):
+        seen = functional.interpolate(weight, size=p.shape[-2:], mode="area")
+        terms.append((gram(p * seen) - gram(t * seen)).abs().sum(dim=(1, 2)).mean() / p.shape[1])
+    return torch.stack(terms).mean()

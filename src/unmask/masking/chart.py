@@ -1,0 +1,93 @@
+"""The lower face as a surface with coordinates (u, v), and its map to the image and back.
+
+u runs across the face: -1 on the jaw contour at image left, 0 on the nose line, 1 at image right.
+v runs down it: 0 under the eyes, 1 at the tip of the chin, beyond that the neck. A turned head
+needs no special case: the nose line then lies nearer the far contour, and so does all between.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from unmask.masking.pose import Pose
+
+CENTRE_POINTS = [27, 28, 29, 30, 33, 51, 57, 8]
+CENTRE_V = np.array([-0.12, 0.0, 0.13, 0.26, 0.36, 0.5, 0.7, 1.0, 1.6])
+SIDE_V = np.array([-0.23, 0.0, 0.23, 0.47, 0.70, 0.93, 1.6])
+ROUNDNESS = 1.05  # half the angle, in radians, of the cylinder that a row of the face wraps
+SLIMMEST = 0.16  # least width of the far half of a face over that of its near half
+DEGREE = 4
+
+
+def _powers(values: np.ndarray) -> np.ndarray:
+    return np.vander(values, DEGREE + 1, increasing=True)
+
+
+def _fitter(v: np.ndarray) -> np.ndarray:
+    """The matrix that takes points at v (n, 2) to the curve through them; the neck counts less."""
+    weights = np.where(v > 1.2, 0.5, 1.0)[:, None]
+    return np.linalg.pinv(_powers(v) * weights) * weights.T
+
+
+FIT_CENTRE, FIT_SIDE = _fitter(CENTRE_V), _fitter(SIDE_V)
+
+
+class Chart:
+    """Coordinates on one face: `standoff` is how far (in sizes) the mask's centre stands out."""
+
+    def __init__(self, landmarks: np.ndarray, pose: Pose, standoff: float) -> None:
+        self.pose = pose
+        neck = pose.down * pose.size
+        bulge = standoff * np.exp(-(((CENTRE_V - 0.55) / 0.4) ** 2))
+        centre = np.vstack([landmarks[CENTRE_POINTS], landmarks[8] + 0.65 * neck])
+        centre = centre + (pose.turn * pose.size * bulge)[:, None] * pose.right
+        left = np.vstack([landmarks[0:6], landmarks[5] + 0.8 * neck])
+        right = np.vstack([landmarks[16:10:-1], landmarks[11] + 0.8 * neck])
+        # The curves are kept along the face's own axes, so that widths are plain differences.
+        self._axes = np.array([pose.right, pose.down])
+        curves = (FIT_SIDE @ left, FIT_CENTRE @ centre, FIT_SIDE @ right)
+        self._curves = np.hstack(curves) @ np.kron(np.eye(3), self._axes.T)
+
+    def to_image(self, uv: np.ndarray) -> np.ndarray:
+        """Image points (n, 2) of face points (n, 2)."""
+        left, centre, right = np.split(_powers(uv[:, 1]) @ self._curves, 3, axis=1)
+        to_left, to_right = centre[:, 0] - left[:, 0], right[:, 0] - centre[:, 0]
+        left[:, 0] -= np.maximum(SLIMMEST * to_right - to_left, 0)
+        right[:, 0] += np.maximum(SLIMMEST * to_left - to_right, 0)
+        u = uv[:, :1]
+        edge = np.clip(u, -1, 1)
+        s = np.sin(edge * ROUNDNESS) / np.sin(ROUNDNESS)
+        # A row is the projective curve through its three points: even where one half is slim, it
+        # never turns back.
+        half_left, half_right = (
+            np.maximum(half[:, :1], 1.0) for half in (centre - left, right - centre)
+        )
+        k = (half_left - half_right) / (half_left + half_right)
+        row = (1 - k) * s * (s - 1) / 2 * left + (1 - s**2) * centre
+        row = (row + (1 + k) * s * (s + 1) / 2 * right) / (1 + k * s)
+        hidden = np.clip(2.5 * self.pose.turn * edge, 0, 1)  # what stands off the far side
+        return (row + (u - edge) * (1 - hidden) / 2 * (right - left)) @ self._axes
+
+
+def unrolled(
+    uv: np.ndarray, points: np.ndarray, corner: tuple[int, int], shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The maps u and v (h, w) float32 over the image window at corner (x, y) of shape (h, w).
+
+    Given are pairs of face points uv (n, 2) and their image points (n, 2); between them the maps
+    are the polynomial that fits best.
+    """
+    low, span = points.min(0), np.ptp(points, axis=0)
+    scaled = (points - low) / span * 2 - 1
+    across, along = _powers(scaled[:, 0]), _powers(scaled[:, 1])
+    basis = (along[:, :, None] * across[:, None, :]).reshape(len(points), -1)
+    normal = basis.T @ basis + 1e-5 * len(points) * np.eye(basis.shape[1])
+    _, weights = cv2.solve(normal, basis.T @ uv, flags=cv2.DECOMP_CHOLESKY)
+    height, width = shape
+    xs = (np.arange(width) + corner[0] - low[0]) / span[0] * 2 - 1
+    ys = (np.arange(height) + corner[1] - low[1]) / span[1] * 2 - 1
+    across, along = _powers(np.clip(xs, -1.2, 1.2)).T, _powers(np.clip(ys, -1.2, 1.2))
+    terms = weights.T.reshape(2, DEGREE + 1, DEGREE + 1)
+    u, v = (along @ terms).astype(np.float32) @ across.astype(np.float32)
+    return u, v

@@ -1,0 +1,203 @@
+"""Woven and printed patterns, as tiles that say which of three dyes lies where.
+
+A tile is float32 (TILE, TILE, 3), the shares of the ground and two more dyes, summing to 1, and
+repeats without a seam. It says nothing of colour (`unmask.masking.palettes`) or of light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import cv2
+import numpy as np
+
+TILE = 128
+VARIANTS = 6
+SEED = 20200311
+
+
+def noise(rng: np.random.Generator, size: float, stretch: float = 1.0) -> np.ndarray:
+    """Seamless smooth noise (TILE, TILE), standard normal, of grain `size` pixels."""
+    fy, fx = np.fft.fftfreq(TILE)[:, None], np.fft.rfftfreq(TILE)[None]
+    low_pass = np.exp(-2 * (np.pi * size) ** 2 * ((fx * stretch) ** 2 + fy**2) / 4)
+    field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((TILE, TILE))) * low_pass)
+    return (field - field.mean()) / field.std()
+
+
+def _mixed(first: np.ndarray, second: np.ndarray | float = 0.0) -> np.ndarray:
+    """The tile whose second dye covers the first, which covers the ground; both in 0..1."""
+    second = np.broadcast_to(np.clip(second, 0, 1), (TILE, TILE))
+    first = np.broadcast_to(np.clip(first, 0, 1), (TILE, TILE)) * (1 - second)
+    return np.dstack([1 - first - second, first, second]).astype(np.float32)
+
+
+def _edge(field: np.ndarray, sharpness: float = 1.0) -> np.ndarray:
+    return np.clip(field * sharpness + 0.5, 0, 1)
+
+
+def _axes() -> tuple[np.ndarray, np.ndarray]:
+    return np.meshgrid(np.arange(TILE) / TILE, np.arange(TILE) / TILE)
+
+
+def _stamped(draw: Callable[[np.ndarray, tuple[int, int]], None], x: int, y: int) -> np.ndarray:
+    """What `draw` puts at (x, y), with whatever leaves the tile coming back on the other side."""
+    wide = np.zeros((3 * TILE, 3 * TILE), np.uint8)
+    draw(wide, (x + TILE, y + TILE))
+    return wide.reshape(3, TILE, 3, TILE).max(axis=(0, 2)) / 255
+
+
+def _dyed(rng: np.random.Generator, variant: int) -> np.ndarray:
+    size = (3, 5, 14, 22, 30, 40)[variant]
+    return _mixed(_edge(noise(rng, size), 0.35), 0.7 * _edge(noise(rng, size) - 1, 0.4))
+
+
+def _stripes(rng: np.random.Generator, variant: int) -> np.ndarray:
+    _, y = _axes()
+    count = (4, 6, 8, 4, 3, 5)[variant]
+    phase = (y * count) % 1
+    first = _edge(np.abs(phase - 0.5) - (0.25, 0.25, 0.25, 0.42, 0.3, 0.38)[variant], 8)
+    second = _edge(0.06 - np.abs(phase - 0.5), 12) if variant >= 3 else 0.0
+    return _mixed(first, second)
+
+
+def _checks(rng: np.random.Generator, variant: int) -> np.ndarray:
+    x, y = _axes()
+    count = (4, 5, 6, 8, 3, 2)[variant]
+    bands = [_edge(np.abs((a * count) % 1 - 0.5) - 0.25, 10) for a in (x, y)]
+    if variant < 4:
+        return _mixed((bands[0] + bands[1]) / 2)
+    lines = [_edge(0.05 - np.abs((a * count) % 1 - 0.5), 16) for a in (x, y)]
+    return _mixed((bands[0] + bands[1]) / 2, 0.7 * np.maximum(*lines))
+
+
+def _dots(rng: np.random.Generator, variant: int) -> np.ndarray:
+    x, y = _axes()
+    count = (3, 4, 5, 6, 4, 2)[variant]
+    radius = rng.uniform(0.15, 0.32)
+    row = np.floor(y * count * 2)
+    distance = np.hypot((x * count + row / 2) % 1 - 0.5, ((y * count * 2) % 1 - 0.5) / 2 * 1.2)
+    dots = _edge(radius - distance, TILE / count / 3)
+    return _mixed(dots, dots * (row % 2) if variant >= 4 else 0.0)
+
+
+def _floral(rng: np.random.Generator, variant: int) -> np.ndarray:
+    petals, hearts = np.zeros((TILE, TILE)), np.zeros((TILE, TILE))
+    for _ in range((7, 9, 12, 16, 24, 5)[variant]):
+        x, y = (int(c) for c in rng.integers(0, TILE, 2))
+        reach = rng.uniform(0.7, 1.2) * (15, 13, 11, 9, 6, 20)[variant]
+        count, start = int(rng.integers(4, 7)), rng.uniform(0, 90)
+
+        def flower(
+            canvas: np.ndarray, at: tuple[int, int], r: float = reach, n: int = count,
+            start: float = start,
+        ) -> None:  # fmt: skip
+            for k in range(n):
+                angle = start + 360 * k / n
+                turn = np.radians(angle)
+                middle = (at[0] + r * 0.55 * np.cos(turn), at[1] + r * 0.55 * np.sin(turn))
+                box = (middle, (r, r * 0.62), angle)
+                cv2.ellipse(canvas, box, 255, -1, cv2.LINE_AA)
+
+        def heart(canvas: np.ndarray, at: tuple[int, int], r: float = reach) -> None:
+            cv2.circle(canvas, at, max(1, round(r * 0.28)), 255, -1, cv2.LINE_AA)
+
+        petals = np.maximum(petals, _stamped(flower, x, y))
+        hearts = np.maximum(hearts * (1 - _stamped(flower, x, y)), _stamped(heart, x, y))
+    leaves = _edge(noise(rng, 6) - 1.3, 2) * (1 - petals)
+    return _mixed(petals, np.maximum(hearts, leaves))
+
+
+WORDS = ("SMILE", "LOVE", "TEAM", "HELLO", "CITY", "2020")
+
+
+def _text(rng: np.random.Generator, variant: int) -> np.ndarray:
+    font = (cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX)[variant % 2]
+    word, scale = WORDS[variant], (1.0, 1.3, 0.7, 0.6, 1.5, 1.2)[variant]
+
+    def write(canvas: np.ndarray, at: tuple[int, int]) -> None:
+        (width, height), _ = cv2.getTextSize(word, font, scale, 2)
+        origin = (at[0] - width // 2, at[1] + height // 2)
+        cv2.putText(canvas, word, origin, font, scale, 255, 2, cv2.LINE_AA)
+
+    spots = ((64, 64),) if variant < 2 or variant > 3 else ((40, 32), (96, 96))
+    ink = np.maximum.reduce([_stamped(write, *spot) for spot in spots])
+    return _mixed(ink)
+
+
+def _camo(rng: np.random.Generator, variant: int) -> np.ndarray:
+    size = (10, 12, 14, 16, 20, 8)[variant]
+    first, second = noise(rng, size, 0.7), noise(rng, size, 0.7)
+    return _mixed(_edge(first - 0.2, 6), _edge(second - 0.5, 6))
+
+
+def _knit(rng: np.random.Generator, variant: int) -> np.ndarray:
+    x, y = _axes()
+    count = (10, 12, 14, 16, 10, 12)[variant]
+    column = (x * count) % 1 - 0.5
+    stitch = np.abs((y * count * 1.0 + np.abs(column) * 1.4) % 1 - 0.5) * 2
+    shade = 0.7 * stitch * (1 - (2 * column) ** 4)
+    band = _edge(np.abs((y * 2) % 1 - 0.5) - 0.25, 10) if variant >= 4 else 0.0
+    return _mixed(shade, 0.8 * band)
+
+
+def _leopard(rng: np.random.Generator, variant: int) -> np.ndarray:
+    field = noise(rng, (9, 10, 11, 12, 14, 8)[variant])
+    ring = _edge(0.35 - np.abs(field - 0.9), 4) * _edge(noise(rng, 5) + 0.8, 2)
+    return _mixed(ring, _edge(field - 1.25, 4))
+
+
+def _panels(rng: np.random.Generator, variant: int) -> np.ndarray:
+    """Cut from two cloths: one period spans the whole mask, the seams upright."""
+    x, _ = _axes()
+    where = (0.5, 0.28, 0.22, 0.5, 0.3, 0.25)[variant]
+    side = x < where if where == 0.5 else np.abs(x - 0.5) > 0.5 - where
+    return _mixed(side.astype(float))
+
+
+PATTERNS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
+    "dyed": _dyed, "stripes": _stripes, "checks": _checks, "dots": _dots, "floral": _floral,
+    "text": _text, "camo": _camo, "knit": _knit, "leopard": _leopard, "panels": _panels,
+}  # fmt: skip
+FABRICS = ("plain", *PATTERNS)
+
+
+@cache
+def stamp() -> np.ndarray:
+    """The maker's print on a respirator: ink (TILE / 2, TILE) float32, 0..1."""
+    ink = np.zeros((TILE // 2, TILE), np.uint8)
+    for text, scale, y in (("KN95", 1.2, 30), ("GB2626-2019", 0.5, 50)):
+        cv2.putText(ink, text, (12, y), cv2.FONT_HERSHEY_DUPLEX, scale, 255, 1, cv2.LINE_AA)
+    return cv2.GaussianBlur(ink, (5, 5), 1.2).astype(np.float32) / 255
+
+
+@cache
+def tile(fabric: str, variant: int) -> tuple[np.ndarray, ...]:
+    """The tile of a patterned fabric at ever halved resolution, TILE pixels a side first."""
+    rng = np.random.default_rng([SEED, FABRICS.index(fabric), variant])
+    levels = [PATTERNS[fabric](rng, variant)]
+    for _ in range(4):
+        side = levels[-1].shape[0] // 2
+        levels.append(cv2.resize(levels[-1], (side, side), interpolation=cv2.INTER_AREA))
+    return tuple(wrapped(level) for level in levels)
+
+
+def wrapped(tile: np.ndarray) -> np.ndarray:
+    """The tile with its first row and column once more at the end, for `sampled`."""
+    return np.pad(tile, ((0, 1), (0, 1), *((0, 0),) * (tile.ndim - 2)), mode="wrap")
+
+
+def sampled(tile: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """A `wrapped` tile at x and y (h, w) float32, in tiles; repeats without end."""
+    side = np.float32(tile.shape[0] - 1)
+    return cv2.remap(tile, (x - np.floor(x)) * side, (y - np.floor(y)) * side, cv2.INTER_LINEAR)
+
+
+def laid(fabric: str, variant: int, u: np.ndarray, v: np.ndarray, per_pixel: float) -> np.ndarray:
+    """The dyes (h, w, 3) where the tile is sampled at maps u and v (h, w), in periods.
+
+    per_pixel: how many periods of the tile one image pixel spans, to choose the resolution.
+    """
+    levels = tile(fabric, variant)
+    level = int(np.clip(np.ceil(np.log2(max(per_pixel * TILE, 1)) - 0.4), 0, len(levels) - 1))
+    return sampled(levels[level], u, v)

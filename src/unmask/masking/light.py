@@ -1,0 +1,124 @@
+"""The light on a face, read from its pixels, and a relief under that light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+
+from unmask.masking.fabrics import SEED
+from unmask.masking.pose import Pose
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+SKIN_CAST = np.array([1.24, 0.95, 0.82])  # skin under white light, over its own luminance
+COARSE = 4  # pixels of the photo to one of the illumination map
+FACE_RING = np.r_[0:17, 26:16:-1]
+
+
+@dataclass(frozen=True)
+class Light:
+    """What falls on a face.
+
+    white: how bright a white cloth would be, 0..255; cast: RGB gain, about 1; chroma: 0 for a
+    photo without colour to 1; map: coarse relative brightness (h/4, w/4), about 1; toward: the
+    unit vector (3,) to the lamp, x right, y down, z to the camera; grain: noise, in grey levels;
+    blur: the photo's own softness, as the sigma of a Gaussian in pixels.
+    """
+
+    white: float
+    cast: np.ndarray
+    chroma: float
+    map: np.ndarray
+    toward: np.ndarray
+    grain: float
+    blur: float
+
+
+def light_on(
+    image: np.ndarray, landmarks: np.ndarray, pose: Pose, valid: np.ndarray | None
+) -> Light:
+    """The light on this face of an RGB image (h, w, 3) uint8."""
+    height, width = image.shape[:2]
+    coarse = (max(width // COARSE, 4), max(height // COARSE, 4))
+    small = cv2.resize(image, coarse, interpolation=cv2.INTER_AREA).astype(np.float32)
+    scale = np.array([coarse[0] / width, coarse[1] / height])
+    face = np.zeros(coarse[::-1], np.uint8)
+    ring = np.round(landmarks[FACE_RING] * scale * 16).astype(np.int32)
+    cv2.fillPoly(face, [ring], 1, shift=4)
+    if valid is not None:
+        face &= cv2.resize(valid.astype(np.uint8), coarse, interpolation=cv2.INTER_NEAREST)
+    if not face.any():
+        face[:] = 1
+    luma = cv2.transform(small, LUMA[None])
+    skin = face > 0
+    bright = np.sort(luma[skin])
+    high, everywhere = bright[int(0.9 * (len(bright) - 1))], np.sort(luma, axis=None)
+    white = 0.6 * min(1.28 * high + 14, 250) + 0.4 * everywhere[int(0.96 * (luma.size - 1))]
+    lit = (skin & (luma > 0.45 * high)).view(np.uint8)
+    weight, mean = lit.astype(np.float32), np.array(cv2.mean(small, lit)[:3])
+    level = float(LUMA @ mean)
+    tint = mean / max(level, 1)
+    chroma = float(np.clip((tint.max() - tint.min()) / 0.22, 0, 1))
+    cast = np.clip(tint / SKIN_CAST, 0.7, 1.4) ** 0.45
+    sigma = 0.30 * pose.size / COARSE
+    spread = cv2.GaussianBlur(weight, (0, 0), sigma) + 0.05
+    smooth = (cv2.GaussianBlur(luma * weight, (0, 0), sigma) + 0.05 * level) / spread
+    relative = np.clip(smooth / max(level, 1), 0.45, 1.45) ** 0.65
+    return Light(
+        float(np.clip(white, 60, 250)), cast / (cast @ LUMA), chroma, relative.astype(np.float32),
+        _toward(relative, weight), *_texture(image, landmarks, pose),
+    )  # fmt: skip
+
+
+def _toward(relative: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The lamp's direction, from how brightness slopes across and down the weighted cells."""
+    total = max(float(weight.sum()), 1.0)
+    slope = []
+    for axis in (1, 0):
+        place = np.arange(weight.shape[axis])
+        shares, light = weight.sum(1 - axis) / total, (relative * weight).sum(1 - axis) / total
+        place = place - place @ shares
+        spread = float(place**2 @ shares) + 1e-3
+        slope.append(float(place @ light) / spread * 3.5 * spread**0.5)
+    toward = np.array([np.clip(1.2 * slope[0], -0.9, 0.9), -0.45 + np.clip(slope[1], -0.3, 0.3),
+                       1.0])  # fmt: skip
+    return toward / np.linalg.norm(toward)
+
+
+def _texture(image: np.ndarray, landmarks: np.ndarray, pose: Pose) -> tuple[float, float]:
+    """Grain, from the smoothest part of the face, and blur, from how steep the eyes' edges are."""
+    low = np.maximum(landmarks[17:].min(0).astype(int), 0)
+    high = landmarks[17:].max(0).astype(int) + 1
+    face = cv2.cvtColor(image[low[1] : high[1], low[0] : high[0]], cv2.COLOR_RGB2GRAY)
+    if min(face.shape) < 8:
+        return 1.0, 0.5
+    detail = cv2.Laplacian(face, cv2.CV_32F, ksize=1)
+    steep = cv2.Sobel(face, cv2.CV_32F, 1, 0, ksize=3, scale=0.25)
+    grain = float(np.median(np.abs(detail))) * 0.33
+    ratio = float(np.abs(detail).mean()) / (float(np.abs(steep).mean()) + 0.5)
+    return min(grain, 8.0), min(0.32 / max(ratio, 0.3) ** 2, 2.0)
+
+
+def shaded(height: np.ndarray, toward: np.ndarray, strength: float) -> np.ndarray:
+    """How bright a relief (h, w), in pixels, is under the light, over a flat one's brightness."""
+    dx = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=0.125)
+    dy = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=0.125)
+    x, y, z = (np.float32(c) for c in toward / toward[2])
+    facing = (z - x * dx - y * dy) / cv2.sqrt(1 + dx * dx + dy * dy)
+    return np.maximum(1 + np.float32(strength) * (facing - 1), 0.25)
+
+
+@cache
+def _grain() -> np.ndarray:
+    field = np.random.default_rng(SEED).standard_normal((256, 256)).astype(np.float32)
+    soft = cv2.GaussianBlur(field, (3, 3), 0.6)
+    return soft / soft.std()
+
+
+def grain(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Film grain (h, w) of unit deviation, a little wider than a pixel."""
+    y, x = rng.integers(0, 256, 2)
+    rows = np.take(_grain(), np.arange(y, y + shape[0]), axis=0, mode="wrap")
+    return np.take(rows, np.arange(x, x + shape[1]), axis=1, mode="wrap")

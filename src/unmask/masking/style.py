@@ -1,0 +1,140 @@
+"""One mask as it is drawn from chance: everything about it that no face decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from unmask.masking.fabrics import FABRICS, VARIANTS
+from unmask.masking.palettes import palette
+from unmask.masking.relief import WRINKLES
+from unmask.masking.shapes import MASK_TYPES, SHAPES, outline_of
+from unmask.masking.straps import WIDTHS
+from unmask.masking.wear import WEARS, worn
+
+# How usual a fabric is on a type, where it is not 1: the disposable ones are nearly all plain.
+USUAL = {
+    "surgical": {"plain": 6.0, "knit": 0.05, "panels": 0.1, "camo": 0.3, "leopard": 0.4},
+    "kn95": {"plain": 12.0, "knit": 0.05, "panels": 0.2},
+    "n95_cup": {"plain": 30.0, "knit": 0.05, "panels": 0.1},
+    "duckbill": {"plain": 20.0, "knit": 0.05, "panels": 0.1},
+    "fish": {"plain": 10.0, "knit": 0.05, "panels": 0.2},
+    "sponge": {"plain": 4.0, "panels": 3.0, "knit": 0.2, "checks": 0.3},
+    "bandana": {"plain": 0.6, "panels": 0.05},
+}
+PERIODS = {"dyed": (0.6, 2.0), "stripes": (0.5, 1.4), "checks": (0.5, 1.4), "dots": (0.4, 1.1),
+           "floral": (0.7, 1.6), "text": (0.9, 1.8), "camo": (0.8, 1.8), "knit": (0.4, 0.7),
+           "leopard": (0.6, 1.2)}  # in sizes  # fmt: skip
+ASPECT = np.array([1.15, 1.3])  # one unit of u and of v, in sizes
+
+
+@dataclass(frozen=True)
+class Style:
+    """See `drawn_style`; `affine` (2, 3) is from `unmask.masking.wear`, `dyes` (3, 3) RGB.
+
+    weave: affine (2, 3) from (u, v) to periods of the fabric's tile; period: their width in sizes.
+    """
+
+    mask_type: str
+    fabric: str
+    wear: str
+    outline: np.ndarray
+    affine: np.ndarray
+    dyes: np.ndarray
+    variant: int
+    weave: np.ndarray
+    period: float
+    creases: Mapping[str, float]
+    dome: float
+    pleats: tuple[int, float, float]
+    folds: tuple[float, int, float, np.ndarray, float]
+    straps: str
+    strap_width: float
+    strap_dye: np.ndarray
+    slack: float
+    valve: tuple[float, float, float] | None
+    gloss: float
+    brightness: float
+
+
+def chosen(weights: Mapping[str, float], rng: np.random.Generator) -> str:
+    """One of the names, drawn by weight."""
+    names = [name for name in sorted(weights) if weights[name] > 0]
+    bounds = np.cumsum([weights[name] for name in names])
+    return names[int(np.searchsorted(bounds[:-1], rng.random() * bounds[-1], "right"))]
+
+
+def checked(kind: str, weights: Mapping[str, float], legal: tuple[str, ...]) -> None:
+    """ValueError unless the weights name legal things only and at least one can be drawn."""
+    for name, weight in weights.items():
+        if name not in legal:
+            raise ValueError(f"unknown {kind} {name!r}: the known ones are {', '.join(legal)}")
+        if not 0 <= weight < np.inf:
+            raise ValueError(f"the weight of {kind} {name!r} is {weight}, not a positive number")
+    if not sum(weights.values()) > 0:
+        raise ValueError(f"no {kind} has a positive weight")
+
+
+def drawn_style(
+    rng: np.random.Generator,
+    types: Mapping[str, float],
+    fabrics: Mapping[str, float],
+    wear: Mapping[str, float],
+) -> Style:
+    """A style drawn by these weights; the fabrics' are tempered by what is usual on the type."""
+    checked("mask type", types, MASK_TYPES)
+    checked("fabric", fabrics, FABRICS)
+    checked("wear", wear, WEARS)
+    mask_type = chosen(types, rng)
+    usual = USUAL.get(mask_type, {})
+    fabric = chosen({name: w * usual.get(name, 1.0) for name, w in fabrics.items()}, rng)
+    how = chosen(wear, rng)
+    shape = SHAPES[mask_type]
+    dyes = palette(mask_type, fabric, rng)
+    weave, period = _weave(fabric, rng)
+    creases = {
+        name: rng.uniform(0.5, 1.1)
+        for name, chance in (shape.creases or {}).items()
+        if rng.random() < chance
+    }
+    has_valve = creases.pop("valve", None) is not None
+    if has_valve or fabric != "plain":
+        creases.pop("stamp", None)
+    straps = chosen(shape.straps, rng)
+    return Style(
+        mask_type, fabric, how, outline_of(mask_type, rng), worn(how, rng), dyes,
+        int(rng.integers(VARIANTS)), weave, period, creases,
+        shape.dome * rng.uniform(0.8, 1.25),
+        (shape.pleats, rng.uniform(0.05, 0.3), rng.uniform(0.010, 0.032)),
+        (shape.folds * rng.gamma(4, 0.25), int(rng.integers(WRINKLES)), rng.uniform(1.6, 3.2),
+         rng.uniform(0, 1, 2), rng.normal(0, 0.5)),
+        straps, rng.uniform(*WIDTHS[straps]), _strap_dye(straps, dyes[0], rng),
+        rng.uniform(-0.01, 0.05),
+        (rng.choice([-1, 1]) * rng.uniform(0.3, 0.45), rng.uniform(0.6, 0.75),
+         rng.uniform(0.16, 0.22)) if has_valve else None,
+        rng.uniform(0.0, 0.08), rng.normal(1.0, 0.05),
+    )  # fmt: skip
+
+
+def _weave(fabric: str, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    if fabric in ("plain", "panels"):
+        return np.array([[0.5, 0, 0.5], [0, 0.5, 0]]), 2.0
+    period = rng.uniform(*PERIODS[fabric])
+    free = fabric in ("floral", "camo", "dyed", "leopard")
+    turn = rng.uniform(0, 2 * np.pi) if free else rng.normal(0, 0.06)
+    if fabric in ("stripes", "checks") and rng.random() < 0.4:
+        turn += rng.choice([np.pi / 2, np.pi / 4])
+    cos, sin = np.cos(turn) / period, np.sin(turn) / period
+    linear = np.array([[cos, -sin], [sin, cos]]) * ASPECT
+    return np.hstack([linear, rng.uniform(0, 1, (2, 1))]), period
+
+
+def _strap_dye(straps: str, ground: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if straps == "bands":
+        return ground
+    if straps == "head" and rng.random() < 0.3:
+        return np.array([205.0, 180.0, 70.0])
+    pale = rng.random() < (0.9 if ground.mean() > 110 else 0.2)
+    return np.full(3, rng.uniform(215, 245)) if pale else np.minimum(ground, 60.0)

@@ -1,0 +1,36 @@
+"""Whether a mask's outline sits on a face the way it says it does."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from unmask.masking.pose import Pose
+
+MOUTH, CHIN, NOSE_TIP = range(48, 68), (7, 8, 9), 30
+EYES = range(36, 48)
+LEAST_AREA, MOST_AREA = 0.9, 6.5  # in squared sizes
+CHIN_SLACK = {"proper": 0.06, "nose_out": 0.12, "slipped": 0.22}  # in sizes
+
+
+def misfit(outline: np.ndarray, landmarks: np.ndarray, pose: Pose, wear: str) -> str | None:
+    """Why the outline (n, 2) in pixels is no mask worn so on this face; None where it is one."""
+    contour = outline.astype(np.float32).reshape(-1, 1, 2)
+
+    def depth(index: int) -> float:
+        x, y = landmarks[index]
+        return cv2.pointPolygonTest(contour, (float(x), float(y)), True) / pose.size
+
+    if not LEAST_AREA < cv2.contourArea(contour) / pose.size**2 < MOST_AREA:
+        return "its area is not that of a mask"
+    if any(depth(i) < 0 for i in MOUTH):
+        return "it leaves part of the mouth bare"
+    if any(depth(i) < -CHIN_SLACK[wear] for i in CHIN):
+        return "it leaves the chin bare"
+    if any(depth(i) > -0.02 for i in EYES):
+        return "it reaches into an eye"
+    if wear == "proper" and depth(NOSE_TIP) < 0:
+        return "it leaves the tip of the nose bare"
+    if wear == "nose_out" and depth(NOSE_TIP) > 0:
+        return "it covers the tip of the nose"
+    return None

@@ -1,0 +1,1 @@
+"""Figures that judge a reconstruction: pure functions, one concept a module."""

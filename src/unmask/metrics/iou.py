@@ -1,0 +1,65 @@
+"""Overlap of predicted and true mask segmentations."""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from unmask.metrics.inputs import Array, read_masks
+
+BAND_SHARE_OF_DIAGONAL = 0.02
+
+
+def mask_iou(predicted: Array, true: Array) -> np.ndarray:
+    """Return the intersection over union of each pair of masks.
+
+    Args:
+        predicted: bool (N, H, W).
+        true: bool (N, H, W).
+
+    Returns:
+        float64 (N,), 0..1; 1 where both masks are empty.
+
+    Raises:
+        ValueError: if a mask is not boolean or the shapes differ.
+    """
+    predicted, true = _read_pair(predicted, true)
+    intersection = (predicted & true).sum(axis=(1, 2))
+    union = (predicted | true).sum(axis=(1, 2))
+    return np.divide(intersection, union, out=np.ones(len(true)), where=union > 0)
+
+
+def boundary_iou(predicted: Array, true: Array) -> np.ndarray:
+    """Return the intersection over union of the inner boundary bands of each pair of masks.
+
+    The band holds the mask pixels at most d pixels (chessboard distance) from the background,
+    d = 2 % of the picture's diagonal, rounded, at least 1; the outside of the picture counts as
+    background. Source: Cheng et al., "Boundary IoU", CVPR 2021.
+
+    Args:
+        predicted: bool (N, H, W).
+        true: bool (N, H, W).
+
+    Returns:
+        float64 (N,), 0..1; 1 where both masks are empty.
+
+    Raises:
+        ValueError: if a mask is not boolean or the shapes differ.
+    """
+    predicted, true = _read_pair(predicted, true)
+    width = max(1, round(BAND_SHARE_OF_DIAGONAL * float(np.hypot(*true.shape[1:]))))
+    return mask_iou(_inner_band(predicted, width), _inner_band(true, width))
+
+
+def _inner_band(masks: np.ndarray, width: int) -> np.ndarray:
+    background = functional.pad(torch.tensor(~masks, dtype=torch.float32), [width] * 4, value=1)
+    side = 2 * width + 1
+    rows = functional.max_pool2d(background, (side, 1), stride=1)
+    near_background = functional.max_pool2d(rows, (1, side), stride=1).numpy() > 0
+    return masks & near_background
+
+
+def _read_pair(predicted: Array, true: Array) -> tuple[np.ndarray, np.ndarray]:
+    predicted, true = read_masks(predicted, "predicted mask"), read_masks(true, "true mask")
+    if predicted.shape != true.shape:
+        raise ValueError(f"masks must have one shape, not {predicted.shape} and {true.shape}")
+    return predicted, true

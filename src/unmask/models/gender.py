@@ -1,0 +1,31 @@
+"""Gender classification of a masked face (Section III-A of the paper)."""
+
+import torch
+from torch import Tensor, nn
+
+from unmask.models.backbone import Backbone
+from unmask.params import Gender
+
+_LEVELS = (3, 4)
+
+
+class GenderNet(nn.Module):
+    """Pooled features of the two coarsest levels, dropout, one logit."""
+
+    def __init__(self, params: Gender, *, pretrained: bool) -> None:
+        super().__init__()
+        self.backbone = Backbone(params.backbone, _LEVELS, pretrained=pretrained)
+        self.head = nn.Sequential(
+            nn.Dropout(params.dropout), nn.Linear(sum(self.backbone.channels), 1)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logit of 'male' (N,) from (N, 3, S, S) RGB in [0, 1]."""
+        pooled = [level.mean(dim=(2, 3)) for level in self.backbone(images)]
+        return self.head(torch.cat(pooled, dim=1)).squeeze(1)
+
+
+def build(params: Gender, size: int, *, pretrained: bool) -> GenderNet:
+    """The gender network of `train.gender`; it takes any size."""
+    del size
+    return GenderNet(params, pretrained=pretrained)

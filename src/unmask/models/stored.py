@@ -1,0 +1,82 @@
+"""A trained network on disk: weights, resolved params and metadata, whole or not at all."""
+
+import json
+import os
+import shutil
+from hashlib import md5
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from unmask.errors import UnmaskError
+from unmask.models import build
+from unmask.params import Train
+
+WEIGHTS, PARAMS, METADATA = "model.safetensors", "params.json", "metadata.json"
+
+
+class StoredModelError(UnmaskError):
+    """A stored network that is missing, half-written or does not fit; says which and why."""
+
+
+def save_network(
+    network: nn.Module, name: str, section: dict, size: int, metadata: dict, out: Path
+) -> str:
+    """Write a network so that `out` appears complete or stays as it was.
+
+    Args:
+        section: the resolved params of `train.<name>` as JSON.
+        size: side of the face crops in pixels.
+        metadata: what else to keep beside the weights, as JSON.
+
+    Returns:
+        The md5 of the weights file.
+    """
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        state = {key: value.contiguous() for key, value in network.state_dict().items()}
+        save_file(state, partial / WEIGHTS)
+        checksum = md5((partial / WEIGHTS).read_bytes()).hexdigest()
+        (partial / PARAMS).write_text(
+            json.dumps({"name": name, "image_size": size, **section}, indent=1) + "\n"
+        )
+        document = {**metadata, "weights_md5": checksum}
+        (partial / METADATA).write_text(json.dumps(document, indent=1) + "\n")
+        shutil.rmtree(out, ignore_errors=True)
+        os.replace(partial, out)
+        return checksum
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def load_network(folder: Path) -> nn.Module:
+    """Rebuild a network from its stored params and load its weights strictly; in eval mode.
+
+    The side of its face crops is its attribute `image_size`.
+
+    Raises:
+        StoredModelError: for a missing or damaged file, naming it.
+    """
+    try:
+        section = json.loads((folder / PARAMS).read_text())
+        metadata = json.loads((folder / METADATA).read_text())
+        raw = (folder / WEIGHTS).read_bytes()
+    except FileNotFoundError as error:
+        raise StoredModelError(
+            f"{error.filename} is missing: run `dvc repro` to train the network."
+        ) from error
+    if md5(raw).hexdigest() != metadata.get("weights_md5"):
+        raise StoredModelError(f"{folder / WEIGHTS} is damaged: its md5 is not the recorded one.")
+    name, size = section.pop("name"), section.pop("image_size")
+    params = Train.model_fields[name].annotation.model_validate(section)
+    network = build(name, params, size)
+    network.image_size = size
+    try:
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except (SafetensorError, RuntimeError) as error:
+        raise StoredModelError(f"{folder / WEIGHTS} does not fit its params: {error}") from error
+    return network.eval()

@@ -1,0 +1,233 @@
+"""The typed form of params.yaml: frozen, strict, and closed to unknown keys."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
+
+from unmask.errors import UnmaskError
+
+MASK_TYPES = (
+    "surgical",
+    "kn95",
+    "n95_cup",
+    "duckbill",
+    "fish",
+    "cloth",
+    "sponge",
+    "gaiter",
+    "bandana",
+)
+FABRICS = (
+    "plain",
+    "dyed",
+    "stripes",
+    "checks",
+    "dots",
+    "floral",
+    "text",
+    "camo",
+    "knit",
+    "leopard",
+    "panels",
+)
+WEARS = ("proper", "nose_out", "slipped")
+NETWORKS = ("gender", "landmarks", "segmentation", "inpainting")
+
+
+class ParamsError(UnmaskError):
+    """A params file that cannot be used; the message names the file, the key and the remedy."""
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, no unknown keys, no silent type coercion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Source(Section):
+    """One source of faces: `path` is a folder relative to params.yaml, `count` the faces taken."""
+
+    name: Literal["appearance_model", "utkface", "lfw", "folder"]
+    count: Count | None = None
+    path: str | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Source":
+        if self.name == "appearance_model":
+            if self.count is None:
+                raise ValueError("appearance_model needs a count")
+        elif self.path is None:
+            raise ValueError(f"{self.name} needs a path to its folder")
+        return self
+
+
+class Faces(Section):
+    sources: Annotated[tuple[Source, ...], Field(min_length=1, strict=False)]
+    shard_rows: Count
+    workers: Count
+
+
+def _weights(names: tuple[str, ...]):
+    def check(weights: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(weights) - set(names))
+        if unknown:
+            raise ValueError(f"unknown name {unknown[0]!r}, use {', '.join(names)}")
+        if any(w < 0 for w in weights.values()) or sum(weights.values()) <= 0:
+            raise ValueError("weights must be at least 0 and not all 0")
+        return weights
+
+    return check
+
+
+class Masking(Section):
+    """Weights that styles are drawn by; `variants` masks a training face, one on any other."""
+
+    variants: Count
+    workers: Count
+    types: dict[str, float]
+    fabrics: dict[str, float]
+    wear: dict[str, float]
+
+    @model_validator(mode="after")
+    def _known(self) -> "Masking":
+        for names, weights in (
+            (MASK_TYPES, self.types),
+            (FABRICS, self.fabrics),
+            (WEARS, self.wear),
+        ):
+            _weights(names)(weights)
+        return self
+
+
+class Fit(Section):
+    """What every training shares. A step is one optimiser step on `batch_size` faces."""
+
+    steps: Count
+    epoch_steps: Count
+    batch_size: Count
+    learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    patience: Count | None  # epochs without a better validation score; null: the fixed budget
+    precision: Literal["32-true", "bf16-mixed"]
+    compile: bool
+
+
+class Backboned(Fit):
+    backbone: str
+    pretrained: bool
+
+
+class Gender(Backboned):
+    dropout: Fraction
+
+
+class Landmarks(Backboned):
+    heatmap_channels: Count
+
+
+class Segmentation(Backboned):
+    fpn_channels: Count
+    mask_resolution: Literal[28, 56]
+
+
+class Inpainting(Fit):
+    channels: Annotated[tuple[int, ...], Field(min_length=2, strict=False)]
+    latent: Annotated[int, Field(ge=0)]
+    backbone: str
+    pretrained: bool
+    perceptual: Annotated[float, Field(ge=0)]
+    style: Annotated[float, Field(ge=0)]
+    adversarial: Annotated[float, Field(ge=0)]
+    feature_matching: Annotated[float, Field(ge=0)]
+    adversarial_from: Annotated[int, Field(ge=0)]
+    discriminator_learning_rate: Positive
+    ema: Fraction
+    noise: Positive
+
+
+class Train(Section):
+    gender: Gender
+    landmarks: Landmarks
+    segmentation: Segmentation
+    inpainting: Inpainting
+
+
+class Evaluate(Section):
+    max_faces: Count
+    eigenfaces: Count
+    minimum_slice: Count
+
+
+class Floors(Section):
+    """Absolute floors of the gate; errors are ceilings."""
+
+    mask_iou: Fraction
+    nme: Positive
+    gender_accuracy: Fraction
+    hole_psnr_over_mean_face: float
+    hole_psnr_over_telea: float
+
+
+class Gate(Section):
+    floors: Floors
+    minimum_slice: Count
+    slice_tolerance: Positive  # dB of hole PSNR that a slice may lose
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    resamples: Count
+    latency_ratio: Positive
+
+
+class Params(Section):
+    seed: Annotated[int, Field(ge=0)]
+    image_size: Literal[64, 128, 192, 256]
+    threads: Count
+    faces: Faces
+    masking: Masking
+    train: Train
+    evaluate: Evaluate
+    gate: Gate
+
+
+def _sentence(error: ValidationError, path: Path) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "the whole file"
+    if first["type"] == "extra_forbidden":
+        return f"{path}: unknown parameter '{key}', remove it or correct its spelling."
+    if first["type"] == "missing":
+        return f"{path}: parameter '{key}' is missing, add it (see conf/)."
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{path}: parameter '{key}' is {first['input']!r}: {reason}."
+
+
+def parse_params(tree: object, path: Path) -> Params:
+    """Validate a parsed YAML tree; `path` names the file in errors.
+
+    Raises:
+        ParamsError: with one sentence that names the file, the key and what is wrong.
+    """
+    try:
+        return Params.model_validate(tree)
+    except ValidationError as error:
+        raise ParamsError(_sentence(error, path)) from error
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and validate params.yaml.
+
+    Raises:
+        ParamsError: for a missing file, bad YAML, or a key or value that does not fit.
+    """
+    try:
+        tree = YAML(typ="safe").load(path.read_text())
+    except FileNotFoundError as error:
+        raise ParamsError(f"{path} does not exist: run `unmask params use cpu`.") from error
+    except YAMLError as error:
+        raise ParamsError(f"{path} is not valid YAML: {str(error).splitlines()[0]}.") from error
+    return parse_params(tree, path)

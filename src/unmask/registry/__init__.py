@@ -1,0 +1,1 @@
+"""The registered model `unmask`: packing, gate, promotion, rollback and loading by alias."""

@@ -1,0 +1,89 @@
+"""Promotion: score challenger and champion on the gate shard in one run, judge, move the alias."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from unmask.data.cache import open_split
+from unmask.evaluation.measure import measure_chain
+from unmask.evaluation.scores import TrueFaces
+from unmask.evaluation.shard import Shard, take
+from unmask.evaluation.slices import groups_of
+from unmask.evaluation.stage import fill_all
+from unmask.params import Params
+from unmask.registry.gate import GateScores, Verdict, judge
+from unmask.registry.versions import (
+    CHALLENGER,
+    CHAMPION,
+    NAME,
+    RegistryError,
+    load_chain,
+    make_champion,
+    tag_verdict,
+    version_of,
+)
+from unmask.restore.chain import Chain
+from unmask.training.tracking import stage_run
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What became of a challenger; `verdict` is None where it already is the champion."""
+
+    version: str
+    champion: str | None
+    verdict: Verdict | None
+
+
+def _scores(
+    chain: Chain, shard: Shard, truth: TrueFaces, baselines: dict[str, float]
+) -> GateScores:
+    measured, seconds = measure_chain(chain, shard, truth)
+    psnr = measured.table["hole_psnr"]
+    return GateScores(
+        hole_psnr=measured.hole.psnr,
+        mask_iou=measured.table["mask_iou"],
+        nme=measured.table["nme"],
+        gender_accuracy=measured.table.get("gender_accuracy", float("nan")),
+        over_mean_face=psnr - baselines["mean_face"],
+        over_telea=psnr - baselines["telea"],
+        groups=groups_of(shard),
+        seconds=seconds,
+    )
+
+
+def promote(params: Params, masked: Path, version: str | None = None) -> Promotion:
+    """Judge a version and, if every rule of the gate holds, make it champion.
+
+    Args:
+        masked: the masked faces, whose gate split both models are scored on.
+        version: the version to judge; None takes the challenger.
+
+    Raises:
+        RegistryError: when there is no challenger or no such version.
+    """
+    torch.set_num_threads(params.threads)
+    version = version or version_of(CHALLENGER)
+    if version is None:
+        raise RegistryError("there is no challenger: run `dvc repro` and `unmask models sync`.")
+    champion = version_of(CHAMPION)
+    if champion == version:
+        return Promotion(version, champion, None)
+    split = open_split(masked, "gate")
+    shard = take(split, params.evaluate.max_faces)
+    truth = TrueFaces(shard.images, shard.valid, shard.masks)
+    fills = fill_all(open_split(masked, "train"), shard, params.evaluate.eigenfaces)
+    baselines = {
+        name: float(truth.score(fills[name]).psnr.mean()) for name in ("mean_face", "telea")
+    }
+    with stage_run("gate", {"unmask.data_md5": split.digest, "unmask.version": version}) as run:
+        chains = {v: load_chain(f"models:/{NAME}/{v}")[0] for v in (version, champion) if v}
+        scores = {v: _scores(chain, shard, truth, baselines) for v, chain in chains.items()}
+        verdict = judge(scores[version], scores.get(champion), params.gate)
+        run.text("\n".join(f"{r.holds}: {r.rule}: {r.text}" for r in verdict.reasons), "gate.txt")
+        run.tag({"unmask.verdict": verdict.summary[:4000]})
+    tag_verdict(version, verdict.as_json())
+    if verdict.promote:
+        make_champion(version, "the gate's rules all held")
+    return Promotion(version, champion, verdict)

@@ -1,0 +1,248 @@
+"""Versions of the registered model `unmask`, and the aliases that point at them."""
+
+import base64
+import getpass
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from hashlib import md5
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+
+import unmask
+from unmask.errors import UnmaskError
+from unmask.models.stored import METADATA, StoredModelError
+from unmask.params import NETWORKS
+from unmask.registry.card import model_card
+from unmask.restore.chain import Chain
+from unmask.restore.pictures import encode_picture
+from unmask.training.tracking import StageRun, connect, git_commit
+
+NAME = "unmask"
+CHAMPION, CHALLENGER = "champion", "challenger"
+PACKED, VERDICT, HISTORY = "unmask.packed_md5", "unmask.gate", "unmask.champions"
+_NETWORKS = "networks"
+
+
+class RegistryError(UnmaskError):
+    """A version or alias that is not there; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of the champion: from and to which version, by whom, when (UTC) and why."""
+
+    version: str
+    previous: str | None
+    who: str
+    when: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version."""
+
+    number: str
+    aliases: list[str]
+    created: str
+    packed: str
+    verdict: str
+
+
+def packed_md5(models: Path) -> str:
+    """md5 over names and bytes of the four stored networks.
+
+    Raises:
+        StoredModelError: when one is missing.
+    """
+    whole = md5()
+    for name in NETWORKS:
+        if not (models / name / METADATA).is_file():
+            raise StoredModelError(
+                f"{models / name} holds no trained network: run `dvc repro` first."
+            )
+        for file in sorted((models / name).iterdir()):
+            whole.update(file.name.encode())
+            whole.update(file.read_bytes())
+    return whole.hexdigest()
+
+
+def _aliases(client: MlflowClient) -> dict[str, str]:
+    try:
+        return dict(client.get_registered_model(NAME).aliases)
+    except MlflowException:
+        return {}
+
+
+def _found(client: MlflowClient, packed: str) -> str | None:
+    versions = client.search_model_versions(f"name = '{NAME}' and tags.`{PACKED}` = '{packed}'")
+    return max((v.version for v in versions), key=int, default=None)
+
+
+def _example() -> pd.DataFrame:
+    from unmask.faces.sources import Sampled
+
+    picture = encode_picture(Sampled(0, 0, 128).read().image)
+    return pd.DataFrame({"image": [base64.b64encode(picture).decode()]})
+
+
+def register(run: StageRun, models: Path, metrics: Path) -> str:
+    """Register the stored networks as a version, unless these very networks are one already, and
+    point `challenger` at it.
+
+    Args:
+        run: the open MLflow run that a new version is logged in.
+        models: folder of the four networks.
+        metrics: metrics.json that the card shows.
+
+    Returns:
+        The version's number.
+    """
+    from unmask.registry import pyfunc
+
+    client, packed = connect(), packed_md5(models)
+    version = _found(client, packed)
+    if version is None:
+        info = mlflow.pyfunc.log_model(
+            name=NAME,
+            python_model=str(Path(pyfunc.__file__)),
+            artifacts={_NETWORKS: str(models.resolve())},
+            signature=ModelSignature(pyfunc.INPUTS, pyfunc.OUTPUTS, pyfunc.PARAMS),
+            input_example=_example(),
+            pip_requirements=[f"unmask=={unmask.__version__}"],
+            registered_model_name=NAME,
+            await_registration_for=60,
+        )
+        version = str(info.registered_model_version)
+        metadata = json.loads((models / "inpainting" / METADATA).read_text())
+        tags = {
+            PACKED: packed,
+            "unmask.data_md5": metadata["data_md5"],
+            "unmask.git_commit": git_commit(),
+            "unmask.pipeline_run": run.parent_id,
+        }
+        for key, value in tags.items():
+            client.set_model_version_tag(NAME, version, key, value)
+        client.update_model_version(NAME, version, model_card(models, metrics))
+    client.set_registered_model_alias(NAME, CHALLENGER, version)
+    return version
+
+
+def list_versions() -> list[Version]:
+    """All versions, newest first."""
+    client = connect()
+    aliases: dict[str, list[str]] = {}
+    for alias, number in _aliases(client).items():
+        aliases.setdefault(number, []).append(alias)
+    found = client.search_model_versions(f"name = '{NAME}'")
+    return [
+        Version(
+            v.version,
+            sorted(aliases.get(v.version, [])),
+            datetime.fromtimestamp(v.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
+            v.tags.get(PACKED, ""),
+            json.loads(v.tags[VERDICT])["summary"] if VERDICT in v.tags else "",
+        )
+        for v in sorted(found, key=lambda v: -int(v.version))
+    ]
+
+
+def version_of(alias: str) -> str | None:
+    """Number of the version that an alias points at."""
+    return _aliases(connect()).get(alias)
+
+
+def tag_verdict(version: str, verdict: dict) -> None:
+    """Keep a gate's verdict on the version it judged."""
+    connect().set_model_version_tag(NAME, version, VERDICT, json.dumps(verdict))
+
+
+def history() -> list[Change]:
+    """Every change of the champion, oldest first."""
+    try:
+        tags = connect().get_registered_model(NAME).tags
+    except MlflowException:
+        return []
+    return [Change(**entry) for entry in json.loads(tags.get(HISTORY, "[]"))]
+
+
+def make_champion(version: str, why: str) -> Change:
+    """Point `champion` at a version and record who did it, when and why.
+
+    Raises:
+        RegistryError: when there is no such version.
+    """
+    client = connect()
+    try:
+        client.get_model_version(NAME, version)
+    except MlflowException as error:
+        raise RegistryError(
+            f"{NAME} has no version {version}: see `unmask models list`."
+        ) from error
+    previous = _aliases(client).get(CHAMPION)
+    change = Change(
+        version, previous, getpass.getuser(), datetime.now(UTC).isoformat(timespec="seconds"), why
+    )
+    client.set_registered_model_alias(NAME, CHAMPION, version)
+    changes = [*history(), change][-100:]
+    client.set_registered_model_tag(NAME, HISTORY, json.dumps([asdict(c) for c in changes]))
+    return change
+
+
+def roll_back(why: str) -> Change:
+    """Make the version that was champion before the present one champion again.
+
+    Raises:
+        RegistryError: when there was none.
+    """
+    present = version_of(CHAMPION)
+    # walk back over promotions only, so that rolling back twice goes back twice
+    stack: list[str] = []
+    for change in history():
+        if change.version in stack:
+            del stack[stack.index(change.version) + 1 :]
+        else:
+            stack.append(change.version)
+    if present is None or len(stack) < 2:
+        raise RegistryError("there is no earlier champion to roll back to.")
+    return make_champion(stack[-2], why)
+
+
+def load_chain(uri: str) -> tuple[Chain, str]:
+    """The chain of a registered model.
+
+    Args:
+        uri: e.g. models:/unmask@champion, models:/unmask/3, or a folder of stored networks.
+
+    Returns:
+        (the chain, the model's name and version).
+
+    Raises:
+        RegistryError: when the URI names no model, e.g. because nothing was promoted yet.
+    """
+    if not uri.startswith("models:/"):
+        return Chain.load(Path(uri)), uri
+    client = connect()
+    name, _, alias = uri.removeprefix("models:/").partition("@")
+    version = _aliases(client).get(alias) if alias else name.partition("/")[2]
+    if not version:
+        raise RegistryError(
+            f"{uri} does not exist: there is no {alias or 'such version'} yet, "
+            "run `make run` or `unmask models promote`."
+        )
+    try:
+        folder = mlflow.artifacts.download_artifacts(f"models:/{NAME}/{version}")
+    except MlflowException as error:
+        raise RegistryError(
+            f"{uri} cannot be loaded ({str(error).splitlines()[0]}): see `unmask models list`."
+        ) from error
+    artifacts = next(Path(folder).glob(f"artifacts/*/{NETWORKS[0]}"), None)
+    if artifacts is None:
+        raise RegistryError(f"{uri} holds no networks, so it was not made by unmask.")
+    return Chain.load(artifacts.parent), f"{NAME}/{version}"

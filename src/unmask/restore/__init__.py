@@ -1,0 +1,1 @@
+"""From a picture of a masked face to the picture without the mask."""

@@ -1,0 +1,228 @@
+"""The whole chain: landmarks, alignment, segmentation, gender, inpainting, paste-back."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unmask.errors import UnmaskError
+from unmask.faces.frame import canonical_transform, invert, move_points, scale_of, warp
+from unmask.models.stored import load_network
+from unmask.params import NETWORKS
+from unmask.restore.paste import frame_hole, paste_back
+
+_ALIGNMENTS = 2
+_SMALLEST_MASK = 0.02  # of the frame's area
+_LEAST_SCORE = 0.5
+_WIDENED = 0.85
+SMALLEST_PICTURE = 16  # pixels
+
+
+class PictureError(UnmaskError):
+    """A picture that the chain cannot take; says why."""
+
+
+@dataclass(frozen=True)
+class FaceAnswer:
+    """What the chain found of one face, in pixels of the picture given.
+
+    Attributes:
+        status: 'restored', 'no_mask' or 'skipped'; `reason` says why it is not restored.
+        box: x0, y0, x1, y1 of the face's landmarks.
+        landmarks: (68, 2) float32, or None where skipped.
+        gender_male: probability of 'male' in [0, 1].
+        mask_fraction: share of the canonical frame that the mask covers.
+        score: Mask R-CNN's confidence in [0, 1].
+    """
+
+    status: str
+    reason: str
+    box: tuple[float, float, float, float]
+    landmarks: np.ndarray | None
+    gender_male: float
+    mask_fraction: float
+    score: float
+
+    def as_json(self) -> dict:
+        """The face's entry in the JSON answer."""
+        points = [] if self.landmarks is None else self.landmarks.tolist()
+        return {
+            "status": self.status,
+            "reason": self.reason,
+            "box": [round(v, 2) for v in self.box],
+            "landmarks": [[round(x, 2), round(y, 2)] for x, y in points],
+            "gender_male": round(self.gender_male, 4),
+            "mask_fraction": round(self.mask_fraction, 4),
+            "score": round(self.score, 4),
+        }
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """A restored picture (H, W, 3) uint8, mask and filled hole (H, W) bool, and the answers."""
+
+    picture: np.ndarray
+    mask: np.ndarray
+    hole: np.ndarray
+    faces: list[FaceAnswer]
+
+
+def _tensor(crop: np.ndarray) -> Tensor:
+    return torch.from_numpy(crop).permute(2, 0, 1)[None].contiguous().float().div_(255)
+
+
+def _whole(picture: np.ndarray, size: int) -> np.ndarray:
+    """The transform that shows a whole picture, centred, in a square of `size`."""
+    height, width = picture.shape[:2]
+    ratio = size / max(height, width)
+    shift = (size - ratio * np.array([width, height])) / 2 + 0.5 * ratio - 0.5
+    return np.column_stack([np.eye(2) * ratio, shift])
+
+
+def _cut_off(probability: np.ndarray, transform: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether the mask reaches a border of the frame beyond which the picture goes on."""
+    likely = probability > 0.5
+    rows, columns = np.nonzero(likely)
+    side = len(probability)
+    on_border = (rows == side - 1) | (columns == 0) | (columns == side - 1)
+    if not on_border.any():
+        return False
+    outside = np.stack([columns, rows], axis=1)[on_border].astype(np.float64)
+    centre = (side - 1) / 2
+    further = move_points(centre + (outside - centre) * 1.1, invert(transform))
+    height, width = shape[:2]
+    shown = (further >= 0).all(axis=1) & (further[:, 0] < width) & (further[:, 1] < height)
+    return bool(shown.any())
+
+
+class Chain:
+    """The four networks, ready to restore; fp32, one picture at a time, so that the same picture
+    gives the same pixels whatever it is sent with.
+
+    Args:
+        networks: by name, all of one crop size, in eval mode.
+        size: side of the canonical frame in pixels.
+    """
+
+    def __init__(self, networks: dict[str, nn.Module], size: int) -> None:
+        self.networks, self.size = networks, size
+
+    @classmethod
+    def load(cls, folder: Path) -> "Chain":
+        """The chain of the networks that the training stages stored under `folder`.
+
+        Raises:
+            StoredModelError: when one is missing or damaged, or their crop sizes differ.
+        """
+        networks = {name: load_network(folder / name) for name in NETWORKS}
+        return cls(networks, networks["inpainting"].image_size)
+
+    @torch.inference_mode()
+    def landmarks(self, crop: np.ndarray) -> np.ndarray:
+        """Landmarks (68, 2) of a crop (S, S, 3) uint8."""
+        return self.networks["landmarks"](_tensor(crop))[0].numpy()
+
+    @torch.inference_mode()
+    def segment(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
+        """Probability of mask (S, S) and the detection's confidence."""
+        probability, score = self.networks["segmentation"](_tensor(crop))
+        return probability[0].numpy(), float(score[0])
+
+    @torch.inference_mode()
+    def gender_male(self, crop: np.ndarray) -> float:
+        """Probability of 'male'."""
+        return float(self.networks["gender"](_tensor(crop))[0].sigmoid())
+
+    @torch.inference_mode()
+    def fill(
+        self, crop: np.ndarray, hole: np.ndarray, landmarks: np.ndarray, gender_male: float
+    ) -> np.ndarray:
+        """The crop (S, S, 3) uint8 with its hole (S, S) bool filled by the most plausible face."""
+        generator = self.networks["inpainting"]
+        filled = generator(
+            _tensor(crop),
+            torch.from_numpy(hole)[None, None].float(),
+            torch.from_numpy(landmarks.astype(np.float32))[None],
+            torch.tensor([2 * gender_male - 1], dtype=torch.float32),
+            torch.zeros(1, generator.latent),
+        )
+        pixels = filled[0].clamp(0, 1).mul(255).round().byte()
+        return pixels.permute(1, 2, 0).contiguous().numpy()
+
+    def align(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find the face of a picture that shows one.
+
+        Returns:
+            (transform (2, 3) from picture to canonical frame, landmarks (68, 2) in the picture).
+
+        Raises:
+            PictureError: when no face's landmarks can be made out.
+        """
+        transform = _whole(picture, self.size)
+        for _ in range(_ALIGNMENTS + 1):
+            crop = warp(picture, transform, (self.size, self.size))
+            found = move_points(self.landmarks(crop), invert(transform))
+            try:
+                aligned = canonical_transform(found, self.size)
+            except ValueError as error:
+                raise PictureError(str(error)) from error
+            height, width = picture.shape[:2]
+            if not 0.02 < self.size * scale_of(aligned) / max(height, width) < 6:
+                raise PictureError("no face fills the picture, so it cannot be aligned")
+            transform = aligned
+        return transform, found
+
+    def restore(self, picture: np.ndarray, gender: str | None = None) -> Restoration:
+        """Restore the face of a picture framed anywhere between a face chip and a portrait.
+
+        Args:
+            picture: (H, W, 3) uint8 RGB.
+            gender: 'male' or 'female' to assume it; None takes the network's answer.
+        """
+        height, width = picture.shape[:2]
+        nothing = np.zeros((height, width), bool)
+        try:
+            if min(height, width) < SMALLEST_PICTURE:
+                raise PictureError(
+                    f"the picture is {width} x {height} pixels; at least {SMALLEST_PICTURE} are "
+                    "needed each way"
+                )
+            transform, landmarks = self.align(picture)
+        except PictureError as error:
+            answer = FaceAnswer(
+                "skipped", str(error), (0.0, 0.0, float(width), float(height)), None, 0.5, 0.0, 0.0
+            )
+            return Restoration(picture.copy(), nothing, nothing, [answer])
+        frame = (self.size, self.size)
+        crop = warp(picture, transform, frame)
+        probability, score = self.segment(crop)
+        if _cut_off(probability, transform, picture.shape):
+            centre = (self.size - 1) / 2
+            wider = cv2.getRotationMatrix2D((centre, centre), 0, _WIDENED)
+            transform = wider @ np.vstack([transform, [0, 0, 1]])
+            crop = warp(picture, transform, frame)
+            probability, score = self.segment(crop)
+        male = self.gender_male(crop)
+        fraction = float((probability > 0.5).mean())
+        corners = (*landmarks.min(axis=0).tolist(), *landmarks.max(axis=0).tolist())
+        if score < _LEAST_SCORE or fraction < _SMALLEST_MASK:
+            answer = FaceAnswer(
+                "no_mask",
+                "no mask was found on the face",
+                corners,
+                landmarks,
+                male,
+                fraction,
+                score,
+            )
+            return Restoration(picture.copy(), nothing, nothing, [answer])
+        assumed = {None: male, "male": 1.0, "female": 0.0}[gender]
+        filled = self.fill(
+            crop, frame_hole(probability), move_points(landmarks, transform), assumed
+        )
+        pasted = paste_back(picture, filled, probability, transform)
+        answer = FaceAnswer("restored", "", corners, landmarks, male, fraction, score)
+        return Restoration(pasted.picture, pasted.mask, pasted.hole, [answer])

@@ -1,0 +1,89 @@
+"""Restoring picture files into a folder: pictures, masks and JSON answers."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unmask.restore.chain import PictureError, Restoration
+from unmask.restore.pictures import SUFFIXES, decode_picture, encode_picture, write_whole
+
+SCHEMA_VERSION = 1
+SEED = 0
+
+
+@dataclass(frozen=True)
+class FileAnswer:
+    """What became of one input: its answer's faces as JSON, or the error that names it."""
+
+    source: Path
+    faces: list[dict]
+    error: str = ""
+
+
+def inputs_of(paths: Iterable[Path]) -> list[Path]:
+    """The picture files that paths name; a folder stands for the pictures in it.
+
+    Raises:
+        PictureError: when a path is missing, nothing is left, or two inputs share a stem.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise PictureError(f"{path} does not exist: name a picture or a folder of pictures.")
+    if not files:
+        raise PictureError("no pictures were found in the inputs: name files, or a folder of them.")
+    stems: dict[str, Path] = {}
+    for file in files:
+        if (other := stems.setdefault(file.stem, file)) != file:
+            raise PictureError(
+                f"{other} and {file} would both be written as {file.stem}.png: rename one."
+            )
+    return files
+
+
+def restore_files(
+    files: Iterable[Path],
+    out: Path,
+    restore: Callable[[np.ndarray], Restoration],
+    model: str,
+    *,
+    save_masks: bool = False,
+) -> Iterable[FileAnswer]:
+    """Restore picture files one by one; a file that is no image is reported and the rest goes on.
+
+    Writes OUT/<stem>.png, OUT/<stem>.json and, with `save_masks`, OUT/<stem>.mask.png, which is 255
+    where pixels were replaced.
+
+    Args:
+        restore: from a picture to its restoration.
+        model: the model's name and version, for JSON and metadata.
+
+    Raises:
+        OSError: naming the file that could not be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"the folder {out} could not be made: {error.strerror}.") from error
+    for file in files:
+        try:
+            picture = decode_picture(file.read_bytes(), str(file))
+        except PictureError as error:
+            yield FileAnswer(file, [], str(error))
+            continue
+        restored = restore(picture)
+        faces = [face.as_json() for face in restored.faces]
+        document = {"schema_version": SCHEMA_VERSION, "model": model, "seed": SEED, "faces": faces}
+        synthesised = model if restored.hole.any() else None
+        write_whole(out / f"{file.stem}.png", encode_picture(restored.picture, synthesised))
+        if save_masks:
+            write_whole(out / f"{file.stem}.mask.png", encode_picture(restored.hole))
+        write_whole(out / f"{file.stem}.json", (json.dumps(document, indent=1) + "\n").encode())
+        yield FileAnswer(file, faces)

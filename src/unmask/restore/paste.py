@@ -1,0 +1,65 @@
+"""Bringing a restored crop back into the picture it was cut from."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from unmask.faces.frame import invert, scale_of, warp
+
+_HOLE_GROWTH = 0.02  # of the frame's side
+_BAND = 0.02  # of the frame's side
+
+
+def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
+    """A bool mask (H, W) dilated by a disc of radius `pixels`."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1,) * 2)
+    return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
+
+
+def frame_hole(probability: np.ndarray) -> np.ndarray:
+    """The hole to fill (S, S) bool: where the mask is more likely than not, and a rim around it."""
+    return grown(probability > 0.5, max(1, round(_HOLE_GROWTH * len(probability))))
+
+
+@dataclass(frozen=True)
+class Pasted:
+    """A picture (H, W, 3) uint8, its predicted mask, and the hole that was filled, bool (H, W)."""
+
+    picture: np.ndarray
+    mask: np.ndarray
+    hole: np.ndarray
+
+
+def paste_back(
+    picture: np.ndarray, filled: np.ndarray, probability: np.ndarray, transform: np.ndarray
+) -> Pasted:
+    """Replace the hole of a picture by the restored crop and blend in a narrow band around it.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        filled: (S, S, 3) uint8 RGB, the restored crop; it equals the crop outside its hole.
+        probability: (S, S) float32 in [0, 1], of mask.
+        transform: (2, 3) from picture to crop.
+
+    Returns:
+        The picture; each pixel further from the hole than the band equals the one given.
+    """
+    height, width = picture.shape[:2]
+    back = invert(transform)
+    side = len(probability)
+    unit = side * scale_of(transform)  # the frame's side in picture pixels
+    likely = warp(probability, back, (width, height), cv2.BORDER_CONSTANT)
+    mask = likely > 0.5
+    hole = grown(mask, max(1, round(_HOLE_GROWTH * unit / 2)))
+    inside = warp(np.ones((side, side), np.float32), back, (width, height), cv2.BORDER_CONSTANT)
+    hole &= inside > 0.999
+    if not hole.any():
+        return Pasted(picture.copy(), mask, hole)
+    crop = warp(filled, back, (width, height), cv2.BORDER_REPLICATE)
+    distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 3)
+    band = max(2.0, _BAND * unit / 2)
+    alpha = np.clip(1 - distance / (band + 1), 0, 1)[..., None]
+    alpha[inside <= 0.999] = 0
+    blended = np.rint(picture + alpha * (crop.astype(np.float32) - picture)).astype(np.uint8)
+    return Pasted(np.where(alpha > 0, blended, picture), mask, hole)

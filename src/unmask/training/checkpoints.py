@@ -1,0 +1,70 @@
+"""Where an interrupted training goes on: a checkpoint keyed by params, data and code."""
+
+import json
+import os
+import shutil
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import lightning as L
+
+ROOT = Path(".unmask/checkpoints")
+
+
+def code_digest() -> str:
+    """sha256 over the files of this package that the process has imported."""
+    files = {
+        Path(module.__file__)
+        for name, module in sys.modules.items()
+        if name.partition(".")[0] == "unmask" and getattr(module, "__file__", None)
+    }
+    whole = sha256()
+    for file in sorted(files):
+        whole.update(file.read_bytes())
+    return whole.hexdigest()
+
+
+def key_of(section: dict, data: str, code: str) -> str:
+    """A name for one training: 16 hexadecimal digits of its params, data and code."""
+    document = json.dumps([section, data, code], sort_keys=True)
+    return sha256(document.encode()).hexdigest()[:16]
+
+
+class Checkpoint(L.Callback):
+    """Writes the training's whole state after every epoch, beside and then in place.
+
+    Args:
+        folder: of this training; holds `last.ckpt` and the id of its MLflow run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def path(self) -> Path | None:
+        """The checkpoint to go on from, if there is one."""
+        last = self.folder / "last.ckpt"
+        return last if last.is_file() else None
+
+    @property
+    def run_id(self) -> str | None:
+        """The MLflow run of the interrupted training, if there is one."""
+        file = self.folder / "run_id"
+        return file.read_text() if file.is_file() else None
+
+    def remember_run(self, run_id: str) -> None:
+        """Keep the run's id for a training that goes on later."""
+        (self.folder / "run_id").write_text(run_id)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save; Lightning writes on the first process and waits on the others."""
+        partial = self.folder / "partial.ckpt"
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            os.replace(partial, self.folder / "last.ckpt")
+
+    def delete(self) -> None:
+        """Drop the checkpoint once the trained network is stored."""
+        shutil.rmtree(self.folder)

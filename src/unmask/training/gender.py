@@ -1,0 +1,51 @@
+"""Training of the gender network on masked faces."""
+
+import numpy as np
+from torch import Tensor
+
+from unmask.data.batches import Sample
+from unmask.data.views import aligned, unchanged
+from unmask.losses.gender.labelled import labelled_cross_entropy
+from unmask.training.module import NetworkModule
+from unmask.training.sheets import captioned, grid, pixels
+
+
+class GenderModule(NetworkModule):
+    """Binary cross-entropy on roughly aligned masked faces."""
+
+    name, monitor, mode = "gender", "val/accuracy", "max"
+
+    def training_sample(self) -> Sample:
+        return aligned
+
+    def validation_sample(self) -> Sample:
+        return unchanged
+
+    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
+        loss = labelled_cross_entropy(self.network(batch["image"]).float(), batch["gender"])
+        self.report({"loss": loss})
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
+        known = batch["gender"].isfinite()
+        if known.any():
+            logits = self.network(batch["image"]).float()[known]
+            labels = batch["gender"][known]
+            self.log_dict(
+                {
+                    "val/loss": labelled_cross_entropy(logits, labels),
+                    "val/accuracy": ((logits > 0) == (labels > 0.5)).float().mean(),
+                },
+                batch_size=int(known.sum()),
+            )
+
+    def sheet(self, batch: dict[str, Tensor]) -> np.ndarray:
+        probability = self.network(batch["image"]).float().sigmoid().tolist()
+        words = {0.0: "female", 1.0: "male"}
+        cells = [
+            captioned(image, f"{words.get(label, '?')}: {p:.2f} male")
+            for image, label, p in zip(
+                pixels(batch["image"]), batch["gender"].tolist(), probability, strict=True
+            )
+        ]
+        return grid([cells[:8]])

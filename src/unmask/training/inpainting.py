@@ -1,0 +1,181 @@
+"""Training of the inpainting GAN."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from unmask.data.batches import Sample
+from unmask.data.cache import Split
+from unmask.data.holes import holed, holed_unchanged
+from unmask.losses.inpainting.adversarial import (
+    discriminator_loss,
+    feature_matching_loss,
+    generator_loss,
+)
+from unmask.losses.inpainting.divergence import kl_divergence
+from unmask.losses.inpainting.perceptual import perceptual_loss, style_loss
+from unmask.losses.inpainting.reconstruction import masked_l1
+from unmask.models.backbone import Backbone
+from unmask.models.inpainting import Discriminator, PosteriorEncoder
+from unmask.params import Inpainting
+from unmask.training.module import NetworkModule, scheduled
+from unmask.training.sheets import grid, pixels
+
+_PERCEPTUAL_LEVELS = (0, 1, 2)
+_VISIBLE_WEIGHT = 0.05
+_DIVERGENCE_WEIGHT = 2e-3
+_GRADIENT_NORM = 5.0
+
+
+class InpaintingModule(NetworkModule):
+    """Reconstruction, perceptual, style, adversarial and feature-matching losses; EMA weights.
+
+    One half of a batch is filled with z = 0 and so learns the most plausible answer; the other
+    half draws z from the posterior of the true face and so learns what z may change.
+    """
+
+    name, monitor, mode = "inpainting", "val/hole_psnr", "max"
+
+    def __init__(
+        self, params: Inpainting, train: Split, val: Split, seed: int, workers: int = 0
+    ) -> None:
+        super().__init__(params, train, val, seed, workers)
+        self.automatic_optimization = False
+        self.network = self.network.to(memory_format=torch.channels_last)
+        self.posterior = PosteriorEncoder(params.latent)
+        self.discriminator = Discriminator()
+        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(params.ema))
+        self.features = Backbone(
+            params.backbone, _PERCEPTUAL_LEVELS, pretrained=params.pretrained
+        ).requires_grad_(False)
+
+    def training_sample(self) -> Sample:
+        return partial(holed, noise=self.params.noise)
+
+    def validation_sample(self) -> Sample:
+        return holed_unchanged
+
+    def trained(self) -> nn.Module:
+        return self.average.module
+
+    def configure_optimizers(self):
+        generator = torch.optim.AdamW(
+            [*self.network.parameters(), *self.posterior.parameters()],
+            self.params.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=self.params.weight_decay,
+        )
+        discriminator = torch.optim.AdamW(
+            self.discriminator.parameters(),
+            self.params.discriminator_learning_rate,
+            betas=(0.5, 0.99),
+            weight_decay=0.0,
+        )
+        steps, late = self.params.steps, self.params.adversarial_from
+        return [generator, discriminator], [
+            scheduled(generator, steps),
+            scheduled(discriminator, max(1, steps - late)),
+        ]
+
+    def _latent(self, images: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
+        """z of each face, zeros for the first half, and the second half's divergence."""
+        half = (len(images) + 1) // 2
+        mean, log_variance = self.posterior(images[half:], hole[half:])
+        drawn = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        zeros = drawn.new_zeros(half, self.params.latent)
+        return torch.cat([zeros, drawn]), kl_divergence(mean, log_variance)
+
+    def training_step(self, batch: dict[str, Tensor], index: int) -> None:
+        params = self.params
+        images = batch["image"].contiguous(memory_format=torch.channels_last)
+        hole = batch["hole"][:, None].float()
+        valid = batch["valid"][:, None].float()
+        sharp = batch["sharp"] > 0.5
+        latent, divergence = self._latent(images, hole)
+        filled = self.network(images, hole, batch["landmarks"], batch["gender"], latent)
+
+        # Lightning counts every optimiser's steps as one, hence the count of its own
+        step = self.current_epoch * params.epoch_steps + index
+        against = step >= params.adversarial_from and bool(sharp.any())
+        generator, discriminator = self.optimizers()
+        losses = {}
+        true_there, filled_there, hole_there = (
+            (t[sharp].contiguous() for t in (images * valid, filled * valid, hole * valid))
+            if against
+            else (None, None, None)
+        )
+        if against:
+            real, _ = self.discriminator(true_there, hole_there)
+            fake, _ = self.discriminator(filled_there.detach(), hole_there)
+            losses["discriminator"] = discriminator_loss(real.float(), fake.float(), hole_there)
+            discriminator.zero_grad()
+            self.manual_backward(losses["discriminator"])
+            discriminator.step()
+            self.lr_schedulers()[1].step()
+
+        weight = valid * hole
+        losses["l1"] = masked_l1(filled, images, weight)
+        losses["divergence"] = divergence
+        total = losses["l1"] + _DIVERGENCE_WEIGHT * divergence
+        blended = filled * valid + images * (1 - valid)
+        if params.perceptual or params.style:
+            with torch.no_grad():
+                true_levels = self.features(images)
+            levels = self.features(blended)
+            near = functional.max_pool2d(weight, 9, stride=1, padding=4)
+            losses["perceptual"] = perceptual_loss(levels, true_levels, near)
+            losses["style"] = style_loss(levels, true_levels, near)
+            total = total + params.perceptual * losses["perceptual"]
+            total = total + params.style * losses["style"]
+        if against:
+            self.discriminator.requires_grad_(False)
+            fake, fake_features = self.discriminator(filled_there, hole_there)
+            with torch.no_grad():
+                _, real_features = self.discriminator(true_there, hole_there)
+            self.discriminator.requires_grad_(True)
+            losses["adversarial"] = generator_loss(fake.float(), hole_there)
+            losses["feature_matching"] = feature_matching_loss(real_features, fake_features)
+            total = total + params.adversarial * losses["adversarial"]
+            total = total + params.feature_matching * losses["feature_matching"]
+        generator.zero_grad()
+        self.manual_backward(total)
+        self.clip_gradients(generator, _GRADIENT_NORM, "norm")
+        generator.step()
+        self.average.update_parameters(self.network)
+        self.lr_schedulers()[0].step()
+        self.report({**losses, "loss": total})
+
+    def _filled(self, batch: dict[str, Tensor], latent: Tensor) -> Tensor:
+        return self.average.module(
+            batch["image"],
+            batch["hole"][:, None].float(),
+            batch["landmarks"],
+            batch["gender"],
+            latent,
+        ).clamp(0, 1)
+
+    def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
+        zeros = batch["image"].new_zeros(len(batch["image"]), self.params.latent)
+        error = (self._filled(batch, zeros) - batch["image"]).square().mean(dim=1)
+        region = batch["hole"] & batch["valid"]
+        mean = (error * region).sum(dim=(1, 2)) / region.sum(dim=(1, 2)).clamp_min(1)
+        psnr = -10 * mean.clamp_min(1e-8).log10()
+        self.log("val/hole_psnr", psnr.mean(), batch_size=len(psnr))
+
+    def sheet(self, batch: dict[str, Tensor]) -> np.ndarray:
+        batch = {name: values[:8] for name, values in batch.items()}
+        count = len(batch["image"])
+        noise = torch.Generator().manual_seed(0)
+        drawn = torch.randn(count, self.params.latent, generator=noise).to(self.device)
+        hole = batch["hole"][:, None]
+        rows = [
+            torch.where(hole, 0.5, batch["image"]),
+            self._filled(batch, torch.zeros_like(drawn)),
+            self._filled(batch, drawn),
+            batch["image"],
+        ]
+        return grid([list(pixels(row)) for row in rows])

@@ -1,0 +1,117 @@
+"""What the training of all four networks shares: schedule, batches, seeding, scores."""
+
+import math
+from abc import abstractmethod
+from typing import ClassVar
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+
+from unmask.data.batches import Augmented, Fixed, Sample, Steps, loader
+from unmask.data.cache import Split
+from unmask.models import build
+from unmask.params import Fit
+
+_VALIDATION_FACES = 160
+_WARM_UP = 0.05
+
+
+def scheduled(optimizer: Optimizer, steps: int) -> LambdaLR:
+    """Linear warm-up over the first twentieth of the steps, then a cosine down to zero."""
+    warm = max(1, round(_WARM_UP * steps))
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+    return LambdaLR(optimizer, factor)
+
+
+class NetworkModule(L.LightningModule):
+    """Trains one network in epochs of `params.epoch_steps` optimiser steps.
+
+    All randomness of an epoch follows from (seed, epoch), so that a training that goes on from
+    the checkpoint of any epoch ends with the weights of one never stopped.
+
+    Class attributes:
+        name: the network's name in params.
+        monitor: the validation score that early stopping watches.
+        mode: 'max' or 'min', which way it improves.
+    """
+
+    name: ClassVar[str]
+    monitor: ClassVar[str]
+    mode: ClassVar[str]
+
+    def __init__(self, params: Fit, train: Split, val: Split, seed: int, workers: int = 0) -> None:
+        super().__init__()
+        self.params = params
+        self.network: nn.Module = build(
+            self.name, params, train.size, pretrained=getattr(params, "pretrained", False)
+        )
+        self._splits, self._seed, self._workers = (train, val), seed, workers
+
+    @abstractmethod
+    def training_sample(self) -> Sample:
+        """The augmented view that the network trains on."""
+
+    @abstractmethod
+    def validation_sample(self) -> Sample:
+        """The plain view that it is scored on."""
+
+    @abstractmethod
+    def sheet(self, batch: dict[str, Tensor]) -> np.ndarray:
+        """An RGB uint8 contact sheet of the network's answers to a validation batch."""
+
+    def trained(self) -> nn.Module:
+        """The network to store."""
+        return self.network
+
+    def train_dataloader(self) -> DataLoader:
+        train, trainer = self._splits[0], self.trainer
+        steps = Steps(
+            len(train),
+            self.params.batch_size,
+            self.params.epoch_steps,
+            trainer.current_epoch,
+            self._seed,
+            trainer.global_rank,
+            trainer.world_size,
+        )
+        dataset = Augmented(train, self.training_sample(), self._seed)
+        return loader(dataset, self._workers, batch_sampler=steps)
+
+    def val_dataloader(self) -> DataLoader:
+        dataset = Fixed(self._splits[1], self.validation_sample(), _VALIDATION_FACES)
+        return loader(dataset, 0, batch_size=self.params.batch_size)
+
+    def on_train_epoch_start(self) -> None:
+        # numpy's word keeps neighbouring seeds and epochs apart
+        word = np.random.SeedSequence([self._seed, self.current_epoch]).generate_state(1)[0]
+        torch.manual_seed(int(word))
+
+    def configure_optimizers(self) -> dict:
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            self.params.learning_rate,
+            weight_decay=self.params.weight_decay,
+        )
+        schedule = scheduled(optimizer, self.params.steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def report(self, losses: dict[str, Tensor]) -> None:
+        """Log training losses by epoch; refuse one that is not finite by showing them all."""
+        values = {f"train/{name}": loss.detach() for name, loss in losses.items()}
+        if not all(bool(value.isfinite()) for value in values.values()):
+            shown = {name: float(value) for name, value in values.items()}
+            raise FloatingPointError(f"{self.name}: a loss is not finite: {shown}")
+        self.log_dict(values, on_step=False, on_epoch=True)

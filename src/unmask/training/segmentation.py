@@ -1,0 +1,44 @@
+"""Training of Mask R-CNN on roughly aligned masked faces."""
+
+import numpy as np
+from torch import Tensor
+
+from unmask.data.batches import Sample
+from unmask.data.views import aligned, unchanged
+from unmask.losses.segmentation.total import total_loss
+from unmask.models.segmentation import detection_target
+from unmask.training.module import NetworkModule
+from unmask.training.sheets import grid, pixels, with_outlines
+
+
+class SegmentationModule(NetworkModule):
+    """The multi-task loss of Mask R-CNN with one instance a picture."""
+
+    name, monitor, mode = "segmentation", "val/iou", "max"
+
+    def training_sample(self) -> Sample:
+        return aligned
+
+    def validation_sample(self) -> Sample:
+        return unchanged
+
+    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
+        losses = self.network(batch["image"], [detection_target(mask) for mask in batch["mask"]])
+        loss = total_loss(losses)
+        self.report({"loss": loss, **losses})
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
+        predicted = self.network(batch["image"])[0] > 0.5
+        both = (predicted & batch["mask"]).sum(dim=(1, 2))
+        either = (predicted | batch["mask"]).sum(dim=(1, 2)).clamp_min(1)
+        self.log("val/iou", (both / either).mean(), batch_size=len(predicted))
+
+    def sheet(self, batch: dict[str, Tensor]) -> np.ndarray:
+        predicted = (self.network(batch["image"])[0] > 0.5).cpu().numpy()
+        true = batch["mask"].cpu().numpy()
+        cells = [
+            with_outlines(image, {"true": t, "predicted": p})
+            for image, t, p in zip(pixels(batch["image"]), true, predicted, strict=True)
+        ]
+        return grid([cells[:6]])

@@ -1,0 +1,102 @@
+"""Stage `train@NAME`: train one network and store it."""
+
+import logging
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+
+from unmask.data.cache import CACHE, Split, open_split
+from unmask.errors import plainly
+from unmask.models.stored import save_network
+from unmask.params import Fit, Params, load_params
+from unmask.training.checkpoints import ROOT, Checkpoint, code_digest, key_of
+from unmask.training.module import NetworkModule
+from unmask.training.progress import Curves, Progress
+from unmask.training.tracking import WEIGHTS, stage_run
+
+
+def make_module(name: str, params: Fit, train: Split, val: Split, seed: int) -> NetworkModule:
+    """The training module of network `name`."""
+    modules = import_module(f"unmask.training.{name}")
+    workers = 4 if torch.cuda.is_available() else 0
+    return getattr(modules, f"{name.capitalize()}Module")(params, train, val, seed, workers)
+
+
+def make_trainer(params: Fit, callbacks: list[L.Callback], **options) -> L.Trainer:
+    """A trainer of `params.steps` steps on the GPUs there are, else on the CPU."""
+    return L.Trainer(
+        accelerator="gpu" if torch.cuda.is_available() else "cpu",
+        precision=params.precision,
+        max_epochs=-(-params.steps // params.epoch_steps),
+        reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **{"devices": "auto" if torch.cuda.is_available() else 1, **options},
+    )
+
+
+def train_network(name: str, params: Params, masked: Path, out: Path, cache: Path = CACHE) -> None:
+    """Train network `name` on the masked faces and store it in `out`.
+
+    An interrupted training of the same params, data and code goes on from its last epoch.
+    """
+    torch.set_num_threads(params.threads)
+    section: Fit = getattr(params.train, name)
+    train, val = open_split(masked, "train", cache), open_split(masked, "val", cache)
+    L.seed_everything(params.seed, verbose=False)
+    module = make_module(name, section, train, val, params.seed)
+    if section.compile:
+        module.network.compile()
+    resolved = section.model_dump(mode="json")
+    data = train.digest + val.digest
+    checkpoint = Checkpoint(
+        ROOT / f"{name}-{key_of({**resolved, 'seed': params.seed}, data, code_digest())}"
+    )
+    tags = {"unmask.data_md5": train.digest, "unmask.network": name}
+    with stage_run(f"train@{name}", tags, checkpoint.run_id) as run:
+        checkpoint.remember_run(run.id)
+        run.params({"seed": params.seed, "image_size": train.size, **resolved})
+        run.dataset(train.labels, "masked", train.digest, "training")
+        callbacks: list[L.Callback] = [Curves(run), Progress(), checkpoint]
+        if section.patience is not None:
+            callbacks.append(
+                EarlyStopping(module.monitor, mode=module.mode, patience=section.patience)
+            )
+        trainer = make_trainer(section, callbacks)
+        if checkpoint.path is not None:
+            print(f"train {name}: going on from {checkpoint.path}", flush=True)
+        trainer.fit(module, ckpt_path=checkpoint.path, weights_only=False)
+        if trainer.is_global_zero:
+            metadata = {
+                "data_md5": train.digest,
+                "seed": params.seed,
+                "val": {
+                    k: round(float(v), 6)
+                    for k, v in trainer.callback_metrics.items()
+                    if k.startswith("val/")
+                },
+            }
+            stored = save_network(module.trained(), name, resolved, train.size, metadata, out)
+            run.tag({WEIGHTS: stored})
+    checkpoint.delete()
+
+
+@plainly
+def main() -> None:
+    """The stage as DVC runs it, in the folder of params.yaml."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    name = sys.argv[1]
+    train_network(name, load_params(), Path("data/masked"), Path("models") / name)
+
+
+if __name__ == "__main__":
+    main()
