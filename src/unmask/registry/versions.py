@@ -21,7 +21,7 @@ from unmask.params import NETWORKS
 from unmask.registry.card import model_card
 from unmask.restore.chain import Chain
 from unmask.restore.pictures import encode_picture
-from unmask.training.tracking import StageRun, connect, git_commit
+from unmask.training.tracking import connect, git_commit, stage_run
 
 NAME = "unmask"
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -92,23 +92,11 @@ def _example() -> pd.DataFrame:
     return pd.DataFrame({"image": [base64.b64encode(picture).decode()]})
 
 
-def register(run: StageRun, models: Path, metrics: Path) -> str:
-    """Register the stored networks as a version, unless these very networks are one already, and
-    point `challenger` at it.
-
-    Args:
-        run: the open MLflow run that a new version is logged in.
-        models: folder of the four networks.
-        metrics: metrics.json that the card shows.
-
-    Returns:
-        The version's number.
-    """
+def _log(models: Path, metrics: Path, packed: str) -> str:
+    """Log the stored networks as a new version; returns its number."""
     from unmask.registry import pyfunc
 
-    client, packed = connect(), packed_md5(models)
-    version = _found(client, packed)
-    if version is None:
+    with stage_run("register", {PACKED: packed}) as run:
         info = mlflow.pyfunc.log_model(
             name=NAME,
             python_model=str(Path(pyfunc.__file__)),
@@ -119,17 +107,36 @@ def register(run: StageRun, models: Path, metrics: Path) -> str:
             registered_model_name=NAME,
             await_registration_for=60,
         )
-        version = str(info.registered_model_version)
-        metadata = json.loads((models / "inpainting" / METADATA).read_text())
-        tags = {
-            PACKED: packed,
-            "unmask.data_md5": metadata["data_md5"],
-            "unmask.git_commit": git_commit(),
-            "unmask.pipeline_run": run.parent_id,
-        }
-        for key, value in tags.items():
-            client.set_model_version_tag(NAME, version, key, value)
-        client.update_model_version(NAME, version, model_card(models, metrics))
+        parent = run.parent_id
+    version = str(info.registered_model_version)
+    metadata = json.loads((models / "inpainting" / METADATA).read_text())
+    client = connect()
+    for key, value in {
+        PACKED: packed,
+        "unmask.data_md5": metadata["data_md5"],
+        "unmask.git_commit": git_commit(),
+        "unmask.pipeline_run": parent,
+    }.items():
+        client.set_model_version_tag(NAME, version, key, value)
+    client.update_model_version(NAME, version, model_card(models, metrics))
+    return version
+
+
+def register(models: Path, metrics: Path) -> str:
+    """Point `challenger` at the stored networks' version, logging it where the store lacks it.
+
+    Args:
+        models: folder of the four networks.
+        metrics: metrics.json that the model card shows.
+
+    Returns:
+        The version's number.
+
+    Raises:
+        StoredModelError: when a network is missing.
+    """
+    client, packed = connect(), packed_md5(models)
+    version = _found(client, packed) or _log(models, metrics, packed)
     client.set_registered_model_alias(NAME, CHALLENGER, version)
     return version
 

@@ -36,7 +36,7 @@ def scheduled(optimizer: Optimizer, steps: int) -> LambdaLR:
 class NetworkModule(L.LightningModule):
     """Trains one network in epochs of `params.epoch_steps` optimiser steps.
 
-    All randomness of an epoch follows from (seed, epoch), so that a training that goes on from
+    All randomness of a step follows from (seed, epoch, step), so that a training that goes on from
     the checkpoint of any epoch ends with the weights of one never stopped.
 
     Class attributes:
@@ -91,10 +91,9 @@ class NetworkModule(L.LightningModule):
         dataset = Fixed(self._splits[1], self.validation_sample(), _VALIDATION_FACES)
         return loader(dataset, 0, batch_size=self.params.batch_size)
 
-    def on_train_epoch_start(self) -> None:
-        # numpy's word keeps neighbouring seeds and epochs apart
-        word = np.random.SeedSequence([self._seed, self.current_epoch]).generate_state(1)[0]
-        torch.manual_seed(int(word))
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        words = [self._seed, self.current_epoch, batch_idx, self.trainer.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
 
     def configure_optimizers(self) -> dict:
         optimizer = torch.optim.AdamW(

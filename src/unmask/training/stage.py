@@ -66,7 +66,7 @@ def train_network(name: str, params: Params, masked: Path, out: Path, cache: Pat
         checkpoint.remember_run(run.id)
         run.params({"seed": params.seed, "image_size": train.size, **resolved})
         run.dataset(train.labels, "masked", train.digest, "training")
-        callbacks: list[L.Callback] = [Curves(run), Progress(), checkpoint]
+        callbacks: list[L.Callback] = [Curves(run), checkpoint, Progress()]
         if section.patience is not None:
             callbacks.append(
                 EarlyStopping(module.monitor, mode=module.mode, patience=section.patience)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import mlflow
 import numpy as np
@@ -45,7 +44,7 @@ def _artifact_root(uri: str) -> str | None:
     """Where a store that this process opens itself keeps artifacts; a server decides alone."""
     if not uri.startswith("sqlite:"):
         return None
-    return (Path(urlparse(uri).path).parent / "mlartifacts").as_uri()
+    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
 
 
 def connect() -> MlflowClient:
@@ -213,7 +212,9 @@ class StageRun:
 
 @contextmanager
 def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> Iterator[StageRun]:
-    """Open a stage's run under its pipeline's parent; it ends FAILED when the body raises.
+    """Open a stage's run under its pipeline's parent, whose status follows its latest stage.
+
+    Both end FAILED when the body raises.
 
     Args:
         stage: as dvc.yaml names it, e.g. 'train@gender'.
@@ -227,21 +228,27 @@ def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> It
             client.get_run(resume)
         except MlflowException:
             resume = None
-    lock = project_root() / "dvc.lock"
     mlflow.set_system_metrics_sampling_interval(30)
-    with mlflow.start_run(
-        run_id=resume,
-        run_name=None if resume else stage,
-        tags={
-            _PARENT: parent,
-            STAGE: stage,
-            PIPELINE: pipeline_id(),
-            "unmask.git_commit": git_commit(),
-            **tags,
-        },
-        log_system_metrics=True,
-    ) as active:
-        run = StageRun(client, active.info.run_id, parent)
-        if lock.is_file():
-            run.file(lock)
-        yield run
+    client.update_run(parent, "RUNNING")
+    outcome = "FAILED"
+    try:
+        with mlflow.start_run(
+            run_id=resume,
+            run_name=None if resume else stage,
+            tags={
+                _PARENT: parent,
+                STAGE: stage,
+                PIPELINE: pipeline_id(),
+                "unmask.git_commit": git_commit(),
+                **tags,
+            },
+            log_system_metrics=True,
+        ) as active:
+            run = StageRun(client, active.info.run_id, parent)
+            lock = project_root() / "dvc.lock"
+            if lock.is_file():
+                run.file(lock)
+            yield run
+        outcome = "FINISHED"
+    finally:
+        client.set_terminated(parent, outcome)

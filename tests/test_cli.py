@@ -1,0 +1,80 @@
+import pytest
+from conftest import ROOT, run_in
+
+from unmask.profiles import use_profile
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "dvc.yaml").touch()
+    use_profile("smoke", ROOT / "conf", tmp_path / "params.yaml")
+    return tmp_path
+
+
+def refused(folder, *command: str, **environment: str) -> str:
+    done = run_in(folder, *command, **environment)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_photos_without_crop_are_refused(folder):
+    (folder / "a.png").touch()
+    assert "give pictures of one face each and --crop" in refused(
+        folder, "unmask", "restore", "a.png", "-o", "out"
+    )
+    assert not (folder / "out").exists()
+
+
+def test_no_champion_yet(folder):
+    (folder / "a.png").touch()
+    message = refused(folder, "unmask", "restore", "a.png", "-o", "out", "--crop")
+    assert "there is no champion yet" in message
+    assert "make run" in message
+
+
+def test_missing_picture(folder):
+    message = refused(folder, "unmask", "restore", "nosuch.png", "-o", "out", "--crop")
+    assert "nosuch.png does not exist" in message
+
+
+def test_wrong_gender(folder):
+    (folder / "a.png").touch()
+    message = refused(folder, "unmask", "restore", "a.png", "-o", "out", "--crop", "--gender", "x")
+    assert "--gender is 'x'" in message
+
+
+def test_stage_names_a_missing_face_folder(folder):
+    text = (folder / "params.yaml").read_text()
+    text = text.replace("name: appearance_model, count: 96", "name: utkface, path: nosuch")
+    (folder / "params.yaml").write_text(text)
+    message = refused(folder, "python", "-m", "unmask.data.faces_stage")
+    assert "the face folder nosuch does not exist" in message
+    assert not (folder / "data").exists() or not any((folder / "data").iterdir())
+
+
+def test_stage_names_an_unknown_parameter(folder):
+    with (folder / "params.yaml").open("a") as file:
+        file.write("colour: 1\n")
+    message = refused(folder, "python", "-m", "unmask.data.faces_stage")
+    assert "unknown parameter 'colour'" in message
+
+
+def test_sampled_faces_are_the_same_bytes(folder):
+    for name in ("a", "b"):
+        assert (
+            run_in(
+                folder, "unmask", "faces", "sample", "-o", name, "--count", "2", "--masked"
+            ).returncode
+            == 0
+        )
+    for file in ("face-0000.png", "face-0001.png"):
+        assert (folder / "a" / file).read_bytes() == (folder / "b" / file).read_bytes()
+
+
+def test_promotion_needs_a_challenger(folder):
+    assert "no challenger" in refused(folder, "unmask", "models", "promote")
+
+
+def test_sync_needs_trained_networks(folder):
+    assert "run `dvc repro` first" in refused(folder, "unmask", "models", "sync")

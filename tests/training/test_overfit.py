@@ -1,0 +1,62 @@
+"""Each network learns one batch by heart: the loss, the gradients and the data fit together."""
+
+import numpy as np
+import pytest
+import torch
+
+from unmask.data.batches import collate
+from unmask.data.cache import open_split
+from unmask.params import Params
+from unmask.training.stage import make_module
+
+pytestmark = pytest.mark.slow
+
+
+def one_batch(module, split, count=4):
+    sample = module.validation_sample()
+    return collate([sample(split, i, 0, np.random.default_rng(i)) for i in range(count)])
+
+
+def module_of(name: str, smoke: Params, masked, tmp_path):
+    section = getattr(smoke.train, name).model_copy(update={"steps": 60})
+    split = open_split(masked, "train", tmp_path)
+    torch.manual_seed(0)
+    module = make_module(name, section, split, split, seed=0)
+    module.report = lambda losses: None
+    return module, one_batch(module, split)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "steps", "share"),
+    [("gender", 1e-3, 25, 0.5), ("landmarks", 1e-3, 90, 0.5), ("segmentation", 2e-3, 40, 0.4)],
+)
+def test_loss_of_one_batch_falls(name, rate, steps, share, smoke, masked, tmp_path):
+    module, batch = module_of(name, smoke, masked, tmp_path)
+    optimizer = torch.optim.AdamW(module.network.parameters(), rate)
+    module.train()
+    losses = []
+    for _ in range(steps):
+        loss = module.training_step(batch, 0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert np.mean(losses[-3:]) < share * losses[0]
+
+
+def test_inpainting_learns_one_batch_by_heart(smoke, masked, tmp_path):
+    from unmask.losses.inpainting.reconstruction import masked_l1
+
+    module, batch = module_of("inpainting", smoke, masked, tmp_path)
+    optimizer = torch.optim.AdamW(module.network.parameters(), 3e-3)
+    hole = batch["hole"][:, None].float()
+    latent = torch.zeros(len(hole), smoke.train.inpainting.latent)
+    losses = []
+    for _ in range(150):
+        filled = module.network(batch["image"], hole, batch["landmarks"], batch["gender"], latent)
+        loss = masked_l1(filled, batch["image"], hole)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.25 * losses[0]

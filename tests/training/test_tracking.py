@@ -1,0 +1,90 @@
+import socket
+import sqlite3
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from unmask.training.tracking import TrackingError, connect, parent_run, stage_run, tracking_uri
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "params.yaml").write_text("seed: 0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("UNMASK_PIPELINE_ID", raising=False)
+    yield tmp_path
+    while mlflow.active_run():
+        mlflow.end_run()
+
+
+def test_default_store_is_absolute_and_independent_of_the_folder(project, monkeypatch):
+    expected = f"sqlite:///{project.resolve() / 'mlflow.db'}"
+    assert tracking_uri() == expected
+    (project / "deeper").mkdir()
+    monkeypatch.chdir(project / "deeper")
+    assert tracking_uri() == expected
+
+
+def test_stage_runs_are_children_of_one_parent(project):
+    with stage_run("train@gender", {"unmask.data_md5": "x"}) as first:
+        first.metrics({"loss": 1.0}, step=1)
+        first.text("note", "notes/a.txt")
+        client = connect()
+        assert client.get_run(first.parent_id).info.status == "RUNNING"
+    with stage_run("train@landmarks", {}) as second:
+        pass
+    assert first.parent_id == second.parent_id == parent_run(client)
+    assert client.get_run(first.parent_id).info.status == "FINISHED"
+    child = client.get_run(first.id)
+    assert child.data.tags["mlflow.parentRunId"] == first.parent_id
+    assert child.data.tags["unmask.stage"] == "train@gender"
+    assert list((project / "mlartifacts").rglob("notes/a.txt"))
+
+
+def test_failed_stage_is_marked_failed(project):
+    with pytest.raises(RuntimeError, match="broken"), stage_run("evaluate", {}) as run:
+        raise RuntimeError("broken")
+    client = connect()
+    assert client.get_run(run.id).info.status == "FAILED"
+    assert client.get_run(run.parent_id).info.status == "FAILED"
+
+
+def test_metric_that_is_not_finite_is_refused_by_name(project):
+    with stage_run("evaluate", {}) as run, pytest.raises(FloatingPointError, match="'loss' is nan"):
+        run.metrics({"loss": float("nan")})
+
+
+def test_pipeline_id_from_the_environment_makes_another_parent(project, monkeypatch):
+    client = connect()
+    first = parent_run(client)
+    monkeypatch.setenv("UNMASK_PIPELINE_ID", "another")
+    assert parent_run(client) != first
+
+
+def test_unreachable_server_gets_one_sentence(project, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    with pytest.raises(TrackingError, match=rf"127\.0\.0\.1:{port} cannot be used") as caught:
+        connect()
+    assert "MLFLOW_TRACKING_URI" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_moved_store_gets_one_sentence(project, tmp_path_factory, monkeypatch):
+    connect()
+    moved = tmp_path_factory.mktemp("moved")
+    (moved / "dvc.yaml").touch()
+    with (
+        sqlite3.connect(project / "mlflow.db") as source,
+        sqlite3.connect(moved / "mlflow.db") as copy,
+    ):
+        source.backup(copy)
+    monkeypatch.chdir(moved)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")  # mlflow itself sets it
+    with pytest.raises(TrackingError, match="moved or copied"):
+        connect()
