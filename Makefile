@@ -7,7 +7,6 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
-export PREFECT_LOGGING_TO_API_ENABLED := false
 
 .PHONY: run test lint ui clean
 
@@ -15,7 +14,7 @@ run: .venv/ready
 	python -m flows.train
 	unmask faces sample -o restored/masked --count 24 --seed 1 --masked
 	python -m flows.restore restored/masked -o restored/faces
-	@echo "Look at restored/faces/sheet.png; compare runs with 'make ui'."
+	@echo "Look at restored/faces/report/sheet.png; compare runs with 'make ui'."
 
 test: .venv/ready
 	ruff check src flows tests benchmarks

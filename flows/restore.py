@@ -30,18 +30,20 @@ def restore_pictures(folder: Path, out: Path, model: str) -> list[dict]:
 
 @task
 def write_report(rows: list[dict], out: Path) -> Path:
-    """Write report.md and, of the first 24 restored pictures, sheet.png; returns the report."""
+    """Write OUT/report/index.md and, of the first 24 restored pictures, sheet.png there."""
     from unmask.restore.sheet import before_after_sheet
 
     done = [row["file"] for row in rows if row["status"] == "restored"]
     counts = {s: sum(r["status"] == s for r in rows) for s in {r["status"] for r in rows}}
     lines = ["# Restored pictures", "", *(f"- {s}: {n}" for s, n in sorted(counts.items())), ""]
+    folder = out / "report"
+    folder.mkdir(exist_ok=True)
     if done:
-        before_after_sheet([Path(f) for f in done[:24]], out)
+        before_after_sheet([Path(f) for f in done[:24]], out, folder / "sheet.png")
         lines += ["![masked above, restored below](sheet.png)", ""]
     lines += ["| file | status | reason |", "|---|---|---|"]
     lines += [f"| {Path(r['file']).name} | {r['status']} | {r['reason']} |" for r in rows]
-    report = out / "report.md"
+    report = folder / "index.md"
     report.write_text("\n".join(lines) + "\n")
     return report
 

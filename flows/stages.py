@@ -1,7 +1,9 @@
 """The stages of dvc.yaml, run one by one through DVC."""
 
 import os
+import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -19,8 +21,18 @@ def stage_names(root: Path) -> list[str]:
     return list(networkx.lexicographical_topological_sort(graph.reverse()))
 
 
+def _dvc(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "dvc", *arguments]
+
+
+def _environment() -> dict[str, str]:
+    """The stages' `python` is the one that runs the flow."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
 def _stream(command: list[str], root: Path) -> None:
-    """Run a command, sending every line it prints to the run's log.
+    """Run a command, sending every line it prints to the run's log; its children end with it.
 
     Raises:
         RuntimeError: with the command and its last lines, when it fails.
@@ -32,7 +44,8 @@ def _stream(command: list[str], root: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env=_environment(),
+        start_new_session=True,
     )
     try:
         for line in process.stdout:
@@ -40,8 +53,10 @@ def _stream(command: list[str], root: Path) -> None:
                 logger.info(text)
                 last = [*last[-7:], text]
         code = process.wait()
-    finally:
-        process.kill()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
     if code != 0:
         raise RuntimeError(f"{' '.join(command)} ended with {code}: " + " | ".join(last))
 
@@ -54,7 +69,7 @@ def run_stage(stage: str, root: Path) -> float:
         The minutes it took.
     """
     start = time.monotonic()
-    _stream(["dvc", "repro", "--single-item", stage], root)
+    _stream(_dvc("--wait-for-lock", "repro", "--single-item", stage), root)
     return (time.monotonic() - start) / 60
 
 
@@ -66,10 +81,7 @@ def check_clean(root: Path) -> None:
         RuntimeError: with what `dvc status` says.
     """
     answer = subprocess.run(
-        ["dvc", "status", "--quiet"], cwd=root, capture_output=True, text=True, check=False
+        _dvc("--wait-for-lock", "status"), cwd=root, capture_output=True, text=True, check=True
     )
-    if answer.returncode != 0:
-        shown = subprocess.run(
-            ["dvc", "status"], cwd=root, capture_output=True, text=True, check=False
-        )
-        raise RuntimeError(f"stages are not up to date after the run: {shown.stdout.strip()}")
+    if "up to date" not in answer.stdout:
+        raise RuntimeError(f"stages are not up to date after the run: {answer.stdout.strip()}")

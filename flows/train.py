@@ -29,7 +29,7 @@ def train(promote: bool = True) -> str:
         The challenger's version.
     """
     root, logger = Path.cwd(), get_run_logger()
-    os.environ.setdefault("UNMASK_PIPELINE_ID", datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
+    os.environ["UNMASK_PIPELINE_ID"] = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     stages = stage_names(root)
     minutes = {}
     for number, stage in enumerate(stages, 1):

@@ -9,8 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from unmask.data.faces_stage import make_faces
-from unmask.data.masked_stage import make_masked
+from unmask.data import faces_stage, masked_stage
 from unmask.params import Params, load_params
 from unmask.profiles import use_profile
 
@@ -33,8 +32,8 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Params:
 def masked(smoke: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Masked faces of profile smoke, as stage `masked` writes them."""
     folder = tmp_path_factory.mktemp("data")
-    make_faces(smoke, folder, folder / "faces")
-    make_masked(smoke, folder / "faces", folder / "masked")
+    faces_stage.make(smoke, folder)
+    masked_stage.make(smoke, folder)
     return folder / "masked"
 
 
@@ -61,8 +60,9 @@ def copy_project(folder: Path) -> Path:
 
 def run_in(project: Path, *command: str, **environment: str) -> subprocess.CompletedProcess:
     """Run a command in a project, as a user would; output is captured."""
+    (project / "prefect-home").mkdir(exist_ok=True)
     home = {
-        "PREFECT_HOME": str(project / ".unmask" / "prefect"),
+        "PREFECT_HOME": str(project / "prefect-home"),
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
         "OMP_NUM_THREADS": "1",
     }

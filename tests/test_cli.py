@@ -48,15 +48,15 @@ def test_stage_names_a_missing_face_folder(folder):
     text = (folder / "params.yaml").read_text()
     text = text.replace("name: appearance_model, count: 96", "name: utkface, path: nosuch")
     (folder / "params.yaml").write_text(text)
-    message = refused(folder, "python", "-m", "unmask.data.faces_stage")
+    message = refused(folder, "python", "-m", "unmask.training.prepare", "faces")
     assert "the face folder nosuch does not exist" in message
-    assert not (folder / "data").exists() or not any((folder / "data").iterdir())
+    assert not (folder / "data" / "faces").exists()
 
 
 def test_stage_names_an_unknown_parameter(folder):
     with (folder / "params.yaml").open("a") as file:
         file.write("colour: 1\n")
-    message = refused(folder, "python", "-m", "unmask.data.faces_stage")
+    message = refused(folder, "python", "-m", "unmask.training.prepare", "faces")
     assert "unknown parameter 'colour'" in message
 
 

@@ -118,6 +118,14 @@ class Fit(Section):
     precision: Literal["32-true", "bf16-mixed"]
     compile: bool
 
+    @model_validator(mode="after")
+    def _whole_epochs(self) -> "Fit":
+        if self.steps % self.epoch_steps:
+            raise ValueError(f"steps must be a multiple of epoch_steps ({self.epoch_steps})")
+        if self.batch_size < 2:
+            raise ValueError("batch_size must be at least 2, batch norms need it")
+        return self
+
 
 class Backboned(Fit):
     backbone: str
@@ -129,7 +137,7 @@ class Gender(Backboned):
 
 
 class Landmarks(Backboned):
-    heatmap_channels: Count
+    heatmap_channels: Annotated[int, Field(ge=8, multiple_of=8)]
 
 
 class Segmentation(Backboned):
@@ -138,7 +146,10 @@ class Segmentation(Backboned):
 
 
 class Inpainting(Fit):
-    channels: Annotated[tuple[int, ...], Field(min_length=2, strict=False)]
+    channels: Annotated[
+        tuple[Annotated[int, Field(ge=8, multiple_of=8)], ...],
+        Field(min_length=2, max_length=6, strict=False),
+    ]
     latent: Annotated[int, Field(ge=0)]
     backbone: str
     pretrained: bool
@@ -150,6 +161,12 @@ class Inpainting(Fit):
     discriminator_learning_rate: Positive
     ema: Fraction
     noise: Positive
+
+    @model_validator(mode="after")
+    def _adversarial_in_time(self) -> "Inpainting":
+        if self.adversarial_from >= self.steps:
+            raise ValueError(f"adversarial_from must be less than steps ({self.steps})")
+        return self
 
 
 class Train(Section):
@@ -173,12 +190,16 @@ class Floors(Section):
     gender_accuracy: Fraction
     hole_psnr_over_mean_face: float
     hole_psnr_over_telea: float
+    bare_restored: Fraction  # share of faces without a mask that are altered all the same
 
 
 class Gate(Section):
     floors: Floors
     minimum_slice: Count
     slice_tolerance: Positive  # dB of hole PSNR that a slice may lose
+    mask_iou_tolerance: Positive  # what the means may get worse by, against the champion
+    nme_tolerance: Positive
+    gender_accuracy_tolerance: Positive
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     resamples: Count
     latency_ratio: Positive
@@ -194,6 +215,16 @@ class Params(Section):
     evaluate: Evaluate
     gate: Gate
 
+    @model_validator(mode="after")
+    def _divisible(self) -> "Params":
+        levels = len(self.train.inpainting.channels)
+        if self.image_size % 2**levels:
+            raise ValueError(
+                f"train.inpainting.channels has {levels} levels, too many for image_size "
+                f"{self.image_size}"
+            )
+        return self
+
 
 def _sentence(error: ValidationError, path: Path) -> str:
     first = error.errors()[0]
@@ -203,6 +234,8 @@ def _sentence(error: ValidationError, path: Path) -> str:
     if first["type"] == "missing":
         return f"{path}: parameter '{key}' is missing, add it (see conf/)."
     reason = first["msg"].removeprefix("Value error, ")
+    if isinstance(first["input"], dict):
+        return f"{path}: '{key}' does not fit: {reason}."
     return f"{path}: parameter '{key}' is {first['input']!r}: {reason}."
 
 

@@ -163,7 +163,7 @@ def test_pyfunc_gives_the_command_s_answer(project, monkeypatch):
 def test_restore_flow_writes_a_report(project):
     succeed(project, "unmask", "faces", "sample", "-o", "folder", "--count", "2", "--masked")
     succeed(project, "python", "-m", "flows.restore", "folder", "-o", "flow-out")
-    report = (project / "flow-out" / "report.md").read_text()
+    report = (project / "flow-out" / "report" / "index.md").read_text()
     assert "face-0000.png" in report
     assert (project / "flow-out" / "face-0001.json").is_file()
 

@@ -31,11 +31,22 @@ def jitter(
 
 
 def view(
-    image: np.ndarray, mask: np.ndarray, landmarks: np.ndarray, matrix: np.ndarray, flip: bool
+    image: np.ndarray,
+    mask: np.ndarray,
+    landmarks: np.ndarray,
+    matrix: np.ndarray,
+    flip: bool,
+    around: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cut the same view out of image (S, S, 3), mask (S, S) bool and landmarks (68, 2)."""
+    """Cut the same view out of image (S, S, 3), mask (S, S) bool and landmarks (68, 2).
+
+    Args:
+        around: RGB colour of what lies outside the crop; None reflects the crop.
+    """
     size = image.shape[0]
-    image = cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REFLECT)
+    border = cv2.BORDER_REFLECT if around is None else cv2.BORDER_CONSTANT
+    colour = (0, 0, 0) if around is None else tuple(int(value) for value in around)
+    image = cv2.warpAffine(image, matrix, (size, size), borderMode=border, borderValue=colour)
     mask = cv2.warpAffine(
         mask.astype(np.uint8) * 255, matrix, (size, size), borderMode=cv2.BORDER_CONSTANT
     )

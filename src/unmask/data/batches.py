@@ -65,7 +65,7 @@ class Augmented(Dataset):
 
 
 class Fixed(Dataset):
-    """The first `limit` faces of a split, each with one fixed view of its first variant."""
+    """`limit` faces spread over a split, each with one fixed view of its first variant."""
 
     def __init__(self, split: Split, sample: Sample, limit: int) -> None:
         self._split, self._sample = split, sample
@@ -75,7 +75,8 @@ class Fixed(Dataset):
         return self._length
 
     def __getitem__(self, face: int) -> dict[str, np.ndarray]:
-        return self._sample(self._split, face, 0, np.random.default_rng(face))
+        chosen = face * len(self._split) // self._length
+        return self._sample(self._split, chosen, 0, np.random.default_rng(chosen))
 
 
 def collate(samples: list[dict[str, np.ndarray]]) -> dict[str, Tensor]:

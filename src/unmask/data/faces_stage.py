@@ -5,11 +5,10 @@ from pathlib import Path
 
 from unmask.data.shards import FACE_SCHEMA, encode_image, new_shards
 from unmask.data.workers import ordered_map, with_progress
-from unmask.errors import plainly
 from unmask.faces.folder import UnreadableImage
 from unmask.faces.records import Face, framed
 from unmask.faces.sources import Item, SourceError, items_of
-from unmask.params import Params, load_params
+from unmask.params import Params
 
 
 def row_of(face: Face) -> dict:
@@ -38,8 +37,11 @@ def _framed_row(item: Item, size: int) -> dict | str:
         return f"{item.id}: {error}"
 
 
-def make_faces(params: Params, root: Path, out: Path) -> list[str]:
-    """Write the framed faces of all sources to `out`.
+def make(params: Params, data: Path) -> list[str]:
+    """Write the framed faces of all sources to DATA/faces.
+
+    Args:
+        data: the project's data folder; paths of sources start at the folder it lies in.
 
     Returns:
         One sentence for each picture left out.
@@ -47,14 +49,22 @@ def make_faces(params: Params, root: Path, out: Path) -> list[str]:
     Raises:
         SourceError: for a source that cannot be used, or when no face is left.
     """
+    watched = (data / "sources").resolve()
+    for source in params.faces.sources:
+        if source.path and watched not in (data.parent / source.path).resolve().parents:
+            print(
+                f"note: {source.path} lies outside data/sources, so DVC does not see when it "
+                "changes; then run `dvc repro --force faces`.",
+                flush=True,
+            )
     items = [
         item
         for source in params.faces.sources
-        for item in items_of(source, root, params.seed, params.image_size)
+        for item in items_of(source, data.parent, params.seed, params.image_size)
     ]
     failures, written = [], 0
     rows = ordered_map(partial(_framed_row, size=params.image_size), items, params.faces.workers)
-    with new_shards(out, FACE_SCHEMA, params.faces.shard_rows) as shards:
+    with new_shards(data / "faces", FACE_SCHEMA, params.faces.shard_rows) as shards:
         for row in with_progress(rows, len(items), "faces"):
             if isinstance(row, str):
                 failures.append(row)
@@ -65,13 +75,3 @@ def make_faces(params: Params, root: Path, out: Path) -> list[str]:
         if written == 0:
             raise SourceError("no face could be read from any source: see the reasons above.")
     return failures
-
-
-@plainly
-def main() -> None:
-    """The stage as DVC runs it, in the folder of params.yaml."""
-    make_faces(load_params(), Path(), Path("data/faces"))
-
-
-if __name__ == "__main__":
-    main()

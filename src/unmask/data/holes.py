@@ -13,6 +13,19 @@ def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:
     return morph(mask.astype(np.uint8), kernel).astype(bool)
 
 
+def _guessed_mask(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A hole with the kind of error that a predicted mask makes: off by a little all round or to
+    one side, and in one of five with the straps missed."""
+    unit = len(mask) / 100
+    if rng.random() < 0.2:
+        mask = _grown(_grown(mask, -round(2 * unit)), round(2 * unit))
+    moved = np.float32([[1, 0, rng.normal(0, unit)], [0, 1, rng.normal(0, unit)]])
+    shifted = cv2.warpAffine(
+        mask.astype(np.uint8), moved, mask.shape[::-1], borderMode=cv2.BORDER_REPLICATE
+    )
+    return _grown(shifted.astype(bool), round(unit * rng.uniform(-0.5, 4.0)))
+
+
 def _guessed_landmarks(landmarks: np.ndarray, size: int, rng: np.random.Generator, noise: float):
     """True landmarks with the kind of error a landmark network makes: shift, scale and scatter."""
     unit = noise * size / 100
@@ -21,42 +34,55 @@ def _guessed_landmarks(landmarks: np.ndarray, size: int, rng: np.random.Generato
     return (moved + rng.normal(0, unit, 2) + rng.normal(0, 0.5 * unit, (68, 2))).astype(np.float32)
 
 
-def holed(split: Split, face: int, variant: int, rng: np.random.Generator, noise: float) -> dict:
-    """A true face with a hole as a predicted mask would cut it, and guessed landmarks.
+def _guessed_gender(gender: np.float32, rng: np.random.Generator) -> np.float32:
+    """From -1 (female) to 1 (male), less sure or now and then wrong, and in one of ten unknown."""
+    if rng.random() < 0.1:
+        return np.float32(np.nan)
+    sure = 1.0 if rng.random() < 0.6 else rng.uniform(-0.2, 1.0)
+    return np.float32((2 * gender - 1) * sure)
 
-    The hole is the mask grown by 1 to 4 hundredths of the side; gender is -1, 1 or NaN, and one
-    in ten is hidden, so that 'unknown' is learned.
+
+def holed(split: Split, face: int, variant: int, rng: np.random.Generator, noise: float) -> dict:
+    """A masked face with a hole, landmarks and gender as the chain would guess them, and the truth.
+
+    Args:
+        noise: of the landmarks, hundredths of the side.
     """
     size = split.size
-    matrix = jitter(rng, size, scale=(0.92, 1.08), roll=3, shift=0.03)
+    matrix = jitter(rng, size, scale=(0.78, 1.08), roll=3, shift=0.03)
     flip = bool(rng.integers(2))
-    image, hole, landmarks = view(
-        np.asarray(split.image[face]),
-        _grown(np.asarray(split.mask[face, variant]), round(size * rng.uniform(0.01, 0.04))),
+    masked, mask, landmarks = view(
+        np.asarray(split.masked[face, variant]),
+        np.asarray(split.mask[face, variant]),
         split.landmarks[face],
         matrix,
         flip,
     )
-    valid = cv2.warpAffine(
-        split.valid[face].astype(np.uint8), matrix, (size, size), borderMode=cv2.BORDER_CONSTANT
-    ).astype(bool)
-    gender = 2 * split.gender(face) - 1
+    image, valid, _ = view(
+        np.asarray(split.image[face]),
+        np.asarray(split.valid[face]),
+        split.landmarks[face],
+        matrix,
+        flip,
+    )
     return {
         "image": image,
-        "hole": hole,
+        "masked": masked,
+        "hole": _guessed_mask(mask, rng),
         "landmarks": _guessed_landmarks(landmarks, size, rng, noise),
-        "valid": valid[:, ::-1].copy() if flip else valid,
-        "gender": np.float32(np.nan) if rng.random() < 0.1 else gender,
+        "valid": valid,
+        "gender": _guessed_gender(split.gender(face), rng),
         "sharp": np.float32(split.labels[face]["scale"] >= 0.9),
     }
 
 
 def holed_unchanged(split: Split, face: int, variant: int, rng: np.random.Generator) -> dict:
-    """The true face with its exact mask a little grown, for validation."""
+    """The masked face with its exact mask a little grown, and the truth, for validation."""
     del rng
     size = split.size
     return {
         "image": np.asarray(split.image[face]),
+        "masked": np.asarray(split.masked[face, variant]),
         "hole": _grown(np.asarray(split.mask[face, variant]), max(1, round(0.02 * size))),
         "landmarks": split.landmarks[face],
         "valid": np.asarray(split.valid[face]),

@@ -17,11 +17,10 @@ from unmask.data.shards import (
     shards_of,
 )
 from unmask.data.workers import ordered_map, with_progress
-from unmask.errors import plainly
 from unmask.faces.landmarks import COUNT
 from unmask.faces.splits import SPLITS
 from unmask.masking import MaskPlacementError, put_on
-from unmask.params import Masking, Params, load_params
+from unmask.params import Masking, Params
 
 
 def _variant_rng(seed: int, face_id: str, variant: int) -> np.random.Generator:
@@ -60,20 +59,20 @@ def _masked_row(row: dict, masking: Masking, seed: int) -> dict | str:
     return {**row, "variants": variants}
 
 
-def make_masked(params: Params, faces: Path, out: Path) -> list[str]:
-    """Mask the faces of `faces` and write them to `out`, the face beside its variants.
+def make(params: Params, data: Path) -> list[str]:
+    """Mask the faces of DATA/faces and write them to DATA/masked, the face beside its variants.
 
     Returns:
         One sentence for each face that no mask fits, which is left out.
     """
-    shards = [shard for split in SPLITS for shard in shards_of(faces, split)]
+    shards = [shard for split in SPLITS for shard in shards_of(data / "faces", split)]
     rows = ordered_map(
         partial(_masked_row, masking=params.masking, seed=params.seed),
         read_rows(shards),
         params.masking.workers,
     )
     failures = []
-    with new_shards(out, MASKED_SCHEMA, params.faces.shard_rows) as writer:
+    with new_shards(data / "masked", MASKED_SCHEMA, params.faces.shard_rows) as writer:
         for row in with_progress(rows, count_rows(shards), "masked"):
             if isinstance(row, str):
                 failures.append(row)
@@ -81,13 +80,3 @@ def make_masked(params: Params, faces: Path, out: Path) -> list[str]:
             else:
                 writer.add(row)
     return failures
-
-
-@plainly
-def main() -> None:
-    """The stage as DVC runs it, in the folder of params.yaml."""
-    make_masked(load_params(), Path("data/faces"), Path("data/masked"))
-
-
-if __name__ == "__main__":
-    main()

@@ -5,8 +5,10 @@ import numpy as np
 from unmask.data.augment import jitter, photographed, view
 from unmask.data.cache import Split
 
+_BARE = 0.12  # share of faces shown without a mask, so that one is not always found
 
-def _masked_view(
+
+def _view(
     split: Split,
     face: int,
     variant: int,
@@ -17,12 +19,15 @@ def _masked_view(
     shift: float,
 ) -> dict[str, np.ndarray]:
     matrix = jitter(rng, split.size, scale=scale, roll=roll, shift=shift)
+    bare = rng.random() < _BARE
+    mask = np.asarray(split.mask[face, variant])
     image, mask, landmarks = view(
-        np.asarray(split.masked[face, variant]),
-        np.asarray(split.mask[face, variant]),
+        np.asarray(split.image[face] if bare else split.masked[face, variant]),
+        np.zeros_like(mask) if bare else mask,
         split.landmarks[face],
         matrix,
         bool(rng.integers(2)),
+        around=None if rng.integers(2) else rng.integers(0, 256, 3),
     )
     return {
         "image": photographed(image, rng),
@@ -33,15 +38,15 @@ def _masked_view(
 
 
 def aligned(split: Split, face: int, variant: int, rng: np.random.Generator) -> dict:
-    """A masked face as alignment by predicted landmarks leaves it: nearly in the frame."""
-    return _masked_view(split, face, variant, rng, scale=(0.85, 1.18), roll=5, shift=0.05)
+    """A face as alignment by predicted landmarks leaves it: nearly in the frame."""
+    return _view(split, face, variant, rng, scale=(0.85, 1.18), roll=5, shift=0.05)
 
 
 def loosely_framed(split: Split, face: int, variant: int, rng: np.random.Generator) -> dict:
     """Half aligned, half anywhere between a tight chip and a portrait, rolled up to 30 degrees."""
     if rng.integers(2):
         return aligned(split, face, variant, rng)
-    return _masked_view(split, face, variant, rng, scale=(0.5, 1.4), roll=14, shift=0.12)
+    return _view(split, face, variant, rng, scale=(0.42, 1.4), roll=14, shift=0.12)
 
 
 def unchanged(split: Split, face: int, variant: int, rng: np.random.Generator) -> dict:

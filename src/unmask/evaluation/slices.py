@@ -5,6 +5,15 @@ import numpy as np
 from unmask.evaluation.measure import Measured
 from unmask.evaluation.shard import Shard
 
+SLICE_COLUMNS = (
+    "slice",
+    "faces",
+    "hole_psnr",
+    "hole_ssim",
+    "mask_iou",
+    "nme",
+    "gender_accuracy",
+)
 _AGE_BANDS = ((0, 15), (16, 29), (30, 44), (45, 59), (60, 120))
 _YAW_BANDS = ((0, 10), (10, 25), (25, 91))
 

@@ -13,11 +13,11 @@ from sklearn.metrics import roc_curve
 from unmask.data.cache import CACHE, Split, open_split
 from unmask.errors import plainly
 from unmask.evaluation.baselines import EigenfaceFill, MeanFace, navier_stokes, telea
-from unmask.evaluation.measure import Measured, measure_alone, measure_chain
+from unmask.evaluation.measure import Measured, bare_restored, measure_alone, measure_chain
 from unmask.evaluation.pictures import before_after
 from unmask.evaluation.scores import TrueFaces
 from unmask.evaluation.shard import Shard, take
-from unmask.evaluation.slices import slice_table
+from unmask.evaluation.slices import SLICE_COLUMNS, slice_table
 from unmask.models.stored import METADATA
 from unmask.params import NETWORKS, Params, load_params
 from unmask.restore.chain import Chain
@@ -30,7 +30,8 @@ _SHEET_FACES = 12
 def fill_all(split: Split, shard: Shard, eigenfaces: int) -> dict[str, np.ndarray]:
     """The baselines' fills (N, S, S, 3) by name, fitted on training faces and given true masks."""
     limit = min(_BASELINE_FACES, len(split))
-    images, valid = np.asarray(split.image[:limit]), np.asarray(split.valid[:limit])
+    spread = np.arange(limit) * len(split) // limit
+    images, valid = split.image[spread], split.valid[spread]
     fills = {
         "mean_face": MeanFace.fit(images, valid).fill,
         "telea": telea,
@@ -51,19 +52,20 @@ def _rounded(tree: dict) -> dict:
     }
 
 
-def _write_rows(path: Path, rows: list[dict]) -> None:
+def _write_rows(path: Path, columns: tuple[str, ...], rows: list[dict]) -> None:
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(_rounded(row) for row in rows)
 
 
 def _write_plots(folder: Path, shard: Shard, chain: Measured, slices: list[dict]) -> None:
-    _write_rows(folder / "slices.csv", slices)
+    _write_rows(folder / "slices.csv", SLICE_COLUMNS, slices)
     errors = np.sort(chain.nme)
     shares = np.arange(1, len(errors) + 1) / len(errors)
     _write_rows(
         folder / "nme.csv",
+        ("nme", "share"),
         [{"nme": float(e), "share": float(s)} for e, s in zip(errors, shares, strict=True)],
     )
     known = shard.gender >= 0
@@ -74,8 +76,8 @@ def _write_plots(folder: Path, shard: Shard, chain: Measured, slices: list[dict]
             for f, t in zip(false, true, strict=True)
         ]
     else:
-        points = [{"false_male": 0.0, "true_male": 0.0}]
-    _write_rows(folder / "gender_roc.csv", points)
+        points = []
+    _write_rows(folder / "gender_roc.csv", ("false_male", "true_male"), points)
 
 
 def evaluate(params: Params, masked: Path, models: Path, out: Path, cache: Path = CACHE) -> dict:
@@ -106,6 +108,7 @@ def evaluate(params: Params, masked: Path, models: Path, out: Path, cache: Path 
                 **whole.table,
                 "hole_psnr_over_mean_face": psnr - tables["mean_face"]["hole_psnr"],
                 "hole_psnr_over_telea": psnr - tables["telea"]["hole_psnr"],
+                "bare_restored": bare_restored(chain, shard),
             },
             "alone": alone.table,
             "baselines": tables,

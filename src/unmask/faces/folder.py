@@ -109,6 +109,10 @@ def _numbers(value: object, where: str) -> tuple[float, ...]:
     return numbers
 
 
+def _text(value: object) -> str | None:
+    return None if value is None or value == "" or value != value else str(value)
+
+
 def read_annotations(folder: Path, source: str) -> list[Annotated]:
     """The annotated pictures of a folder, in the table's order.
 
@@ -126,7 +130,7 @@ def read_annotations(folder: Path, source: str) -> list[Annotated]:
     faces = []
     for row in table.to_pylist():
         where = f"{table_path}: {row['file']}"
-        gender = row.get("gender") or None
+        gender = _text(row.get("gender"))
         if gender is not None and gender not in GENDERS:
             raise SourceError(f"{where} has gender {gender!r}: use male, female or leave it empty.")
         age = row.get("age")
@@ -134,12 +138,12 @@ def read_annotations(folder: Path, source: str) -> list[Annotated]:
             Annotated(
                 path=folder / row["file"],
                 source=source,
-                id=f"{source}/{row['file']}",
+                id=f"{source}/{folder.name}/{row['file']}",
                 landmarks=_numbers(row["landmarks"], where),
                 gender=gender,
-                identity=row.get("identity") or None,
-                age=None if age is None else int(age),
-                ethnicity=row.get("ethnicity") or None,
+                identity=_text(row.get("identity")),
+                age=None if age is None or age != age else int(age),  # NaN is not itself
+                ethnicity=_text(row.get("ethnicity")),
             )
         )
     if not faces:

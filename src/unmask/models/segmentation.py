@@ -109,17 +109,17 @@ class _BoxPredictor(nn.Module):
 
 
 def detection_target(mask: Tensor) -> dict[str, Tensor]:
-    """torchvision's target of one image from its mask.
-
-    Args:
-        mask: (S, S) bool; at least one pixel set.
-    """
+    """torchvision's target of one image from its mask (S, S) bool; an empty mask is no instance."""
     rows, columns = torch.where(mask)
-    box = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+    count = int(len(rows) > 0)
+    box = mask.new_zeros(0, 4).float()
+    if count:
+        ends = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        box = torch.stack(ends)[None].float()
     return {
-        "boxes": box[None].float(),
-        "labels": torch.full((1,), _FACE_MASK, dtype=torch.int64, device=mask.device),
-        "masks": mask[None].to(torch.uint8),
+        "boxes": box,
+        "labels": torch.full((count,), _FACE_MASK, dtype=torch.int64, device=mask.device),
+        "masks": mask[None][:count].to(torch.uint8),
     }
 
 

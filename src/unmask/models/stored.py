@@ -39,7 +39,10 @@ def save_network(
     partial.mkdir(parents=True)
     try:
         state = {key: value.contiguous() for key, value in network.state_dict().items()}
-        save_file(state, partial / WEIGHTS)
+        try:
+            save_file(state, partial / WEIGHTS)
+        except SafetensorError as error:
+            raise StoredModelError(f"{out / WEIGHTS} could not be written: {error}.") from error
         checksum = md5((partial / WEIGHTS).read_bytes()).hexdigest()
         (partial / PARAMS).write_text(
             json.dumps({"name": name, "image_size": size, **section}, indent=1) + "\n"

@@ -15,6 +15,7 @@ class GateScores:
     Attributes:
         hole_psnr: (N,) dB, the primary metric, face by face in the shard's order.
         mask_iou, nme, gender_accuracy: means in [0, 1]; an error for nme.
+        bare_restored: share of faces without a mask that are altered all the same.
         over_mean_face, over_telea: hole PSNR above the baseline's, dB.
         groups: indices (M,) of the faces of each slice.
         seconds: median a picture.
@@ -26,6 +27,7 @@ class GateScores:
     gender_accuracy: float
     over_mean_face: float
     over_telea: float
+    bare_restored: float
     groups: dict[str, np.ndarray]
     seconds: float
 
@@ -78,7 +80,16 @@ def _floors(scores: GateScores, params: Gate) -> list[Reason]:
         _floor("gender accuracy", scores.gender_accuracy, floors.gender_accuracy),
         _floor("hole PSNR over mean face", scores.over_mean_face, floors.hole_psnr_over_mean_face),
         _floor("hole PSNR over Telea", scores.over_telea, floors.hole_psnr_over_telea),
+        _floor("bare faces altered", scores.bare_restored, floors.bare_restored, ceiling=True),
     ]
+
+
+def _not_worse(name: str, loss: float, tolerance: float) -> Reason:
+    return Reason(
+        f"not worse {name}",
+        math.isfinite(loss) and loss <= tolerance,
+        f"{name} worse by {loss:+.4f}, at most {tolerance:+.4f} wanted",
+    )
 
 
 def lower_bound(differences: np.ndarray, params: Gate) -> float:
@@ -96,8 +107,8 @@ def judge(challenger: GateScores, champion: GateScores | None, params: Gate) -> 
     """Judge a challenger by absolute floors and, where there is one, against the champion.
 
     Against a champion it must be better on the primary metric with the confidence asked for, lose
-    no slice by more than the tolerance, and not be slower than the ratio. A figure that is missing
-    or not finite fails.
+    no slice and no other mean by more than its tolerance, and not be slower than the ratio. A
+    figure that is missing or not finite fails.
     """
     reasons = _floors(challenger, params)
     if champion is None:
@@ -112,6 +123,12 @@ def judge(challenger: GateScores, champion: GateScores | None, params: Gate) -> 
             f"{params.confidence:.0%} confidence, more than 0 wanted",
         )
     )
+    accuracy = champion.gender_accuracy - challenger.gender_accuracy
+    reasons += [
+        _not_worse("mask IoU", champion.mask_iou - challenger.mask_iou, params.mask_iou_tolerance),
+        _not_worse("NME", challenger.nme - champion.nme, params.nme_tolerance),
+        _not_worse("gender accuracy", accuracy, params.gender_accuracy_tolerance),
+    ]
     for name, members in challenger.groups.items():
         if len(members) >= params.minimum_slice:
             change = float(differences[members].mean())

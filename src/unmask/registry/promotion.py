@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from unmask.data.cache import open_split
-from unmask.evaluation.measure import measure_chain
+from unmask.evaluation.measure import bare_restored, measure_chain
 from unmask.evaluation.scores import TrueFaces
 from unmask.evaluation.shard import Shard, take
 from unmask.evaluation.slices import groups_of
@@ -48,6 +48,7 @@ def _scores(
         gender_accuracy=measured.table.get("gender_accuracy", float("nan")),
         over_mean_face=psnr - baselines["mean_face"],
         over_telea=psnr - baselines["telea"],
+        bare_restored=bare_restored(chain, shard),
         groups=groups_of(shard),
         seconds=seconds,
     )

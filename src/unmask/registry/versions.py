@@ -3,9 +3,11 @@
 import base64
 import getpass
 import json
+import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import md5
+from importlib.metadata import version as installed
 from pathlib import Path
 
 import mlflow
@@ -14,9 +16,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 
-import unmask
 from unmask.errors import UnmaskError
-from unmask.models.stored import METADATA, StoredModelError
+from unmask.models.stored import METADATA, PARAMS, WEIGHTS, StoredModelError
 from unmask.params import NETWORKS
 from unmask.registry.card import model_card
 from unmask.restore.chain import Chain
@@ -27,6 +28,17 @@ NAME = "unmask"
 CHAMPION, CHALLENGER = "champion", "challenger"
 PACKED, VERDICT, HISTORY = "unmask.packed_md5", "unmask.gate", "unmask.champions"
 _NETWORKS = "networks"
+# besides this package, which is on no index and must be installed where the model is loaded
+_REQUIREMENTS = (
+    "mlflow",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "timm",
+    "torch",
+    "torchvision",
+)
+_REMEMBERED = 15  # changes of the champion; MLflow keeps 5,000 characters
 
 
 class RegistryError(UnmaskError):
@@ -35,8 +47,12 @@ class RegistryError(UnmaskError):
 
 @dataclass(frozen=True)
 class Change:
-    """One change of the champion: from and to which version, by whom, when (UTC) and why."""
+    """One change of the champion: from and to which version, by whom, when (UTC) and why.
 
+    `kind` is 'promote' or 'rollback'.
+    """
+
+    kind: str
     version: str
     previous: str | None
     who: str
@@ -56,7 +72,7 @@ class Version:
 
 
 def packed_md5(models: Path) -> str:
-    """md5 over names and bytes of the four stored networks.
+    """md5 over weights and params of the four stored networks.
 
     Raises:
         StoredModelError: when one is missing.
@@ -67,9 +83,8 @@ def packed_md5(models: Path) -> str:
             raise StoredModelError(
                 f"{models / name} holds no trained network: run `dvc repro` first."
             )
-        for file in sorted((models / name).iterdir()):
-            whole.update(file.name.encode())
-            whole.update(file.read_bytes())
+        for file in (WEIGHTS, PARAMS):
+            whole.update((models / name / file).read_bytes())
     return whole.hexdigest()
 
 
@@ -103,7 +118,7 @@ def _log(models: Path, metrics: Path, packed: str) -> str:
             artifacts={_NETWORKS: str(models.resolve())},
             signature=ModelSignature(pyfunc.INPUTS, pyfunc.OUTPUTS, pyfunc.PARAMS),
             input_example=_example(),
-            pip_requirements=[f"unmask=={unmask.__version__}"],
+            pip_requirements=[f"{name}=={installed(name)}" for name in _REQUIREMENTS],
             registered_model_name=NAME,
             await_registration_for=60,
         )
@@ -179,7 +194,14 @@ def history() -> list[Change]:
     return [Change(**entry) for entry in json.loads(tags.get(HISTORY, "[]"))]
 
 
-def make_champion(version: str, why: str) -> Change:
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without an entry in passwd
+        return str(os.getuid())
+
+
+def make_champion(version: str, why: str, kind: str = "promote") -> Change:
     """Point `champion` at a version and record who did it, when and why.
 
     Raises:
@@ -192,12 +214,16 @@ def make_champion(version: str, why: str) -> Change:
         raise RegistryError(
             f"{NAME} has no version {version}: see `unmask models list`."
         ) from error
-    previous = _aliases(client).get(CHAMPION)
     change = Change(
-        version, previous, getpass.getuser(), datetime.now(UTC).isoformat(timespec="seconds"), why
+        kind,
+        version,
+        _aliases(client).get(CHAMPION),
+        _user(),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        why[:200],
     )
     client.set_registered_model_alias(NAME, CHAMPION, version)
-    changes = [*history(), change][-100:]
+    changes = [*history(), change][-_REMEMBERED:]
     client.set_registered_model_tag(NAME, HISTORY, json.dumps([asdict(c) for c in changes]))
     return change
 
@@ -205,20 +231,22 @@ def make_champion(version: str, why: str) -> Change:
 def roll_back(why: str) -> Change:
     """Make the version that was champion before the present one champion again.
 
+    Rolling back twice goes back twice.
+
     Raises:
         RegistryError: when there was none.
     """
-    present = version_of(CHAMPION)
-    # walk back over promotions only, so that rolling back twice goes back twice
-    stack: list[str] = []
+    champions: list[str] = []
     for change in history():
-        if change.version in stack:
-            del stack[stack.index(change.version) + 1 :]
+        if change.kind == "rollback":
+            del champions[-1:]
         else:
-            stack.append(change.version)
-    if present is None or len(stack) < 2:
+            champions.append(change.version)
+    present = version_of(CHAMPION)
+    earlier = [version for version in champions[:-1] if version != present]
+    if present is None or not earlier:
         raise RegistryError("there is no earlier champion to roll back to.")
-    return make_champion(stack[-2], why)
+    return make_champion(earlier[-1], why, kind="rollback")
 
 
 def load_chain(uri: str) -> tuple[Chain, str]:
@@ -236,8 +264,11 @@ def load_chain(uri: str) -> tuple[Chain, str]:
     if not uri.startswith("models:/"):
         return Chain.load(Path(uri)), uri
     client = connect()
-    name, _, alias = uri.removeprefix("models:/").partition("@")
-    version = _aliases(client).get(alias) if alias else name.partition("/")[2]
+    path, _, alias = uri.removeprefix("models:/").partition("@")
+    name, _, number = path.partition("/")
+    if name != NAME:
+        raise RegistryError(f"{uri} names no model of this project: use models:/{NAME}@{CHAMPION}.")
+    version = _aliases(client).get(alias) if alias else number
     if not version:
         raise RegistryError(
             f"{uri} does not exist: there is no {alias or 'such version'} yet, "

@@ -17,7 +17,8 @@ from unmask.restore.paste import frame_hole, paste_back
 _ALIGNMENTS = 2
 _SMALLEST_MASK = 0.02  # of the frame's area
 _LEAST_SCORE = 0.5
-_WIDENED = 0.85
+_WIDENED, _WIDENINGS = 0.89, 2
+THREADS = 2  # the pixels are the same for the same number
 SMALLEST_PICTURE = 16  # pixels
 
 
@@ -114,9 +115,12 @@ class Chain:
     def load(cls, folder: Path) -> "Chain":
         """The chain of the networks that the training stages stored under `folder`.
 
+        Sets torch's number of threads, on which the last bits of its answers depend.
+
         Raises:
             StoredModelError: when one is missing or damaged, or their crop sizes differ.
         """
+        torch.set_num_threads(THREADS)
         networks = {name: load_network(folder / name) for name in NETWORKS}
         return cls(networks, networks["inpainting"].image_size)
 
@@ -140,7 +144,11 @@ class Chain:
     def fill(
         self, crop: np.ndarray, hole: np.ndarray, landmarks: np.ndarray, gender_male: float
     ) -> np.ndarray:
-        """The crop (S, S, 3) uint8 with its hole (S, S) bool filled by the most plausible face."""
+        """The crop (S, S, 3) uint8 with its hole (S, S) bool filled by the most plausible face.
+
+        Args:
+            gender_male: probability of 'male'; NaN where nothing is known.
+        """
         generator = self.networks["inpainting"]
         filled = generator(
             _tensor(crop),
@@ -178,6 +186,8 @@ class Chain:
     def restore(self, picture: np.ndarray, gender: str | None = None) -> Restoration:
         """Restore the face of a picture framed anywhere between a face chip and a portrait.
 
+        The crop is widened while the mask reaches a border beyond which the picture goes on.
+
         Args:
             picture: (H, W, 3) uint8 RGB.
             gender: 'male' or 'female' to assume it; None takes the network's answer.
@@ -199,7 +209,9 @@ class Chain:
         frame = (self.size, self.size)
         crop = warp(picture, transform, frame)
         probability, score = self.segment(crop)
-        if _cut_off(probability, transform, picture.shape):
+        for _ in range(_WIDENINGS):
+            if not _cut_off(probability, transform, picture.shape):
+                break
             centre = (self.size - 1) / 2
             wider = cv2.getRotationMatrix2D((centre, centre), 0, _WIDENED)
             transform = wider @ np.vstack([transform, [0, 0, 1]])

@@ -48,6 +48,26 @@ def inputs_of(paths: Iterable[Path]) -> list[Path]:
     return files
 
 
+def outputs_of(files: Iterable[Path], out: Path, *, save_masks: bool) -> dict[Path, list[Path]]:
+    """The files that each input's restoration is written to.
+
+    Raises:
+        PictureError: when one of them is an input, or two are the same file.
+    """
+    suffixes = (".png", ".json", *((".mask.png",) if save_masks else ()))
+    outputs = {file: [out / f"{file.stem}{suffix}" for suffix in suffixes] for file in files}
+    taken = {file.resolve() for file in outputs}
+    for paths in outputs.values():
+        for path in paths:
+            if path.resolve() in taken:
+                raise PictureError(
+                    f"{path} would be written twice or over an input: choose another --out folder, "
+                    "or rename the input."
+                )
+            taken.add(path.resolve())
+    return outputs
+
+
 def restore_files(
     files: Iterable[Path],
     out: Path,
@@ -66,24 +86,29 @@ def restore_files(
         model: the model's name and version, for JSON and metadata.
 
     Raises:
+        PictureError: when an output would overwrite an input or another output.
         OSError: naming the file that could not be written.
     """
+    outputs = outputs_of(files, out, save_masks=save_masks)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(f"the folder {out} could not be made: {error.strerror}.") from error
-    for file in files:
+    for file, (image_path, json_path, *mask_path) in outputs.items():
         try:
             picture = decode_picture(file.read_bytes(), str(file))
         except PictureError as error:
             yield FileAnswer(file, [], str(error))
             continue
+        except OSError as error:
+            yield FileAnswer(file, [], f"{file}: {error.strerror}.")
+            continue
         restored = restore(picture)
         faces = [face.as_json() for face in restored.faces]
         document = {"schema_version": SCHEMA_VERSION, "model": model, "seed": SEED, "faces": faces}
         synthesised = model if restored.hole.any() else None
-        write_whole(out / f"{file.stem}.png", encode_picture(restored.picture, synthesised))
-        if save_masks:
-            write_whole(out / f"{file.stem}.mask.png", encode_picture(restored.hole))
-        write_whole(out / f"{file.stem}.json", (json.dumps(document, indent=1) + "\n").encode())
+        write_whole(image_path, encode_picture(restored.picture, synthesised))
+        for path in mask_path:
+            write_whole(path, encode_picture(restored.hole))
+        write_whole(json_path, (json.dumps(document, indent=1) + "\n").encode())
         yield FileAnswer(file, faces)

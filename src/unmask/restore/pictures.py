@@ -4,6 +4,7 @@ import base64
 import binascii
 import io
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from unmask.restore.chain import PictureError
 
 LARGEST_PICTURE = 50_000_000  # pixels
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, UnidentifiedImageError)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -31,8 +33,12 @@ def decode_picture(raw: bytes, name: str) -> np.ndarray:
                     f"{name}: {image.width} x {image.height} pixels, more than the "
                     f"{LARGEST_PICTURE // 1_000_000} million that are taken; make it smaller."
                 )
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+            turned = ImageOps.exif_transpose(image)
+            if turned.mode.startswith("I"):  # 16 bit, of which Pillow's own conversion clips
+                levels = np.asarray(turned).astype(np.int64).clip(0, 65535) >> 8
+                turned = Image.fromarray(levels.astype(np.uint8))
+            return np.asarray(turned.convert("RGB"))
+    except (*_BROKEN, Image.DecompressionBombError) as error:
         raise PictureError(f"{name}: not an image that can be read ({error}).") from error
 
 

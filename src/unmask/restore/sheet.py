@@ -23,8 +23,8 @@ def _square(picture: np.ndarray) -> np.ndarray:
     return np.pad(resized, ((0, 2), (0, 2), (0, 0)), constant_values=255)
 
 
-def before_after_sheet(sources: list[Path], out: Path) -> Path:
-    """Write OUT/sheet.png: every picture given above its restoration OUT/<stem>.png."""
+def before_after_sheet(sources: list[Path], out: Path, sheet: Path) -> None:
+    """Write `sheet`: every picture given above its restoration OUT/<stem>.png."""
     pairs = []
     for source in sources:
         restored = out / f"{source.stem}.png"
@@ -34,6 +34,4 @@ def before_after_sheet(sources: list[Path], out: Path) -> Path:
     blank = np.full_like(pairs[0], 255)
     pairs += [blank] * (-len(pairs) % columns)
     rows = [np.concatenate(pairs[i : i + columns], 1) for i in range(0, len(pairs), columns)]
-    path = out / "sheet.png"
-    Image.fromarray(np.concatenate(rows, axis=0)).save(path)
-    return path
+    Image.fromarray(np.concatenate(rows, axis=0)).save(sheet)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import lightning as L
 
+from unmask.errors import UnmaskError
+
 ROOT = Path(".unmask/checkpoints")
 
 
@@ -29,6 +31,10 @@ def key_of(section: dict, data: str, code: str) -> str:
     """A name for one training: 16 hexadecimal digits of its params, data and code."""
     document = json.dumps([section, data, code], sort_keys=True)
     return sha256(document.encode()).hexdigest()[:16]
+
+
+class CheckpointError(UnmaskError):
+    """A checkpoint that could not be written."""
 
 
 class Checkpoint(L.Callback):
@@ -61,7 +67,13 @@ class Checkpoint(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save; Lightning writes on the first process and waits on the others."""
         partial = self.folder / "partial.ckpt"
-        trainer.save_checkpoint(partial)
+        try:
+            trainer.save_checkpoint(partial)
+        except RuntimeError as error:  # torch's way to say that the disk is full
+            partial.unlink(missing_ok=True)
+            raise CheckpointError(
+                f"{partial} could not be written ({str(error).splitlines()[0]}): free some disk."
+            ) from error
         if trainer.is_global_zero:
             os.replace(partial, self.folder / "last.ckpt")
 

@@ -4,16 +4,33 @@ import numpy as np
 from torch import Tensor
 
 from unmask.data.batches import Sample
+from unmask.data.cache import Split
 from unmask.data.views import aligned, unchanged
+from unmask.errors import UnmaskError
 from unmask.losses.gender.labelled import labelled_cross_entropy
+from unmask.params import Gender
 from unmask.training.module import NetworkModule
 from unmask.training.sheets import captioned, grid, pixels
+
+
+class UnlabelledError(UnmaskError):
+    """Faces of which none has a gender."""
 
 
 class GenderModule(NetworkModule):
     """Binary cross-entropy on roughly aligned masked faces."""
 
     name, monitor, mode = "gender", "val/accuracy", "max"
+
+    def __init__(
+        self, params: Gender, train: Split, val: Split, seed: int, workers: int = 0
+    ) -> None:
+        for name, split in {"train": train, "val": val}.items():
+            if not any(label["gender"] for label in split.labels):
+                raise UnlabelledError(
+                    f"no face of the split '{name}' has a gender: add a source with labels."
+                )
+        super().__init__(params, train, val, seed, workers)
 
     def training_sample(self) -> Sample:
         return aligned

@@ -49,6 +49,7 @@ class InpaintingModule(NetworkModule):
         self.posterior = PosteriorEncoder(params.latent)
         self.discriminator = Discriminator()
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(params.ema))
+        self.average.requires_grad_(False)
         self.features = Backbone(
             params.backbone, _PERCEPTUAL_LEVELS, pretrained=params.pretrained
         ).requires_grad_(False)
@@ -89,55 +90,55 @@ class InpaintingModule(NetworkModule):
         zeros = drawn.new_zeros(half, self.params.latent)
         return torch.cat([zeros, drawn]), kl_divergence(mean, log_variance)
 
+    def train(self, mode: bool = True) -> "InpaintingModule":
+        super().train(mode)
+        self.features.eval()  # its batch norms must not follow the batch
+        return self
+
     def training_step(self, batch: dict[str, Tensor], index: int) -> None:
-        params = self.params
-        images = batch["image"].contiguous(memory_format=torch.channels_last)
+        params, true = self.params, batch["image"]
+        given = batch["masked"].contiguous(memory_format=torch.channels_last)
         hole = batch["hole"][:, None].float()
         valid = batch["valid"][:, None].float()
-        sharp = batch["sharp"] > 0.5
-        latent, divergence = self._latent(images, hole)
-        filled = self.network(images, hole, batch["landmarks"], batch["gender"], latent)
+        counts = hole * valid
+        textured = counts * batch["sharp"][:, None, None, None]
+        latent, divergence = self._latent(true, hole)
+        filled = self.network(given, hole, batch["landmarks"], batch["gender"], latent)
+        composed = torch.where(counts > 0.5, filled, true).contiguous()
 
         # Lightning counts every optimiser's steps as one, hence the count of its own
         step = self.current_epoch * params.epoch_steps + index
-        against = step >= params.adversarial_from and bool(sharp.any())
+        against = step >= params.adversarial_from
         generator, discriminator = self.optimizers()
         losses = {}
-        true_there, filled_there, hole_there = (
-            (t[sharp].contiguous() for t in (images * valid, filled * valid, hole * valid))
-            if against
-            else (None, None, None)
-        )
         if against:
-            real, _ = self.discriminator(true_there, hole_there)
-            fake, _ = self.discriminator(filled_there.detach(), hole_there)
-            losses["discriminator"] = discriminator_loss(real.float(), fake.float(), hole_there)
+            real, _ = self.discriminator(true, hole)
+            fake, _ = self.discriminator(composed.detach(), hole)
+            losses["discriminator"] = discriminator_loss(real.float(), fake.float(), textured)
             discriminator.zero_grad()
             self.manual_backward(losses["discriminator"])
             discriminator.step()
             self.lr_schedulers()[1].step()
 
-        weight = valid * hole
-        losses["l1"] = masked_l1(filled, images, weight)
+        losses["l1"] = masked_l1(filled, true, counts)
         losses["divergence"] = divergence
         total = losses["l1"] + _DIVERGENCE_WEIGHT * divergence
-        blended = filled * valid + images * (1 - valid)
         if params.perceptual or params.style:
             with torch.no_grad():
-                true_levels = self.features(images)
-            levels = self.features(blended)
-            near = functional.max_pool2d(weight, 9, stride=1, padding=4)
+                true_levels = self.features(true)
+            levels = self.features(composed)
+            near = functional.max_pool2d(textured, 9, stride=1, padding=4)
             losses["perceptual"] = perceptual_loss(levels, true_levels, near)
             losses["style"] = style_loss(levels, true_levels, near)
             total = total + params.perceptual * losses["perceptual"]
             total = total + params.style * losses["style"]
         if against:
             self.discriminator.requires_grad_(False)
-            fake, fake_features = self.discriminator(filled_there, hole_there)
+            fake, fake_features = self.discriminator(composed, hole)
             with torch.no_grad():
-                _, real_features = self.discriminator(true_there, hole_there)
+                _, real_features = self.discriminator(true, hole)
             self.discriminator.requires_grad_(True)
-            losses["adversarial"] = generator_loss(fake.float(), hole_there)
+            losses["adversarial"] = generator_loss(fake.float(), textured)
             losses["feature_matching"] = feature_matching_loss(real_features, fake_features)
             total = total + params.adversarial * losses["adversarial"]
             total = total + params.feature_matching * losses["feature_matching"]
@@ -151,7 +152,7 @@ class InpaintingModule(NetworkModule):
 
     def _filled(self, batch: dict[str, Tensor], latent: Tensor) -> Tensor:
         return self.average.module(
-            batch["image"],
+            batch["masked"],
             batch["hole"][:, None].float(),
             batch["landmarks"],
             batch["gender"],

@@ -26,7 +26,7 @@ def make_module(name: str, params: Fit, train: Split, val: Split, seed: int) -> 
     return getattr(modules, f"{name.capitalize()}Module")(params, train, val, seed, workers)
 
 
-def make_trainer(params: Fit, callbacks: list[L.Callback], **options) -> L.Trainer:
+def make_trainer(params: Fit, callbacks: list[L.Callback]) -> L.Trainer:
     """A trainer of `params.steps` steps on the GPUs there are, else on the CPU."""
     return L.Trainer(
         accelerator="gpu" if torch.cuda.is_available() else "cpu",
@@ -40,7 +40,9 @@ def make_trainer(params: Fit, callbacks: list[L.Callback], **options) -> L.Train
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        **{"devices": "auto" if torch.cuda.is_available() else 1, **options},
+        devices="auto" if torch.cuda.is_available() else 1,
+        # the discriminator joins late, and early steps leave it unused
+        strategy=("ddp_find_unused_parameters_true" if torch.cuda.device_count() > 1 else "auto"),
     )
 
 
@@ -61,32 +63,26 @@ def train_network(name: str, params: Params, masked: Path, out: Path, cache: Pat
     checkpoint = Checkpoint(
         ROOT / f"{name}-{key_of({**resolved, 'seed': params.seed}, data, code_digest())}"
     )
+    callbacks: list[L.Callback] = []
+    if section.patience is not None:
+        callbacks.append(EarlyStopping(module.monitor, mode=module.mode, patience=section.patience))
+    trainer = make_trainer(section, [*callbacks, checkpoint, Progress()])
+    if trainer.global_rank != 0:
+        trainer.fit(module, ckpt_path=checkpoint.path, weights_only=False)
+        return
     tags = {"unmask.data_md5": train.digest, "unmask.network": name}
     with stage_run(f"train@{name}", tags, checkpoint.run_id) as run:
         checkpoint.remember_run(run.id)
         run.params({"seed": params.seed, "image_size": train.size, **resolved})
         run.dataset(train.labels, "masked", train.digest, "training")
-        callbacks: list[L.Callback] = [Curves(run), checkpoint, Progress()]
-        if section.patience is not None:
-            callbacks.append(
-                EarlyStopping(module.monitor, mode=module.mode, patience=section.patience)
-            )
-        trainer = make_trainer(section, callbacks)
+        trainer.callbacks.insert(0, Curves(run))
         if checkpoint.path is not None:
             print(f"train {name}: going on from {checkpoint.path}", flush=True)
         trainer.fit(module, ckpt_path=checkpoint.path, weights_only=False)
-        if trainer.is_global_zero:
-            metadata = {
-                "data_md5": train.digest,
-                "seed": params.seed,
-                "val": {
-                    k: round(float(v), 6)
-                    for k, v in trainer.callback_metrics.items()
-                    if k.startswith("val/")
-                },
-            }
-            stored = save_network(module.trained(), name, resolved, train.size, metadata, out)
-            run.tag({WEIGHTS: stored})
+        metadata = {"data_md5": train.digest, "seed": params.seed}
+        run.tag(
+            {WEIGHTS: save_network(module.trained(), name, resolved, train.size, metadata, out)}
+        )
     checkpoint.delete()
 
 

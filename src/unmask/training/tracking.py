@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import mlflow
 import numpy as np
@@ -47,16 +49,34 @@ def _artifact_root(uri: str) -> str | None:
     return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
 
 
+def _unusable(uri: str, error: Exception) -> TrackingError:
+    reason = str(error).splitlines()[0][:120]
+    return TrackingError(
+        f"the MLflow store {uri} cannot be used ({reason}): start it, or correct or unset "
+        "MLFLOW_TRACKING_URI."
+    )
+
+
+def _check_answers(uri: str) -> None:
+    """Ask a server once, so that a wrong address fails at once and not after MLflow's retries."""
+    if uri.startswith("http"):
+        try:
+            urlopen(f"{uri.rstrip('/')}/health", timeout=10).close()
+        except HTTPError:
+            pass  # it answers; what it says is MLflow's business
+        except OSError as error:
+            raise _unusable(uri, error) from error
+
+
 def connect() -> MlflowClient:
     """Open the tracking store and make the experiment; safe when several processes start at once.
 
     Raises:
         TrackingError: when the server cannot be reached, or the store was moved.
     """
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     uri = tracking_uri()
+    _check_answers(uri)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(os.environ.get("MLFLOW_REGISTRY_URI", uri))
     state = project_root() / ".unmask"
@@ -69,11 +89,7 @@ def connect() -> MlflowClient:
                 client.create_experiment(EXPERIMENT, artifact_location=_artifact_root(uri))
                 experiment = client.get_experiment_by_name(EXPERIMENT)
         except MlflowException as error:
-            reason = str(error).splitlines()[0][:120]
-            raise TrackingError(
-                f"the MLflow store {uri} cannot be used ({reason}): start it, or correct or unset "
-                "MLFLOW_TRACKING_URI."
-            ) from error
+            raise _unusable(uri, error) from error
     expected = _artifact_root(uri)
     if expected is not None and experiment.artifact_location != expected:
         raise TrackingError(
@@ -225,7 +241,8 @@ def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> It
     parent = parent_run(client)
     if resume is not None:
         try:
-            client.get_run(resume)
+            if client.get_run(resume).info.lifecycle_stage != "active":
+                resume = None
         except MlflowException:
             resume = None
     mlflow.set_system_metrics_sampling_interval(30)
@@ -250,5 +267,7 @@ def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> It
                 run.file(lock)
             yield run
         outcome = "FINISHED"
+    except MlflowException as error:
+        raise _unusable(tracking_uri(), error) from error
     finally:
         client.set_terminated(parent, outcome)
