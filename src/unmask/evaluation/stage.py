@@ -15,6 +15,7 @@ from unmask.errors import plainly
 from unmask.evaluation.baselines import EigenfaceFill, MeanFace, navier_stokes, telea
 from unmask.evaluation.measure import Measured, bare_restored, measure_alone, measure_chain
 from unmask.evaluation.pictures import before_after
+from unmask.evaluation.plots_page import write_plots_page
 from unmask.evaluation.scores import TrueFaces
 from unmask.evaluation.shard import Shard, take
 from unmask.evaluation.slices import SLICE_COLUMNS, slice_table
@@ -83,7 +84,7 @@ def _write_plots(folder: Path, shard: Shard, chain: Measured, slices: list[dict]
 def evaluate(params: Params, masked: Path, models: Path, out: Path, cache: Path = CACHE) -> dict:
     """Score everything on the test split.
 
-    Writes metrics.json, plots/ and pictures/ into `out`.
+    Writes metrics.json, plots/, pictures/ and DVC's page template plots.html into `out`.
 
     Returns:
         What metrics.json holds.
@@ -119,6 +120,7 @@ def evaluate(params: Params, masked: Path, models: Path, out: Path, cache: Path 
         shutil.rmtree(out / name, ignore_errors=True)
         (out / name).mkdir(parents=True)
     _write_plots(out / "plots", shard, whole, slices)
+    write_plots_page(out / "plots.html")
     order = np.argsort(whole.hole.psnr)
     spread = np.linspace(0, len(shard) - 1, min(_SHEET_FACES, len(shard))).astype(int)
     for name, chosen in {
