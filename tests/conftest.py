@@ -1,19 +1,20 @@
-"""What tests share: seeds, a small data set, and a project of its own at smoke size."""
+"""What tests share: seeds, params and a small data set."""
 
-import os
-import shutil
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import settings
+from project import ROOT
 
 from unmask.data import faces_stage, masked_stage
+from unmask.faces.sources import Sampled
 from unmask.params import Params, load_params
 from unmask.profiles import use_profile
-
-ROOT = Path(__file__).parents[1]
 
 torch.set_num_threads(1)
 settings.register_profile("seeded", deadline=None, max_examples=50, derandomize=True)
@@ -37,42 +38,35 @@ def masked(smoke: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "masked"
 
 
-def copy_project(folder: Path) -> Path:
-    """A clone of the project in a git repository of its own, with profile smoke."""
-    folder.mkdir()
-    for name in ("src", "flows", "conf", ".dvc", "data/sources"):
-        shutil.copytree(
-            ROOT / name, folder / name, ignore=shutil.ignore_patterns("cache", "tmp", "__pycache__")
-        )
-    for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
-        shutil.copy(ROOT / name, folder / name)
-    use_profile("smoke", folder / "conf", folder / "params.yaml")
-    for command in (
-        ["git", "init", "-q"],
-        ["git", "config", "user.email", "test@example.org"],
-        ["git", "config", "user.name", "test"],
-        ["git", "add", "-A"],
-        ["git", "commit", "-qm", "start"],
-    ):
-        subprocess.run(command, cwd=folder, check=True)
-    return folder
+@pytest.fixture
+def face_folder(tmp_path) -> Callable[..., Path]:
+    """Makes an annotated folder of sampled faces; a row may be changed before it is written."""
 
+    def make(
+        count: int,
+        name: str = "mine",
+        size: int = 80,
+        file: Callable[[int], str] = "{:03d}.png".format,
+        change: Callable[[int, dict], None] = lambda index, row: None,
+    ) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        rows = []
+        for index in range(count):
+            face = Sampled(5, index, size).read()
+            path = folder / file(index)
+            path.parent.mkdir(exist_ok=True)
+            cv2.imwrite(str(path), cv2.cvtColor(face.image, cv2.COLOR_RGB2BGR))
+            row = {
+                "file": file(index),
+                "landmarks": face.landmarks.ravel().tolist(),
+                "gender": face.gender,
+                "age": face.age,
+                "ethnicity": face.ethnicity,
+            }
+            change(index, row)
+            rows.append(row)
+        pq.write_table(pa.Table.from_pylist(rows), folder / "annotations.parquet")
+        return folder
 
-def run_in(project: Path, *command: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run a command in a project, as a user would; output is captured."""
-    (project / "prefect-home").mkdir(exist_ok=True)
-    home = {
-        "PREFECT_HOME": str(project / "prefect-home"),
-        "PREFECT_LOGGING_TO_API_ENABLED": "false",
-        "OMP_NUM_THREADS": "1",
-    }
-    unset = {"MLFLOW_TRACKING_URI", "UNMASK_PIPELINE_ID"}
-    inherited = {k: v for k, v in os.environ.items() if k not in unset}
-    return subprocess.run(
-        command,
-        cwd=project,
-        env={**inherited, **home, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return make

@@ -1,5 +1,5 @@
 import pytest
-from conftest import ROOT, run_in
+from project import ROOT, run_in
 
 from unmask.profiles import use_profile
 

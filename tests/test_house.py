@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from project import ROOT
 from ruamel.yaml import YAML
 
 SRC = ROOT / "src"

@@ -1,7 +1,7 @@
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from project import ROOT
 from ruamel.yaml import YAML
 
 from unmask.params import ParamsError, load_params, parse_params

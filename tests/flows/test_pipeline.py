@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import copy_project, run_in
+from project import copy_project, run_in
 from ruamel.yaml import YAML
 
 pytestmark = pytest.mark.slow

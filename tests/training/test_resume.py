@@ -18,7 +18,7 @@ NETWORKS = ("gender", "landmarks", "segmentation", "inpainting")
 @pytest.fixture
 def workshop(masked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Makes folders with params, data and a tracking store of their own."""
-    from conftest import ROOT
+    from project import ROOT
 
     from unmask.profiles import use_profile
 

@@ -47,9 +47,7 @@ def view(
     border = cv2.BORDER_REFLECT if around is None else cv2.BORDER_CONSTANT
     colour = (0, 0, 0) if around is None else tuple(int(value) for value in around)
     image = cv2.warpAffine(image, matrix, (size, size), borderMode=border, borderValue=colour)
-    mask = cv2.warpAffine(
-        mask.astype(np.uint8) * 255, matrix, (size, size), borderMode=cv2.BORDER_CONSTANT
-    )
+    mask = cv2.warpAffine(mask.astype(np.uint8) * 255, matrix, (size, size), borderMode=border)
     landmarks = move_points(landmarks, matrix)
     if flip:
         image, mask = image[:, ::-1], mask[:, ::-1]

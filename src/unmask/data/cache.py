@@ -119,7 +119,10 @@ def open_split(masked: Path, split: str, cache: Path = CACHE) -> Split:
             partial = cache / f"{key}.partial"
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
-            _fill(partial, shards)
-            os.replace(partial, folder)
+            try:
+                _fill(partial, shards)
+                os.replace(partial, folder)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
     return Split(**arrays, labels=json.loads((folder / "labels.json").read_text()), digest=key)

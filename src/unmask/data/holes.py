@@ -64,6 +64,7 @@ def holed(split: Split, face: int, variant: int, rng: np.random.Generator, noise
         split.landmarks[face],
         matrix,
         flip,
+        around=np.zeros(3),  # nothing is valid there
     )
     return {
         "image": image,

@@ -17,10 +17,15 @@ from unmask.data.shards import (
     shards_of,
 )
 from unmask.data.workers import ordered_map, with_progress
+from unmask.errors import UnmaskError
 from unmask.faces.landmarks import COUNT
 from unmask.faces.splits import SPLITS
 from unmask.masking import MaskPlacementError, put_on
 from unmask.params import Masking, Params
+
+
+class NothingMaskedError(UnmaskError):
+    """A data set that would be empty."""
 
 
 def _variant_rng(seed: int, face_id: str, variant: int) -> np.random.Generator:
@@ -71,7 +76,9 @@ def make(params: Params, data: Path) -> list[str]:
         read_rows(shards),
         params.masking.workers,
     )
-    failures = []
+    if not shards:
+        raise NothingMaskedError(f"{data / 'faces'} holds no faces: run the stage `faces` first.")
+    failures, written = [], 0
     with new_shards(data / "masked", MASKED_SCHEMA, params.faces.shard_rows) as writer:
         for row in with_progress(rows, count_rows(shards), "masked"):
             if isinstance(row, str):
@@ -79,4 +86,7 @@ def make(params: Params, data: Path) -> list[str]:
                 print(f"left out: {row}", flush=True)
             else:
                 writer.add(row)
+                written += 1
+        if written == 0:
+            raise NothingMaskedError("no mask fits any face: see the reasons above.")
     return failures

@@ -29,7 +29,7 @@ def write_samples(out: Path, count: int, size: int, seed: int, *, masked: bool) 
                 image = put_on(
                     image,
                     face.landmarks,
-                    np.random.default_rng([seed, index]),
+                    np.random.default_rng([seed, index, 1]),
                     types=dict.fromkeys(MASK_TYPES, 1.0),
                     fabrics=dict.fromkeys(FABRICS, 1.0),
                     wear=_PROPERLY,

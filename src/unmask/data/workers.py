@@ -34,12 +34,15 @@ def ordered_map(
         workers, mp_context=get_context("spawn"), initializer=_one_thread
     ) as pool:
         under_way = []
-        while True:
-            while len(under_way) < 3 * workers and (part := list(islice(iterator, chunk))):
-                under_way.append(pool.submit(_each, work, part))
-            if not under_way:
-                return
-            yield from under_way.pop(0).result()
+        try:
+            while True:
+                while len(under_way) < 3 * workers and (part := list(islice(iterator, chunk))):
+                    under_way.append(pool.submit(_each, work, part))
+                if not under_way:
+                    return
+                yield from under_way.pop(0).result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _each(work: Callable[[Item], Result], part: list[Item]) -> list[Result]:

@@ -64,7 +64,11 @@ def _usable(items: Iterable[Annotated], progress: Callable[[str], None]) -> Iter
         face = _without_padding(face)
         if face is None:
             continue
-        face = framed(face, _SIDE)
+        try:
+            face = framed(face, _SIDE)
+        except ValueError as error:
+            progress(f"left out: {item.id}: {error}")
+            continue
         if _frontal(face) and _skin_coloured(face):
             yield (face.image, face.landmarks, face.valid, face.gender, face.age, face.ethnicity)
 

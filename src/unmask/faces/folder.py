@@ -110,7 +110,19 @@ def _numbers(value: object, where: str) -> tuple[float, ...]:
 
 
 def _text(value: object) -> str | None:
-    return None if value is None or value == "" or value != value else str(value)
+    nothing = value is None or value == "" or value != value  # NaN is not itself
+    return None if nothing else str(value)
+
+
+def _age(value: object, where: str) -> int | None:
+    if _text(value) is None:
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError) as error:
+        raise SourceError(
+            f"{where} has age {value!r}: give whole years or leave it empty."
+        ) from error
 
 
 def read_annotations(folder: Path, source: str) -> list[Annotated]:
@@ -130,10 +142,11 @@ def read_annotations(folder: Path, source: str) -> list[Annotated]:
     faces = []
     for row in table.to_pylist():
         where = f"{table_path}: {row['file']}"
+        if not row["file"]:
+            raise SourceError(f"{table_path} has a row without 'file': name its picture.")
         gender = _text(row.get("gender"))
         if gender is not None and gender not in GENDERS:
             raise SourceError(f"{where} has gender {gender!r}: use male, female or leave it empty.")
-        age = row.get("age")
         faces.append(
             Annotated(
                 path=folder / row["file"],
@@ -142,7 +155,7 @@ def read_annotations(folder: Path, source: str) -> list[Annotated]:
                 landmarks=_numbers(row["landmarks"], where),
                 gender=gender,
                 identity=_text(row.get("identity")),
-                age=None if age is None or age != age else int(age),  # NaN is not itself
+                age=_age(row.get("age"), where),
                 ethnicity=_text(row.get("ethnicity")),
             )
         )

@@ -51,7 +51,8 @@ class Backbone(nn.Module):
 
     Args:
         name: timm's name of the architecture.
-        levels: which of timm's feature levels to give; level i has stride 2 ** (i + 1).
+        levels: which of timm's feature levels to give; level i of an EfficientNet has stride
+            2 ** (i + 1).
         pretrained: load ImageNet weights.
 
     Attributes:
@@ -62,8 +63,11 @@ class Backbone(nn.Module):
         super().__init__()
         try:
             self.network = timm.create_model(name, features_only=True, out_indices=levels)
-        except RuntimeError as error:
-            raise BackboneError(f"timm knows no backbone '{name}' with feature levels.") from error
+        except (RuntimeError, IndexError, ValueError, AssertionError) as error:
+            raise BackboneError(
+                f"timm has no backbone '{name}' with the feature levels {levels}: use {PACKAGED}."
+            ) from error
+        self._drop_unused()
         if pretrained:
             wanted = self.network.state_dict()
             state = pretrained_classifier(name).state_dict()
@@ -77,6 +81,12 @@ class Backbone(nn.Module):
             "mean", torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False
         )
         self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)
+
+    def _drop_unused(self) -> None:
+        """Remove the blocks after the last level given; timm would run them for nothing."""
+        container, _, index = self.network.feature_info.module_name()[-1].rpartition(".")
+        if container == "blocks":
+            del self.network.blocks[int(index) + 1 :]
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Features of each level, (N, C_i, S / stride_i, S / stride_i).

@@ -6,6 +6,7 @@ import shutil
 from hashlib import md5
 from pathlib import Path
 
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -56,6 +57,22 @@ def save_network(
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _missing(path: Path) -> str:
+    return f"{path} is missing: run `dvc repro` to train the network."
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        document = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise StoredModelError(_missing(path)) from error
+    except ValueError as error:
+        raise StoredModelError(f"{path} is damaged: it is not JSON.") from error
+    if not isinstance(document, dict):
+        raise StoredModelError(f"{path} is damaged: it is not a JSON object.")
+    return document
+
+
 def load_network(folder: Path) -> nn.Module:
     """Rebuild a network from its stored params and load its weights strictly; in eval mode.
 
@@ -64,19 +81,21 @@ def load_network(folder: Path) -> nn.Module:
     Raises:
         StoredModelError: for a missing or damaged file, naming it.
     """
+    section, metadata = (_read_json(folder / name) for name in (PARAMS, METADATA))
     try:
-        section = json.loads((folder / PARAMS).read_text())
-        metadata = json.loads((folder / METADATA).read_text())
         raw = (folder / WEIGHTS).read_bytes()
     except FileNotFoundError as error:
-        raise StoredModelError(
-            f"{error.filename} is missing: run `dvc repro` to train the network."
-        ) from error
+        raise StoredModelError(_missing(folder / WEIGHTS)) from error
     if md5(raw).hexdigest() != metadata.get("weights_md5"):
         raise StoredModelError(f"{folder / WEIGHTS} is damaged: its md5 is not the recorded one.")
-    name, size = section.pop("name"), section.pop("image_size")
-    params = Train.model_fields[name].annotation.model_validate(section)
-    network = build(name, params, size)
+    try:
+        name, size = section.pop("name"), section.pop("image_size")
+        params = Train.model_fields[name].annotation.model_validate(section)
+        network = build(name, params, size)
+    except (KeyError, TypeError, ValidationError) as error:
+        raise StoredModelError(
+            f"{folder / PARAMS} is damaged: it does not hold a network's params."
+        ) from error
     network.image_size = size
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))

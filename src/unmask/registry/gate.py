@@ -67,7 +67,7 @@ class Verdict:
 
 
 def _floor(name: str, value: float, floor: float, *, ceiling: bool = False) -> Reason:
-    holds = math.isfinite(value) and (value <= floor if ceiling else value >= floor)
+    holds = bool(math.isfinite(value) and (value <= floor if ceiling else value >= floor))
     bound = "at most" if ceiling else "at least"
     return Reason(f"floor {name}", holds, f"{name} {value:.4g}, {bound} {floor:.4g} wanted")
 
@@ -87,7 +87,7 @@ def _floors(scores: GateScores, params: Gate) -> list[Reason]:
 def _not_worse(name: str, loss: float, tolerance: float) -> Reason:
     return Reason(
         f"not worse {name}",
-        math.isfinite(loss) and loss <= tolerance,
+        bool(math.isfinite(loss) and loss <= tolerance),
         f"{name} worse by {loss:+.4f}, at most {tolerance:+.4f} wanted",
     )
 
@@ -110,15 +110,19 @@ def judge(challenger: GateScores, champion: GateScores | None, params: Gate) -> 
     no slice and no other mean by more than its tolerance, and not be slower than the ratio. A
     figure that is missing or not finite fails.
     """
-    reasons = _floors(challenger, params)
+    finite = bool(np.isfinite(challenger.hole_psnr).all() and math.isfinite(challenger.seconds))
+    reasons = [Reason("finite", finite, "hole PSNR and time of every face are numbers")]
+    reasons += _floors(challenger, params)
     if champion is None:
         return Verdict(tuple(reasons))
+    if challenger.hole_psnr.shape != champion.hole_psnr.shape:
+        raise ValueError("both models must be scored on the same faces")
     differences = challenger.hole_psnr - champion.hole_psnr
     bound = lower_bound(differences, params) if np.isfinite(differences).all() else math.nan
     reasons.append(
         Reason(
             "better",
-            bound > 0,
+            bool(bound > 0),
             f"hole PSNR {differences.mean():+.3f} dB, of which {bound:+.3f} at "
             f"{params.confidence:.0%} confidence, more than 0 wanted",
         )
@@ -140,11 +144,11 @@ def judge(challenger: GateScores, champion: GateScores | None, params: Gate) -> 
                     f"{-params.slice_tolerance:+.3g} wanted",
                 )
             )
-    ratio = challenger.seconds / champion.seconds
+    ratio = challenger.seconds / champion.seconds if champion.seconds > 0 else math.nan
     reasons.append(
         Reason(
             "latency",
-            math.isfinite(ratio) and ratio <= params.latency_ratio,
+            bool(math.isfinite(ratio) and ratio <= params.latency_ratio),
             f"takes {ratio:.2f} times as long, at most {params.latency_ratio:.2f} wanted",
         )
     )

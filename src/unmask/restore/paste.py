@@ -57,9 +57,9 @@ def paste_back(
     if not hole.any():
         return Pasted(picture.copy(), mask, hole)
     crop = warp(filled, back, (width, height), cv2.BORDER_REPLICATE)
-    distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 3)
+    distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     band = max(2.0, _BAND * unit / 2)
-    alpha = np.clip(1 - distance / (band + 1), 0, 1)[..., None]
+    alpha = np.where(distance > band, 0, 1 - distance / (band + 1))[..., None]
     alpha[inside <= 0.999] = 0
     blended = np.rint(picture + alpha * (crop.astype(np.float32) - picture)).astype(np.uint8)
     return Pasted(np.where(alpha > 0, blended, picture), mask, hole)

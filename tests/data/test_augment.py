@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unmask.data.augment import jitter, photographed, view
+from unmask.faces.landmarks import mirrored
+from unmask.faces.sources import Sampled
+
+SIZE = 96
+SPREAD = {"scale": (0.8, 1.3), "roll": 10.0, "shift": 0.06}
+
+
+def marked(landmark: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A dark picture with a bright spot on one landmark, and a mask around it."""
+    landmarks = Sampled(4, 0, SIZE).read().landmarks
+    y, x = np.mgrid[:SIZE, :SIZE]
+    square = (x - landmarks[landmark, 0]) ** 2 + (y - landmarks[landmark, 1]) ** 2
+    image = np.repeat((255 * np.exp(-square / 8))[..., None], 3, 2).astype(np.uint8)
+    return image, square < 36, landmarks
+
+
+def centre(weight: np.ndarray) -> np.ndarray:
+    y, x = np.mgrid[: len(weight), : len(weight)]
+    return np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@given(seed=st.integers(0, 999), landmark=st.sampled_from([30, 33, 36, 45, 51]))
+def test_a_view_keeps_each_landmark_on_its_pixel(flip, seed, landmark):
+    matrix = jitter(np.random.default_rng(seed), SIZE, **SPREAD)
+    image, mask, landmarks = marked(landmark)
+    seen, covered, moved = view(image, mask, landmarks, matrix, flip)
+    # after a flip the landmark has its mirror partner's index
+    partner = {36: 45, 45: 36}.get(landmark, landmark) if flip else landmark
+    np.testing.assert_allclose(centre(seen[..., 0].astype(float)), moved[partner], atol=0.6)
+    np.testing.assert_allclose(centre(covered), moved[partner], atol=0.6)
+
+
+@given(seed=st.integers(0, 999))
+def test_a_flip_mirrors_the_view_that_is_not_flipped(seed):
+    rng = np.random.default_rng(seed)
+    matrix = jitter(rng, SIZE, **SPREAD)
+    image = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    mask, landmarks = rng.random((SIZE, SIZE)) < 0.5, Sampled(4, 0, SIZE).read().landmarks
+    plain = view(image, mask, landmarks, matrix, False)
+    flipped = view(image, mask, landmarks, matrix, True)
+    np.testing.assert_array_equal(flipped[0], plain[0][:, ::-1])
+    np.testing.assert_array_equal(flipped[1], plain[1][:, ::-1])
+    np.testing.assert_allclose(flipped[2], mirrored(plain[2], SIZE), atol=1e-4)
+    assert flipped[0].flags.c_contiguous
+    assert flipped[1].dtype == bool
+
+
+def test_the_identity_view_is_the_picture():
+    image, mask, landmarks = marked(30)
+    seen, covered, moved = view(image, mask, landmarks, np.eye(2, 3), False)
+    np.testing.assert_array_equal(seen, image)
+    np.testing.assert_array_equal(covered, mask)
+    np.testing.assert_allclose(moved, landmarks)
+
+
+@given(seed=st.integers(0, 9999))
+def test_jitter_stays_within_what_is_asked(seed):
+    matrix = jitter(np.random.default_rng(seed), 100, scale=(0.5, 2.0), roll=0.0, shift=0.1)
+    assert 0.5 <= np.hypot(*matrix[:, 0]) <= 2
+    assert matrix[0, 1] == pytest.approx(0, abs=1e-9)
+    moved = matrix @ [49.5, 49.5, 1]
+    assert np.abs(moved - 49.5).max() <= 10 + 1e-9
+
+
+def test_jitter_zooms_in_as_often_as_out():
+    rng = np.random.default_rng(0)
+    zooms = [
+        np.hypot(*jitter(rng, 64, scale=(0.5, 2.0), roll=5.0, shift=0.0)[:, 0]) for _ in range(400)
+    ]
+    assert 160 < sum(zoom > 1 for zoom in zooms) < 240
+
+
+def test_the_camera_follows_its_generator_and_leaves_the_picture_alone():
+    image = Sampled(4, 1, 64).read().image
+    before = image.copy()
+    shots = [photographed(image, np.random.default_rng(seed)) for seed in (*range(12), 0)]
+    np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(shots[0], shots[-1])
+    for shot in shots:
+        assert shot.shape == image.shape
+        assert shot.dtype == np.uint8
+        assert np.abs(shot.astype(float) - image).mean() < 70
+    assert sum((shot != image).any() for shot in shots) > 6

@@ -1,0 +1,51 @@
+"""A project of its own for a test: a copy of this one at smoke size."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from unmask.profiles import use_profile
+
+ROOT = Path(__file__).parents[1]
+
+
+def copy_project(folder: Path) -> Path:
+    """A clone of the project in a git repository of its own, with profile smoke."""
+    folder.mkdir()
+    for name in ("src", "flows", "conf", ".dvc", "data/sources"):
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("cache", "tmp", "__pycache__")
+        )
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
+        shutil.copy(ROOT / name, folder / name)
+    use_profile("smoke", folder / "conf", folder / "params.yaml")
+    for command in (
+        ["git", "init", "-q"],
+        ["git", "config", "user.email", "test@example.org"],
+        ["git", "config", "user.name", "test"],
+        ["git", "add", "-A"],
+        ["git", "commit", "-qm", "start"],
+    ):
+        subprocess.run(command, cwd=folder, check=True)
+    return folder
+
+
+def run_in(project: Path, *command: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run a command in a project, as a user would; output is captured."""
+    (project / "prefect-home").mkdir(exist_ok=True)
+    home = {
+        "PREFECT_HOME": str(project / "prefect-home"),
+        "PREFECT_LOGGING_TO_API_ENABLED": "false",
+        "OMP_NUM_THREADS": "1",
+    }
+    unset = {"MLFLOW_TRACKING_URI", "UNMASK_PIPELINE_ID"}
+    inherited = {k: v for k, v in os.environ.items() if k not in unset}
+    return subprocess.run(
+        command,
+        cwd=project,
+        env={**inherited, **home, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
