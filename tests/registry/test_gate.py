@@ -60,7 +60,7 @@ def test_the_first_model_needs_the_floors_alone():
     assert verdict.promote
     assert verdict.summary == "promoted"
     assert len(verdict.reasons) == 7
-    assert all(reason.rule.startswith("floor") for reason in verdict.reasons)
+    assert all(reason.rule.split()[0] in ("finite", "floor") for reason in verdict.reasons)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_nan_anywhere_is_refused():
     verdict = judge(scores(hole_psnr=psnr), scores(), PARAMS)
     assert failed(verdict) == ["finite", "better", "slice gender=female"]
     assert failed(judge(scores(1.0), scores(hole_psnr=psnr), PARAMS))[0] == "better"
-    assert failed(judge(scores(1.0, seconds=NAN), scores(), PARAMS)) == ["latency"]
+    assert failed(judge(scores(1.0, seconds=NAN), scores(), PARAMS)) == ["finite", "latency"]
     assert failed(judge(scores(1.0), scores(seconds=NAN), PARAMS)) == ["latency"]
 
 
