@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Metric
+from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from PIL import Image
+from ruamel.yaml import YAML
 
 from unmask.errors import UnmaskError
 
@@ -145,7 +146,7 @@ def find_run(client: MlflowClient, tags: dict[str, str]) -> str | None:
 
 
 def parent_run(client: MlflowClient) -> str:
-    """Id of the pipeline's parent run, found by pipeline id or made."""
+    """Id of the pipeline's parent run, found by pipeline id or made with the whole params.yaml."""
     name = pipeline_id()
     tags = {PIPELINE: name, STAGE: "pipeline"}
     with FileLock(project_root() / ".unmask" / "tracking.lock"):
@@ -155,8 +156,12 @@ def parent_run(client: MlflowClient) -> str:
         experiment = client.get_experiment_by_name(EXPERIMENT)
         run = client.create_run(
             experiment.experiment_id,
-            run_name=f"pipeline-{name[:12]}",
-            tags={**tags, "mlflow.source.git.commit": git_commit()},
+            run_name=f"pipeline-{name}",
+            tags={**tags, "unmask.git_commit": git_commit()},
+        )
+        params = flat(YAML(typ="safe").load(project_root() / "params.yaml"))
+        client.log_batch(
+            run.info.run_id, params=[Param(key, str(value)) for key, value in params.items()]
         )
         return run.info.run_id
 
