@@ -54,7 +54,7 @@ class SegmentationNet(nn.Module):
             rpn_post_nms_top_n_train=64,
             rpn_post_nms_top_n_test=16,
             rpn_batch_size_per_image=64,
-            box_batch_size_per_image=16,
+            box_batch_size_per_image=8,
             box_positive_fraction=0.5,
             box_detections_per_img=2,
             box_score_thresh=0.3,
