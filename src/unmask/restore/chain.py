@@ -19,6 +19,7 @@ _SMALLEST_MASK = 0.02  # of the frame's area
 _LEAST_SCORE = 0.5
 _WIDENED, _WIDENINGS = 0.89, 2
 THREADS = 2  # the pixels are the same for the same number
+_BEYOND = 1.02  # of the way from the frame's centre to its border
 SMALLEST_PICTURE = 16  # pixels
 
 
@@ -93,7 +94,7 @@ def _cut_off(probability: np.ndarray, transform: np.ndarray, shape: tuple[int, .
         return False
     outside = np.stack([columns, rows], axis=1)[on_border].astype(np.float64)
     centre = (side - 1) / 2
-    further = move_points(centre + (outside - centre) * 1.1, invert(transform))
+    further = move_points(centre + (outside - centre) * _BEYOND, invert(transform))
     height, width = shape[:2]
     shown = (further >= 0).all(axis=1) & (further[:, 0] < width) & (further[:, 1] < height)
     return bool(shown.any())
