@@ -209,6 +209,7 @@ class Chain:
             return Restoration(picture.copy(), nothing, nothing, [answer])
         frame = (self.size, self.size)
         crop = warp(picture, transform, frame)
+        male = self.gender_male(crop)
         probability, score = self.segment(crop)
         for _ in range(_WIDENINGS):
             if not _cut_off(probability, transform, picture.shape):
@@ -218,7 +219,6 @@ class Chain:
             transform = wider @ np.vstack([transform, [0, 0, 1]])
             crop = warp(picture, transform, frame)
             probability, score = self.segment(crop)
-        male = self.gender_male(crop)
         fraction = float((probability > 0.5).mean())
         corners = (*landmarks.min(axis=0).tolist(), *landmarks.max(axis=0).tolist())
         if score < _LEAST_SCORE or fraction < _SMALLEST_MASK:
