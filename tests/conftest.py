@@ -21,6 +21,11 @@ settings.register_profile("seeded", deadline=None, max_examples=50, derandomize=
 settings.load_profile("seeded")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Params:
     """The params of profile smoke."""
