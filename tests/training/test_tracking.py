@@ -13,7 +13,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / "params.yaml").write_text("seed: 0\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # so that what mlflow sets is undone
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.delenv("UNMASK_PIPELINE_ID", raising=False)
     yield tmp_path
     while mlflow.active_run():
