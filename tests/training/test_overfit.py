@@ -60,3 +60,9 @@ def test_inpainting_learns_one_batch_by_heart(smoke, masked, tmp_path):
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.25 * losses[0]
+
+
+def test_perceptual_features_never_follow_the_batch(smoke, masked, tmp_path):
+    module, _ = module_of("inpainting", smoke, masked, tmp_path)
+    assert not module.features.training
+    assert not module.eval().train().features.training

@@ -53,6 +53,7 @@ class InpaintingModule(NetworkModule):
         self.features = Backbone(
             params.backbone, _PERCEPTUAL_LEVELS, pretrained=params.pretrained
         ).requires_grad_(False)
+        self.features.eval()  # Lightning trains modules in the mode they come in
 
     def training_sample(self) -> Sample:
         return partial(holed, noise=self.params.noise)
