@@ -1,8 +1,9 @@
 import torch
 from torch import nn
+from torchvision.ops import roi_align
 
 from unmask.models import build
-from unmask.models.segmentation import detection_target
+from unmask.models.segmentation import detection_target, pasted
 
 SIZE = 64
 
@@ -67,7 +68,7 @@ def test_a_detection_target_holds_the_mask_tightly():
     mask[10:20, 30:33] = True
     mask[15, 40] = True
     target = detection_target(mask)
-    assert target["boxes"].tolist() == [[30, 10, 41, 20]]
+    assert target["boxes"].tolist() == [[29.5, 9.5, 40.5, 19.5]]
     assert target["labels"].tolist() == [1]
     assert torch.equal(target["masks"][0].bool(), mask)
     none = detection_target(torch.zeros(SIZE, SIZE, dtype=torch.bool))
@@ -80,3 +81,12 @@ def test_a_bare_face_among_masked_ones_gives_finite_losses(smoke):
     masks[0] = False
     losses = net(faces(), [detection_target(mask) for mask in masks])
     assert all(loss.isfinite() for loss in losses.values())
+
+
+def test_a_mask_cut_as_for_training_is_pasted_where_it_was():
+    rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    disc = (rows - 37.3) ** 2 + (columns - 21.6) ** 2 < 15**2
+    target = detection_target(disc)
+    cut = roi_align(disc[None, None].float(), [target["boxes"]], 56)
+    back = pasted(cut, target["boxes"], (SIZE, SIZE))[0, 0] > 0.5
+    assert (back & disc).sum() / (back | disc).sum() > 0.99
