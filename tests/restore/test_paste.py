@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt
 
+from unmask.data.morphology import grown
 from unmask.faces.frame import invert, move_points
-from unmask.restore.paste import frame_hole, grown, paste_back
+from unmask.restore.paste import frame_hole, paste_back
 
 SIDE = 64
 

@@ -5,12 +5,7 @@ import numpy as np
 
 from unmask.data.augment import jitter, view
 from unmask.data.cache import Split
-
-
-def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(pixels) + 1,) * 2)
-    morph = cv2.dilate if pixels > 0 else cv2.erode
-    return morph(mask.astype(np.uint8), kernel).astype(bool)
+from unmask.data.morphology import grown
 
 
 def _guessed_mask(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -18,12 +13,12 @@ def _guessed_mask(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     one side, and in one of five with the straps missed."""
     unit = len(mask) / 100
     if rng.random() < 0.2:
-        mask = _grown(_grown(mask, -round(2 * unit)), round(2 * unit))
+        mask = grown(grown(mask, -round(2 * unit)), round(2 * unit))
     moved = np.float32([[1, 0, rng.normal(0, unit)], [0, 1, rng.normal(0, unit)]])
     shifted = cv2.warpAffine(
         mask.astype(np.uint8), moved, mask.shape[::-1], borderMode=cv2.BORDER_REPLICATE
     )
-    return _grown(shifted.astype(bool), round(unit * rng.uniform(-0.5, 4.0)))
+    return grown(shifted.astype(bool), round(unit * rng.uniform(-0.5, 4.0)))
 
 
 def _guessed_landmarks(landmarks: np.ndarray, size: int, rng: np.random.Generator, noise: float):
@@ -84,7 +79,7 @@ def holed_unchanged(split: Split, face: int, variant: int, rng: np.random.Genera
     return {
         "image": np.asarray(split.image[face]),
         "masked": np.asarray(split.masked[face, variant]),
-        "hole": _grown(np.asarray(split.mask[face, variant]), max(1, round(0.02 * size))),
+        "hole": grown(np.asarray(split.mask[face, variant]), max(1, round(0.02 * size))),
         "landmarks": split.landmarks[face],
         "valid": np.asarray(split.valid[face]),
         "gender": np.float32(2 * split.gender(face) - 1),

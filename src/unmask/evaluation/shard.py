@@ -1,10 +1,13 @@
 """The faces that are scored: part of a split, with one fixed mask each."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from unmask.data.cache import Split
+
+_FITTING_FACES = 2000
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,20 @@ def take(split: Split, limit: int) -> Shard:
             for i in chosen
         ],
     )
+
+
+def fitting_faces(split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """At most 2,000 faces, evenly spread over a split, that baselines are fitted to.
+
+    Returns:
+        (images (N, S, S, 3) uint8, valid (N, S, S) bool).
+    """
+    limit = min(_FITTING_FACES, len(split))
+    spread = np.arange(limit) * len(split) // limit
+    return split.image[spread], split.valid[spread]
+
+
+def fill_shard(fill: Callable[[np.ndarray, np.ndarray], np.ndarray], shard: Shard) -> np.ndarray:
+    """A baseline's fills (N, S, S, 3) uint8, given true masks; what is not valid is filled too."""
+    holes = shard.masks | ~shard.valid
+    return np.stack([fill(p, h) for p, h in zip(shard.masked, holes, strict=True)])

@@ -10,40 +10,21 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_curve
 
-from unmask.data.cache import CACHE, Split, open_split
+from unmask.data.cache import CACHE, open_split
 from unmask.errors import plainly
 from unmask.evaluation.baselines import EigenfaceFill, MeanFace, navier_stokes, telea
 from unmask.evaluation.measure import Measured, bare_restored, measure_alone, measure_chain
 from unmask.evaluation.pictures import before_after
 from unmask.evaluation.plots_page import write_plots_page
 from unmask.evaluation.scores import TrueFaces
-from unmask.evaluation.shard import Shard, take
+from unmask.evaluation.shard import Shard, fill_shard, fitting_faces, take
 from unmask.evaluation.slices import SLICE_COLUMNS, slice_table
 from unmask.models.stored import METADATA
 from unmask.params import NETWORKS, Params, load_params
 from unmask.restore.chain import Chain
 from unmask.training.tracking import WEIGHTS, connect, find_run, flat, stage_run
 
-_BASELINE_FACES = 2000
 _SHEET_FACES = 12
-
-
-def fill_all(split: Split, shard: Shard, eigenfaces: int) -> dict[str, np.ndarray]:
-    """The baselines' fills (N, S, S, 3) by name, fitted on training faces and given true masks."""
-    limit = min(_BASELINE_FACES, len(split))
-    spread = np.arange(limit) * len(split) // limit
-    images, valid = split.image[spread], split.valid[spread]
-    fills = {
-        "mean_face": MeanFace.fit(images, valid).fill,
-        "telea": telea,
-        "navier_stokes": navier_stokes,
-        "eigenfaces": EigenfaceFill.fit(images, valid, min(eigenfaces, limit - 1)).fill,
-    }
-    holes = shard.masks | ~shard.valid
-    return {
-        name: np.stack([fill(p, h) for p, h in zip(shard.masked, holes, strict=True)])
-        for name, fill in fills.items()
-    }
 
 
 def _rounded(tree: dict) -> dict:
@@ -98,7 +79,14 @@ def evaluate(params: Params, masked: Path, models: Path, out: Path, cache: Path 
     print("evaluate: chain done", flush=True)
     alone = measure_alone(chain, shard, truth)
     print("evaluate: models alone done", flush=True)
-    fills = fill_all(open_split(masked, "train", cache), shard, params.evaluate.eigenfaces)
+    images, valid = fitting_faces(open_split(masked, "train", cache))
+    components = min(params.evaluate.eigenfaces, len(images) - 1)
+    fills = {
+        "mean_face": fill_shard(MeanFace.fit(images, valid).fill, shard),
+        "telea": fill_shard(telea, shard),
+        "navier_stokes": fill_shard(navier_stokes, shard),
+        "eigenfaces": fill_shard(EigenfaceFill.fit(images, valid, components).fill, shard),
+    }
     tables = {name: truth.score(filled).means() for name, filled in fills.items()}
     print("evaluate: baselines done", flush=True)
     psnr = whole.table["hole_psnr"]

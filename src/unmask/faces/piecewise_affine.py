@@ -68,23 +68,6 @@ def warp_maps(
     return map_x, map_y
 
 
-def warp(
-    image: NDArray[np.uint8],
-    source: Points,
-    target: Points,
-    triangles: NDArray[np.int32],
-    shape: tuple[int, int],
-    border: int = cv2.BORDER_REPLICATE,
-) -> NDArray[np.uint8]:
-    """Move the image content at the `source` points (P, 2) to the `target` points (P, 2).
-
-    Returns an image of `shape` (height, width) with the channels and type of `image`.
-    """
-    owner = triangle_map(target, triangles, shape)
-    map_x, map_y = warp_maps(target, source, triangles, owner)
-    return cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=border)
-
-
 def _altitude(corners: Points) -> NDArray[np.float32]:
     """Least altitude of each of the triangles (T, 3, 2)."""
     edges = np.roll(corners, -1, axis=1) - corners

@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 
 from unmask.data.cache import open_split
+from unmask.evaluation.baselines import MeanFace, telea
 from unmask.evaluation.measure import bare_restored, measure_chain
 from unmask.evaluation.scores import TrueFaces
-from unmask.evaluation.shard import Shard, take
+from unmask.evaluation.shard import Shard, fill_shard, fitting_faces, take
 from unmask.evaluation.slices import groups_of
-from unmask.evaluation.stage import fill_all
 from unmask.params import Params
 from unmask.registry.gate import GateScores, Verdict, judge
 from unmask.registry.versions import (
@@ -74,9 +74,10 @@ def promote(params: Params, masked: Path, version: str | None = None) -> Promoti
     split = open_split(masked, "gate")
     shard = take(split, params.evaluate.max_faces)
     truth = TrueFaces(shard.images, shard.valid, shard.masks)
-    fills = fill_all(open_split(masked, "train"), shard, params.evaluate.eigenfaces)
+    mean_face = MeanFace.fit(*fitting_faces(open_split(masked, "train")))
     baselines = {
-        name: float(truth.score(fills[name]).psnr.mean()) for name in ("mean_face", "telea")
+        name: float(truth.score(fill_shard(fill, shard)).psnr.mean())
+        for name, fill in {"mean_face": mean_face.fill, "telea": telea}.items()
     }
     with stage_run("gate", {"unmask.data_md5": split.digest, "unmask.version": version}) as run:
         chains = {v: load_chain(f"models:/{NAME}/{v}")[0] for v in (version, champion) if v}

@@ -5,16 +5,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from unmask.data.morphology import grown
 from unmask.faces.frame import invert, scale_of, warp
 
 _HOLE_GROWTH = 0.02  # of the frame's side
 _BAND = 0.02  # of the frame's side
-
-
-def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
-    """A bool mask (H, W) dilated by a disc of radius `pixels`."""
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1,) * 2)
-    return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
 
 
 def frame_hole(probability: np.ndarray) -> np.ndarray:
