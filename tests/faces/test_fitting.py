@@ -54,6 +54,18 @@ def test_holdout_faces_never_enter_the_fit(face_folder):
     assert with_held_out.about["faces"] <= 16
 
 
+def test_faces_whose_detector_was_unsure_are_left_out(face_folder):
+    def scored(index: int, row: dict) -> None:
+        whole_person(index, row)
+        row["detector_score"] = 0.9 if index < 16 else 0.1
+
+    lines: list[str] = []
+    fit_folders([face_folder(26, size=128, change=scored)], lines.append)
+    read = [int(line.split()[1]) for line in lines if line.startswith("read ")]
+    assert len(read) == 1
+    assert 8 <= read[0] <= 16
+
+
 def test_only_holdout_faces_are_too_few(face_folder):
     folder = face_folder(12, change=lambda index, row: row.update(identity="George_W_Bush"))
     with pytest.raises(SourceError, match="at least 8 faces, not 0"):

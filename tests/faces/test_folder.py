@@ -136,6 +136,7 @@ def test_a_truncated_jpeg_is_not_taken_for_a_half_grey_face(tmp_path, face_folde
         ([row(), row("b.png") | {"landmarks": None}], r"b\.png has no usable landmarks"),
         ([row(gender="man")], r"a\.png has gender 'man'"),
         ([row(age="old")], r"a\.png.*age"),
+        ([row(detector_score="sure")], r"a\.png has detector_score 'sure'"),
         ([row(), row() | {"file": None}], r"annotations\.parquet"),
     ],
 )

@@ -58,6 +58,17 @@ def test_each_source_has_its_reader(face_folder, tmp_path):
     assert (plain.source, plain.identity) == ("folder", None)
 
 
+def test_a_utkface_name_may_lack_the_ethnicity(face_folder, tmp_path):
+    face_folder(
+        1,
+        "utkface",
+        file="61_1_2017{:013d}.png".format,
+        change=lambda index, row: [row.pop(name) for name in ("age", "gender", "ethnicity")],
+    )
+    (face,) = items_of(Source(name="utkface", path="utkface"), tmp_path, 0, 64)
+    assert (face.age, face.gender, face.ethnicity) == (61, "female", None)
+
+
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(SourceError, match="nowhere does not exist"):
         items_of(Source(name="folder", path="nowhere"), tmp_path, 0, 64)

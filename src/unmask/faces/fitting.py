@@ -17,6 +17,7 @@ from unmask.faces.utkface import read_utkface
 
 _SIDE = 176  # larger than the model's texture, so that two warps do not blur it twice
 _TEXTURE_COMPONENTS = 300
+_LEAST_DETECTOR_SCORE = 0.55  # below it, landmarks are often beside the face
 _READERS = {"utkface": read_utkface, "lfw": read_lfw}
 
 
@@ -54,6 +55,8 @@ def _skin_coloured(face: Face) -> bool:
 
 def _usable(items: Iterable[Annotated], progress: Callable[[str], None]) -> Iterator[AnnotatedFace]:
     for item in items:
+        if item.detector_score is not None and item.detector_score < _LEAST_DETECTOR_SCORE:
+            continue
         try:
             face = item.read()
         except UnreadableImage as error:

@@ -37,6 +37,7 @@ class Annotated:
     identity: str | None
     age: int | None
     ethnicity: str | None
+    detector_score: float | None = None
 
     def read(self) -> Face:
         """Decode the picture.
@@ -125,11 +126,23 @@ def _age(value: object, where: str) -> int | None:
         ) from error
 
 
+def _score(value: object, where: str) -> float | None:
+    if _text(value) is None:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise SourceError(
+            f"{where} has detector_score {value!r}: give a number or leave it empty."
+        ) from error
+
+
 def read_annotations(folder: Path, source: str) -> list[Annotated]:
     """The annotated pictures of a folder, in the table's order.
 
     The table has the columns `file` (relative to the folder), `landmarks` (136 numbers x0, y0,
-    x1, ...; in CSV separated by spaces) and optionally `gender`, `identity`, `age`, `ethnicity`.
+    x1, ...; in CSV separated by spaces) and optionally `gender`, `identity`, `age`, `ethnicity` and
+    `detector_score`, how sure the detector was that gave the landmarks.
 
     Raises:
         SourceError: naming the table, row or column that does not fit.
@@ -157,6 +170,7 @@ def read_annotations(folder: Path, source: str) -> list[Annotated]:
                 identity=_text(row.get("identity")),
                 age=_age(row.get("age"), where),
                 ethnicity=_text(row.get("ethnicity")),
+                detector_score=_score(row.get("detector_score"), where),
             )
         )
     if not faces:

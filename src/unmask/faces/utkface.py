@@ -8,7 +8,7 @@ from unmask.faces.folder import Annotated, SourceError, read_annotations
 
 _GENDERS = {"0": "male", "1": "female"}
 _ETHNICITIES = {"0": "white", "1": "black", "2": "asian", "3": "indian", "4": "other"}
-_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+")
+_NAME = re.compile(r"(\d{1,3})_([01])_(?:([0-4])_)?\d+")
 
 
 def _labelled(face: Annotated) -> Annotated:
@@ -25,12 +25,13 @@ def _labelled(face: Annotated) -> Annotated:
         face,
         age=int(age) if face.age is None else face.age,
         gender=face.gender or _GENDERS[gender],
-        ethnicity=face.ethnicity or _ETHNICITIES[ethnicity],
+        ethnicity=face.ethnicity or _ETHNICITIES.get(ethnicity),
     )
 
 
 def read_utkface(folder: Path) -> list[Annotated]:
     """UTKFace's chips; labels come from the table or, where it has none, from the file's name.
+    A few of its names lack the ethnicity.
 
     Raises:
         SourceError: for a missing folder or table, or a name without labels.
