@@ -13,7 +13,7 @@ from unmask.faces.appearance_model import AppearanceModel
 SIZE = 96
 
 
-def plain_landmarks() -> NDArray[np.float32]:
+def _plain_landmarks() -> NDArray[np.float32]:
     """A schematic face (68, 2) in units of the canonical frame."""
 
     def ellipse(x: float, y: float, a: float, b: float, start: float, count: int, sweep: float):
@@ -38,7 +38,7 @@ def schematic_faces(count: int, seed: int = 0) -> Iterator[AnnotatedFace]:
     for index in range(count):
         gender = ("male", "female")[index % 2]
         stretch = 1 + 0.05 * rng.standard_normal(2)
-        points = (plain_landmarks() - 0.5) * stretch + 0.5
+        points = (_plain_landmarks() - 0.5) * stretch + 0.5
         points += 0.004 * rng.standard_normal(points.shape)
         pixels = (points * SIZE - 0.5).astype(np.float32)
         skin = rng.uniform(90, 220) * np.array([1.0, 0.8, 0.7])
@@ -53,6 +53,12 @@ def schematic_faces(count: int, seed: int = 0) -> Iterator[AnnotatedFace]:
             valid = np.zeros((SIZE, SIZE), np.bool_)
             valid[10:-10, 10:-10] = True
         yield image, pixels, valid, gender, int(rng.integers(5, 80)), "abc"[index % 3]
+
+
+@pytest.fixture
+def plain_landmarks() -> NDArray[np.float32]:
+    """A schematic face (68, 2) in units of the canonical frame."""
+    return _plain_landmarks()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from conftest import plain_landmarks
 
 from unmask.faces.eyewear import wear_glasses
 from unmask.faces.hair import Hairdresser
@@ -35,8 +34,8 @@ def test_fine_texture_has_no_tone_of_its_own():
     assert 0.3 < noise.std() < 1.5
 
 
-def test_glasses_touch_the_eyes_and_not_the_chin():
-    landmarks = plain_landmarks() * SIZE - 0.5
+def test_glasses_touch_the_eyes_and_not_the_chin(plain_landmarks):
+    landmarks = plain_landmarks * SIZE - 0.5
     face = np.full((SIZE, SIZE, 3), 200, np.float32)
     worn = wear_glasses(face, landmarks, np.random.default_rng(0))
     changed = np.abs(worn - face).max(2) > 20
@@ -45,11 +44,11 @@ def test_glasses_touch_the_eyes_and_not_the_chin():
     assert not changed[int(bottom) + 4 :].any()
 
 
-def test_a_head_stands_out_of_a_plain_background():
+def test_a_head_stands_out_of_a_plain_background(plain_landmarks):
     image = np.full((SIZE, SIZE, 3), (30, 90, 160), np.uint8)
     box = ((SIZE / 2, 0.45 * SIZE), (0.7 * SIZE, 1.2 * SIZE), 0.0)
     cv2.ellipse(image, box, (200, 150, 130), -1)
-    matting = HeadMatting(plain_landmarks() * SIZE - 0.5, SIZE)
+    matting = HeadMatting(plain_landmarks * SIZE - 0.5, SIZE)
     matte = matting.matte(image, np.ones((SIZE, SIZE), np.bool_))
     assert matte[SIZE // 2, SIZE // 2] == 255
     assert matte[SIZE // 4, 1] < 20
