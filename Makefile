@@ -13,7 +13,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 run: .venv/ready
 	python -m flows.train
 	unmask faces sample -o restored/masked --count 24 --seed 1 --masked
-	python -m flows.restore restored/masked -o restored/faces
+	python -m flows.restore restored/masked -o restored/faces --crop
 	@echo "Look at restored/faces/report/sheet.png; compare runs with 'make ui'."
 
 test: .venv/ready

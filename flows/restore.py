@@ -9,7 +9,7 @@ MODEL = "models:/unmask@champion"
 
 
 @task
-def restore_pictures(folder: Path, out: Path, model: str) -> list[dict]:
+def restore_pictures(folder: Path, out: Path, model: str, crop: bool) -> list[dict]:
     """Restore every picture of a folder.
 
     Returns:
@@ -17,11 +17,13 @@ def restore_pictures(folder: Path, out: Path, model: str) -> list[dict]:
     """
     from unmask.registry.versions import load_chain
     from unmask.restore.files import inputs_of, restore_files
+    from unmask.restore.photo import restorer_of
 
     files = inputs_of([folder])
     chain, name = load_chain(model)
     rows = []
-    for answer in restore_files(files, out, chain.restore, name, save_masks=True):
+    restorer = restorer_of(chain, crop=crop)
+    for answer in restore_files(files, out, restorer.restore, name, save_masks=True):
         status = answer.faces[0]["status"] if answer.faces else "error"
         reason = answer.error or (answer.faces[0]["reason"] if answer.faces else "")
         rows.append({"file": str(answer.source), "status": status, "reason": reason})
@@ -49,18 +51,19 @@ def write_report(rows: list[dict], out: Path) -> Path:
 
 
 @flow(name="restore", log_prints=True)
-def restore(folder: Path, out: Path, model: str = MODEL) -> Path:
-    """Restore a folder of pictures of one face each.
+def restore(folder: Path, out: Path, model: str = MODEL, crop: bool = False) -> Path:
+    """Restore a folder of photos.
 
     Args:
         folder: of pictures.
         out: folder to write into.
         model: URI of the registered model.
+        crop: each picture shows one face.
 
     Returns:
         The report.
     """
-    rows = restore_pictures(folder, out, model)
+    rows = restore_pictures(folder, out, model, crop)
     report = write_report(rows, out)
     get_run_logger().info(f"{len(rows)} pictures, see {report}")
     return report
@@ -71,5 +74,6 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--crop", action="store_true", help="each picture shows one face")
     given = parser.parse_args()
-    restore(given.folder, given.out, given.model)
+    restore(given.folder, given.out, given.model, given.crop)

@@ -18,14 +18,6 @@ def refused(folder, *command: str, **environment: str) -> str:
     return done.stderr
 
 
-def test_photos_without_crop_are_refused(folder):
-    (folder / "a.png").touch()
-    assert "give pictures of one face each and --crop" in refused(
-        folder, "unmask", "restore", "a.png", "-o", "out"
-    )
-    assert not (folder / "out").exists()
-
-
 def test_no_champion_yet(folder):
     (folder / "a.png").touch()
     message = refused(folder, "unmask", "restore", "a.png", "-o", "out", "--crop")

@@ -122,28 +122,28 @@ def models_history() -> None:
 def restore(
     inputs: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
     out: Out,
-    crop: Annotated[bool, typer.Option("--crop", help="Each picture shows one face.")] = False,
+    crop: Annotated[
+        bool, typer.Option("--crop", help="Each picture shows one face: look for no others.")
+    ] = False,
     save_masks: Annotated[bool, typer.Option("--save-masks")] = False,
     gender: Annotated[str, typer.Option(help="auto, male or female.")] = "auto",
     model: Annotated[str, typer.Option(help="A model URI.")] = "models:/unmask@champion",
 ) -> None:
-    """Restore the face under the mask in pictures of one face each."""
-    if not crop:
-        raise UnmaskError(
-            "finding faces in photos is not built yet: give pictures of one face each and --crop."
-        )
+    """Restore the faces under the masks in photos."""
     if gender not in ("auto", "male", "female"):
         raise UnmaskError(f"--gender is {gender!r}: use auto, male or female.")
     from unmask.restore.files import inputs_of, restore_files
+    from unmask.restore.photo import restorer_of
 
     files = inputs_of(inputs)
     from unmask.registry.versions import load_chain
 
     chain, name = load_chain(model)
+    restorer = restorer_of(chain, crop=crop)
     assumed = None if gender == "auto" else gender
     failed = 0
     for answer in restore_files(
-        files, out, lambda picture: chain.restore(picture, assumed), name, save_masks=save_masks
+        files, out, lambda picture: restorer.restore(picture, assumed), name, save_masks=save_masks
     ):
         if answer.error:
             failed += 1

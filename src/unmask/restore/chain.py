@@ -1,6 +1,6 @@
 """The whole chain: landmarks, alignment, segmentation, gender, inpainting, paste-back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -15,6 +15,7 @@ from unmask.params import NETWORKS
 from unmask.restore.paste import frame_hole, paste_back
 
 _ALIGNMENTS = 2
+_LOOSELY = 1.5  # sides of a found face's box to the frame's
 _SMALLEST_MASK = 0.02  # of the frame's area
 _LEAST_SCORE = 0.5
 _WIDENED, _WIDENINGS = 0.89, 2
@@ -61,6 +62,12 @@ class FaceAnswer:
             "score": round(self.score, 4),
         }
 
+    def moved(self, x: float, y: float) -> "FaceAnswer":
+        """The same answer in a picture of which this one's picture is the part at (x, y)."""
+        x0, y0, x1, y1 = self.box
+        points = None if self.landmarks is None else self.landmarks + np.float32([x, y])
+        return replace(self, box=(x0 + x, y0 + y, x1 + x, y1 + y), landmarks=points)
+
 
 @dataclass(frozen=True)
 class Restoration:
@@ -82,6 +89,14 @@ def _whole(picture: np.ndarray, size: int) -> np.ndarray:
     ratio = size / max(height, width)
     shift = (size - ratio * np.array([width, height])) / 2 + 0.5 * ratio - 0.5
     return np.column_stack([np.eye(2) * ratio, shift])
+
+
+def _around(box: tuple[float, float, float, float], size: int) -> np.ndarray:
+    """The transform that shows a found face, hairline to chin, a little loosely framed."""
+    x0, y0, x1, y1 = box
+    ratio = size / (_LOOSELY * max(x1 - x0, y1 - y0))
+    centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) - 0.5
+    return np.column_stack([np.eye(2) * ratio, (size - 1) / 2 - ratio * centre])
 
 
 def _cut_off(probability: np.ndarray, transform: np.ndarray, shape: tuple[int, ...]) -> bool:
@@ -161,8 +176,13 @@ class Chain:
         pixels = filled[0].clamp(0, 1).mul(255).round().byte()
         return pixels.permute(1, 2, 0).contiguous().numpy()
 
-    def align(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def align(
+        self, picture: np.ndarray, box: tuple[float, float, float, float] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Find the face of a picture that shows one.
+
+        Args:
+            box: x0, y0, x1, y1 where the face is known to be; None looks at the whole picture.
 
         Returns:
             (transform (2, 3) from picture to canonical frame, landmarks (68, 2) in the picture).
@@ -170,7 +190,7 @@ class Chain:
         Raises:
             PictureError: when no face's landmarks can be made out.
         """
-        transform = _whole(picture, self.size)
+        transform = _around(box, self.size) if box else _whole(picture, self.size)
         for _ in range(_ALIGNMENTS + 1):
             crop = warp(picture, transform, (self.size, self.size))
             found = move_points(self.landmarks(crop), invert(transform))
@@ -184,14 +204,20 @@ class Chain:
             transform = aligned
         return transform, found
 
-    def restore(self, picture: np.ndarray, gender: str | None = None) -> Restoration:
-        """Restore the face of a picture framed anywhere between a face chip and a portrait.
+    def restore(
+        self,
+        picture: np.ndarray,
+        gender: str | None = None,
+        box: tuple[float, float, float, float] | None = None,
+    ) -> Restoration:
+        """Restore one face: that of a face chip or portrait, or the one in `box`.
 
         The crop is widened while the mask reaches a border beyond which the picture goes on.
 
         Args:
             picture: (H, W, 3) uint8 RGB.
             gender: 'male' or 'female' to assume it; None takes the network's answer.
+            box: x0, y0, x1, y1 of the face in the picture; None for a picture of one face.
         """
         height, width = picture.shape[:2]
         nothing = np.zeros((height, width), bool)
@@ -201,7 +227,7 @@ class Chain:
                     f"the picture is {width} x {height} pixels; at least {SMALLEST_PICTURE} are "
                     "needed each way"
                 )
-            transform, landmarks = self.align(picture)
+            transform, landmarks = self.align(picture, box)
         except PictureError as error:
             answer = FaceAnswer(
                 "skipped", str(error), (0.0, 0.0, float(width), float(height)), None, 0.5, 0.0, 0.0

@@ -1,0 +1,89 @@
+"""Restoring photos: every face that is found, each in the part of the photo around it."""
+
+import numpy as np
+
+from unmask.restore.chain import Chain, FaceAnswer, Restoration
+from unmask.restore.finding import FaceFinder, Found
+
+_AROUND = 1.6  # of the box's longer side, to each side of its centre
+_LEAST_SIDE = 16  # pixels
+_WIDTHS = (0.4, 2.5)  # of the landmarks, in widths of the box
+
+
+class PhotoRestorer:
+    """The chain behind a face finder."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain, self._finder = chain, FaceFinder()
+
+    def restore(self, photo: np.ndarray, gender: str | None = None) -> Restoration:
+        """Restore every masked face of a photo; all pixels away from their masks stay.
+
+        A photo in which no face is found is tried as one close-up.
+
+        Args:
+            photo: (H, W, 3) uint8 RGB.
+            gender: 'male' or 'female' to assume it of every face; None asks the network.
+        """
+        found = self._finder.find(photo)
+        if not found:
+            whole = self._chain.restore(photo, gender)
+            return whole if whole.hole.any() else _untouched(photo, "no face was found")
+        picture = photo.copy()
+        mask, hole = np.zeros(photo.shape[:2], bool), np.zeros(photo.shape[:2], bool)
+        answers = []
+        for face in found:
+            rows, columns, start = _part(face, photo.shape)
+            if start is None:
+                answers.append(_skipped(face, "the face is too small to restore"))
+                continue
+            part = self._chain.restore(picture[rows, columns], gender, start)
+            answer = part.faces[0].moved(columns.start, rows.start)
+            if answer.landmarks is not None and not _agree(answer, face):
+                answers.append(_skipped(face, "its landmarks cannot be made out"))
+                continue
+            picture[rows, columns] = part.picture
+            mask[rows, columns] |= part.mask
+            hole[rows, columns] |= part.hole
+            answers.append(answer)
+        return Restoration(picture, mask, hole, answers)
+
+
+def restorer_of(chain: Chain, *, crop: bool) -> Chain | PhotoRestorer:
+    """What restores pictures of one face each, or photos."""
+    return chain if crop else PhotoRestorer(chain)
+
+
+def _part(face: Found, shape: tuple[int, ...]):
+    """Rows and columns around a face, and its box (x0, y0, x1, y1) in them; None if too small."""
+    x0, y0, x1, y1 = face.box
+    side = max(x1 - x0, y1 - y0)
+    reach = _AROUND * side
+    height, width = shape[:2]
+    left, right = (round((x0 + x1) / 2 + s * reach) for s in (-1, 1))
+    top, bottom = (round((y0 + y1) / 2 + s * reach) for s in (-1, 1))
+    columns = slice(max(0, left), min(width, right))
+    rows = slice(max(0, top), min(height, bottom))
+    if side < _LEAST_SIDE:
+        return rows, columns, None
+    dx, dy = columns.start, rows.start
+    return rows, columns, (x0 - dx, y0 - dy, x1 - dx, y1 - dy)
+
+
+def _agree(answer: FaceAnswer, face: Found) -> bool:
+    """Whether landmarks lie on the face that was found."""
+    x0, y0, x1, y1 = face.box
+    x, y = answer.landmarks.mean(axis=0)
+    width = np.ptp(answer.landmarks[:, 0]) / max(x1 - x0, 1)
+    return bool(x0 <= x <= x1 and y0 <= y <= y1 and _WIDTHS[0] < width < _WIDTHS[1])
+
+
+def _skipped(face: Found, reason: str) -> FaceAnswer:
+    return FaceAnswer("skipped", reason, face.box, None, 0.5, 0.0, face.score)
+
+
+def _untouched(photo: np.ndarray, reason: str) -> Restoration:
+    height, width = photo.shape[:2]
+    nothing = np.zeros((height, width), bool)
+    whole = Found((0.0, 0.0, float(width), float(height)), 0.0)
+    return Restoration(photo.copy(), nothing, nothing, [_skipped(whole, reason)])
