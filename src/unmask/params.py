@@ -54,7 +54,7 @@ Count = Annotated[int, Field(ge=1)]
 class Source(Section):
     """One source of faces: `path` is a folder relative to params.yaml, `count` the faces taken."""
 
-    name: Literal["appearance_model", "utkface", "lfw", "folder"]
+    name: Literal["appearance_model", "celeba", "ffhq", "lfw", "utkface", "folder"]
     count: Count | None = None
     path: str | None = None
 

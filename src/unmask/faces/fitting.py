@@ -9,16 +9,14 @@ import numpy as np
 
 from unmask.faces.appearance_fit import AnnotatedFace, fit
 from unmask.faces.appearance_model import AppearanceModel
-from unmask.faces.folder import Annotated, SourceError, UnreadableImage, read_annotations
+from unmask.faces.folder import Annotated, SourceError, UnreadableImage
 from unmask.faces.frame import EYE_DISTANCE
-from unmask.faces.lfw import read_lfw
 from unmask.faces.records import Face, framed
-from unmask.faces.utkface import read_utkface
+from unmask.faces.sources import READERS
 
 _SIDE = 176  # larger than the model's texture, so that two warps do not blur it twice
 _TEXTURE_COMPONENTS = 300
 _LEAST_DETECTOR_SCORE = 0.55  # below it, landmarks are often beside the face
-_READERS = {"utkface": read_utkface, "lfw": read_lfw}
 
 
 def _frontal(face: Face) -> bool:
@@ -79,7 +77,7 @@ def _usable(items: Iterable[Annotated], progress: Callable[[str], None]) -> Iter
 def fit_folders(folders: list[Path], progress: Callable[[str], None]) -> AppearanceModel:
     """Fit the appearance model to annotated folders; holdout faces are left out.
 
-    A folder named utkface or lfw is read as that data set, any other by its table alone.
+    A folder named as a source is read as that data set, any other by its table alone.
 
     Args:
         progress: called with a line now and then.
@@ -88,9 +86,7 @@ def fit_folders(folders: list[Path], progress: Callable[[str], None]) -> Appeara
         SourceError: for a folder or table that cannot be used, or too few usable faces.
     """
     items = [
-        item
-        for folder in folders
-        for item in _READERS.get(folder.name, lambda f: read_annotations(f, "folder"))(folder)
+        item for folder in folders for item in READERS.get(folder.name, READERS["folder"])(folder)
     ]
     try:
         return fit(

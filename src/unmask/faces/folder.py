@@ -10,6 +10,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from unmask.errors import UnmaskError
+from unmask.faces.annotate import landmarks_of
 from unmask.faces.landmarks import COUNT
 from unmask.faces.records import Face
 from unmask.faces.splits import split_of
@@ -32,18 +33,18 @@ class Annotated:
     path: Path
     source: str
     id: str
-    landmarks: tuple[float, ...]
-    gender: str | None
-    identity: str | None
-    age: int | None
-    ethnicity: str | None
+    landmarks: tuple[float, ...] | None
+    gender: str | None = None
+    identity: str | None = None
+    age: int | None = None
+    ethnicity: str | None = None
     detector_score: float | None = None
 
     def read(self) -> Face:
-        """Decode the picture.
+        """Decode the picture and, where its landmarks are unknown, find them.
 
         Raises:
-            UnreadableImage: naming the file that is missing or no image.
+            UnreadableImage: naming the file that is missing, no image, or without a face.
         """
         try:
             raw = self.path.read_bytes()
@@ -52,9 +53,14 @@ class Annotated:
         image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR) if raw else None
         if image is None:
             raise UnreadableImage(f"{self.path}: not an image that can be decoded")
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        known = self.landmarks
+        landmarks = landmarks_of(image, raw) if known is None else np.array(known, np.float32)
+        if landmarks is None:
+            raise UnreadableImage(f"{self.path}: no face was found, so it has no landmarks")
         return Face(
-            image=cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
-            landmarks=np.array(self.landmarks, np.float32).reshape(COUNT, 2),
+            image=image,
+            landmarks=landmarks.reshape(COUNT, 2),
             gender=self.gender,
             valid=np.ones(image.shape[:2], bool),
             split=split_of(self.identity if self.identity is not None else raw),
@@ -94,7 +100,12 @@ def _table(path: Path) -> pa.Table:
         raise SourceError(f"{path} cannot be read: {str(error).splitlines()[0]}.") from error
 
 
-def _numbers(value: object, where: str) -> tuple[float, ...]:
+def numbers(value: object, where: str) -> tuple[float, ...]:
+    """136 landmark numbers x0, y0, x1, ... of a table's cell.
+
+    Raises:
+        SourceError: naming `where` the cell is, when they are not that.
+    """
     if isinstance(value, str):
         value = value.split()
     try:
@@ -165,7 +176,7 @@ def read_annotations(folder: Path, source: str) -> list[Annotated]:
                 path=folder / row["file"],
                 source=source,
                 id=f"{source}/{folder.name}/{row['file']}",
-                landmarks=_numbers(row["landmarks"], where),
+                landmarks=numbers(row["landmarks"], where),
                 gender=gender,
                 identity=_text(row.get("identity")),
                 age=_age(row.get("age"), where),

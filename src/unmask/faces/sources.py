@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from unmask.faces.appearance_model import AppearanceModel
+from unmask.faces.celeba import read_celeba
+from unmask.faces.ffhq import read_ffhq
 from unmask.faces.folder import SourceError, read_annotations
 from unmask.faces.lfw import read_lfw
 from unmask.faces.records import Face
@@ -17,9 +19,11 @@ from unmask.faces.utkface import read_utkface
 from unmask.params import Source
 
 EMBEDDED = Path(__file__).with_name("appearance_model.npz")
-_READERS = {
-    "utkface": read_utkface,
+READERS = {
+    "celeba": read_celeba,
+    "ffhq": read_ffhq,
     "lfw": read_lfw,
+    "utkface": read_utkface,
     "folder": lambda folder: read_annotations(folder, "folder"),
 }
 
@@ -87,7 +91,7 @@ def items_of(source: Source, root: Path, seed: int, size: int) -> Sequence[Item]
     """
     if source.name == "appearance_model":
         return [Sampled(seed, index, size) for index in range(source.count)]
-    return _spread(_READERS[source.name](root / source.path), source.count)
+    return _spread(READERS[source.name](root / source.path), source.count)
 
 
 __all__ = ["Item", "Sampled", "SourceError", "items_of"]

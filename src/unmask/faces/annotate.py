@@ -1,0 +1,76 @@
+"""68 landmarks for pictures that come without, by dlib, from the optional extra `annotate`.
+
+Sources: King, "Dlib-ml", JMLR 2009; Kazemi & Sullivan, "One millisecond face alignment", CVPR 2014.
+
+Answers are kept by the picture's content, so that each picture is annotated once.
+"""
+
+import sqlite3
+from functools import cache
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from unmask.errors import UnmaskError
+from unmask.faces.landmarks import COUNT
+
+STORE = Path(".unmask/landmarks.db")
+_PREDICTOR = "models/shape_predictor_68_face_landmarks.dat"
+
+
+class AnnotatorError(UnmaskError):
+    """dlib is not installed; the message says how to install it."""
+
+
+@cache
+def _dlib():
+    models = find_spec("face_recognition_models")
+    if find_spec("dlib") is None or models is None:
+        raise AnnotatorError(
+            "these faces have no landmarks and dlib, which finds them, is not installed: "
+            "pip install 'unmask[annotate]'."
+        )
+    import dlib
+
+    predictor = Path(models.submodule_search_locations[0]) / _PREDICTOR
+    return dlib.get_frontal_face_detector(), dlib.shape_predictor(str(predictor))
+
+
+def _annotate(image: np.ndarray) -> np.ndarray | None:
+    """Landmarks (68, 2) of the largest face of an RGB picture, or None."""
+    detector, predictor = _dlib()
+    boxes = detector(np.ascontiguousarray(image), 1)
+    if not boxes:
+        return None
+    shape = predictor(np.ascontiguousarray(image), max(boxes, key=lambda box: box.area()))
+    return np.array([(point.x, point.y) for point in shape.parts()], np.float32)
+
+
+def landmarks_of(image: np.ndarray, raw: bytes, store: Path = STORE) -> np.ndarray | None:
+    """Landmarks of the largest face of a picture, from the store or found now and kept there.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        raw: the file's bytes, which name the picture in the store.
+
+    Returns:
+        (68, 2) float32 pixels, or None where no face is found.
+
+    Raises:
+        AnnotatorError: when the picture is not in the store and dlib is not installed.
+    """
+    key = sha256(raw).digest()
+    store.parent.mkdir(parents=True, exist_ok=True)
+    with sqlite3.connect(store, timeout=60) as database:
+        database.execute("CREATE TABLE IF NOT EXISTS landmarks (key BLOB PRIMARY KEY, points BLOB)")
+        row = database.execute("SELECT points FROM landmarks WHERE key = ?", (key,)).fetchone()
+        if row is not None:
+            kept = np.frombuffer(row[0], np.float32).reshape(-1, 2)
+            return kept.copy() if len(kept) == COUNT else None
+    points = _annotate(image)
+    content = b"" if points is None else points.tobytes()
+    with sqlite3.connect(store, timeout=60) as database:
+        database.execute("INSERT OR REPLACE INTO landmarks VALUES (?, ?)", (key, content))
+    return points
