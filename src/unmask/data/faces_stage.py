@@ -3,11 +3,12 @@
 from functools import partial
 from pathlib import Path
 
+from unmask.data.duplicates import giving_way, picture_hash
 from unmask.data.shards import FACE_SCHEMA, encode_image, new_shards
 from unmask.data.workers import ordered_map, with_progress
 from unmask.faces.folder import UnreadableImage
 from unmask.faces.records import Face, framed
-from unmask.faces.sources import Item, SourceError, items_of
+from unmask.faces.sources import Item, Sampled, SourceError, items_of
 from unmask.params import Params
 
 
@@ -37,6 +38,34 @@ def _framed_row(item: Item, size: int) -> dict | str:
         return f"{item.id}: {error}"
 
 
+def _hash_and_split(item: Item, size: int) -> tuple[int, str] | None:
+    """None for a picture that cannot be read, which is reported when it is to be written."""
+    try:
+        face = framed(item.read(), size)
+    except (UnreadableImage, ValueError):
+        return None
+    return picture_hash(face.image), face.split
+
+
+def _without_straddling(items: list[Item], size: int, workers: int) -> tuple[list[Item], list[str]]:
+    """The items, and a sentence for each left out as a near-duplicate in another split."""
+    photos = [item for item in items if not isinstance(item, Sampled)]
+    if not photos:
+        return items, []
+    known = ordered_map(partial(_hash_and_split, size=size), photos, workers)
+    read = [
+        (item.id, *answer)
+        for item, answer in zip(photos, with_progress(known, len(photos), "hashes"), strict=True)
+        if answer is not None
+    ]
+    ids, hashes, splits = zip(*read, strict=True) if read else ((), (), ())
+    gone = {
+        ids[gives]: f"{ids[gives]}: repeats {ids[stays]} of split {splits[stays]}"
+        for gives, stays in giving_way(hashes, splits).items()
+    }
+    return [item for item in items if item.id not in gone], list(gone.values())
+
+
 def make(params: Params, data: Path) -> list[str]:
     """Write the framed faces of all sources to DATA/faces.
 
@@ -62,7 +91,10 @@ def make(params: Params, data: Path) -> list[str]:
         for source in params.faces.sources
         for item in items_of(source, data.parent, params.seed, params.image_size)
     ]
-    failures, written = [], 0
+    items, failures = _without_straddling(items, params.image_size, params.faces.workers)
+    for failure in failures:
+        print(f"left out: {failure}", flush=True)
+    written = 0
     rows = ordered_map(partial(_framed_row, size=params.image_size), items, params.faces.workers)
     with new_shards(data / "faces", FACE_SCHEMA, params.faces.shard_rows) as shards:
         for row in with_progress(rows, len(items), "faces"):

@@ -1,0 +1,59 @@
+"""Near-duplicates: pictures of one photo, cut or compressed differently, must not straddle splits.
+
+Hash: `imagehash.phash`, 64 bits of the low frequencies of the framed face's luma (Zauner,
+"Implementation and benchmarking of perceptual image hash functions", 2010).
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+
+import imagehash
+import numpy as np
+from PIL import Image
+
+from unmask.faces.splits import SPLITS
+
+_LARGEST_DISTANCE = 4  # bits
+_BANDS = np.array_split(np.arange(64, dtype=np.uint64), _LARGEST_DISTANCE + 1)
+
+
+def picture_hash(image: np.ndarray) -> int:
+    """The 64 bits of an RGB uint8 picture; near-duplicates differ in few."""
+    return int(str(imagehash.phash(Image.fromarray(image))), 16)
+
+
+def _candidates(hashes: Sequence[int]) -> set[tuple[int, int]]:
+    """Pairs that agree in one of five bands of bits; all that differ in at most four bits do."""
+    pairs = set()
+    for band in _BANDS:
+        mask = sum(1 << int(bit) for bit in band)
+        buckets = defaultdict(list)
+        for index, value in enumerate(hashes):
+            buckets[value & mask].append(index)
+        for members in buckets.values():
+            pairs.update(combinations(members, 2))
+    return pairs
+
+
+def giving_way(hashes: Sequence[int], splits: Sequence[str]) -> dict[int, int]:
+    """Who must be left out so that no near-duplicates lie in different splits.
+
+    Of two, the one in the split that more may be done with gives way: holdout stays before test,
+    gate, val and train.
+
+    Args:
+        hashes: of every picture.
+        splits: theirs.
+
+    Returns:
+        The index of each picture that gives way, and of the one that it repeats.
+    """
+    rank = {name: number for number, name in enumerate(SPLITS)}
+    out: dict[int, int] = {}
+    for a, b in sorted(_candidates(hashes)):
+        near = (hashes[a] ^ hashes[b]).bit_count() <= _LARGEST_DISTANCE
+        if near and splits[a] != splits[b]:
+            stays, gives = sorted((a, b), key=lambda index: rank[splits[index]])
+            out.setdefault(gives, stays)
+    return out
