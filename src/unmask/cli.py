@@ -127,11 +127,16 @@ def restore(
     ] = False,
     save_masks: Annotated[bool, typer.Option("--save-masks")] = False,
     gender: Annotated[str, typer.Option(help="auto, male or female.")] = "auto",
+    samples: Annotated[
+        int, typer.Option(min=0, max=32, help="Plausible faces to draw beside the likeliest.")
+    ] = 0,
+    seed: Seed = 0,
     model: Annotated[str, typer.Option(help="A model URI.")] = "models:/unmask@champion",
 ) -> None:
     """Restore the faces under the masks in photos."""
     if gender not in ("auto", "male", "female"):
         raise UnmaskError(f"--gender is {gender!r}: use auto, male or female.")
+    from unmask.restore.answer import WhatIf
     from unmask.restore.files import inputs_of, restore_files
     from unmask.restore.photo import restorer_of
 
@@ -139,11 +144,15 @@ def restore(
     from unmask.registry.versions import load_chain
 
     chain, name = load_chain(model)
-    restorer = restorer_of(chain, crop=crop)
-    assumed = None if gender == "auto" else gender
+    what_if = WhatIf(None if gender == "auto" else gender, samples, seed)
     failed = 0
     for answer in restore_files(
-        files, out, lambda picture: restorer.restore(picture, assumed), name, save_masks=save_masks
+        files,
+        out,
+        restorer_of(chain, crop=crop).restore,
+        name,
+        save_masks=save_masks,
+        what_if=what_if,
     ):
         if answer.error:
             failed += 1

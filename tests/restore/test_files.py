@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unmask.restore.chain import FaceAnswer, PictureError, Restoration
+from unmask.restore.answer import LIKELIEST, FaceAnswer, PictureError, Restoration, WhatIf
 from unmask.restore.files import inputs_of, restore_files
 from unmask.restore.pictures import decode_picture, encode_picture
 
@@ -16,15 +16,18 @@ def paint(path: Path, value: int = 50) -> Path:
     return path
 
 
-def brighten(picture: np.ndarray) -> Restoration:
+def brighten(picture: np.ndarray, what_if: WhatIf) -> Restoration:
     """Restores the left half to white; a picture that is black shows no mask."""
     hole = np.zeros(picture.shape[:2], bool)
     hole[:, : hole.shape[1] // 2] = picture.any()
     landmarks = np.arange(136, dtype=np.float32).reshape(68, 2)
     status, reason = ("restored", "") if hole.any() else ("no_mask", "no mask was found")
     answer = FaceAnswer(status, reason, (0.0, 1.0, 134.0, 135.0), landmarks, 0.25, 0.5, 0.875)
-    return Restoration(np.where(hole[..., None], 255, picture).astype(np.uint8), hole, hole,
-                       [answer])  # fmt: skip
+    white, *greys = (
+        np.where(hole[..., None], 255 - 10 * i, picture).astype(np.uint8)
+        for i in range(what_if.samples + 1)
+    )
+    return Restoration(white, hole, hole, [answer], tuple(greys))
 
 
 def names(folder: Path) -> list[str]:
@@ -82,7 +85,7 @@ def test_restoring_writes_picture_mask_and_answer(tmp_path):
     assert [(a.source, a.error) for a in answers] == [(file, "") for file in files]
     assert names(out) == ["a.json", "a.mask.png", "a.png", "b.json", "b.mask.png", "b.png"]
     for file, answer in zip(files, answers, strict=True):
-        expected = brighten(decode_picture(file.read_bytes(), "a"))
+        expected = brighten(decode_picture(file.read_bytes(), "a"), LIKELIEST)
         picture = decode_picture((out / file.name).read_bytes(), "a")
         np.testing.assert_array_equal(picture, expected.picture)
         with Image.open(out / f"{file.stem}.mask.png") as mask:
@@ -104,6 +107,23 @@ def test_restoring_writes_picture_mask_and_answer(tmp_path):
     with Image.open(out / "a.png") as synthesised, Image.open(out / "b.png") as untouched:
         assert "version 3" in synthesised.info["Software"]
         assert untouched.info == {}
+
+
+def test_samples_are_written_beside_the_answer_with_their_spread(tmp_path):
+    files = [paint(tmp_path / "in" / "a.png", 60), paint(tmp_path / "in" / "b.png", 0)]
+    out = tmp_path / "out"
+    list(restore_files(files, out, brighten, "m", what_if=WhatIf(samples=2, seed=5)))
+    for stem in ("a", "b"):
+        samples = [
+            decode_picture((out / f"{stem}.sample-{i}.png").read_bytes(), stem) for i in (1, 2)
+        ]
+        spread = np.asarray(Image.open(out / f"{stem}.uncertainty.png"))
+        assert spread.shape == (20, 30)
+        expected = np.stack(samples).astype(np.float32).std(axis=0).mean(axis=2)
+        np.testing.assert_allclose(spread, 4 * expected, atol=1)
+    assert spread.max() == 0
+    assert json.loads((out / "a.json").read_text())["seed"] == 5
+    assert len(names(out)) == 10
 
 
 def test_masks_are_written_only_when_asked(tmp_path):
@@ -144,9 +164,9 @@ def test_answers_come_one_by_one(tmp_path):
     files = [paint(tmp_path / name) for name in ("a.png", "b.png")]
     seen: list[int] = []
 
-    def restore(picture: np.ndarray) -> Restoration:
+    def restore(picture: np.ndarray, what_if: WhatIf) -> Restoration:
         seen.append(1)
-        return brighten(picture)
+        return brighten(picture, what_if)
 
     answers = iter(restore_files(files, tmp_path / "out", restore, "m"))
     next(answers)

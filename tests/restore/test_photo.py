@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from unmask.faces.sources import Sampled
-from unmask.restore.chain import FaceAnswer, Restoration
+from unmask.restore.answer import LIKELIEST, FaceAnswer, Restoration, WhatIf
 from unmask.restore.finding import FaceFinder
 from unmask.restore.photo import PhotoRestorer
 
@@ -55,8 +55,8 @@ class Painter:
         self.seen: list = []
         self._agree = agree
 
-    def restore(self, picture, gender=None, box=None) -> Restoration:
-        self.seen.append((picture.shape, gender, box))
+    def restore(self, picture, what_if=LIKELIEST, box=None) -> Restoration:
+        self.seen.append((picture.shape, what_if, box))
         hole = np.zeros(picture.shape[:2], bool)
         if box is None:
             answer = FaceAnswer("no_mask", "no mask", (0, 0, 1, 1), None, 0.5, 0.0, 0.0)
@@ -68,18 +68,28 @@ class Painter:
         points = np.random.default_rng(0).uniform((x0, y0), (x1, y1), (68, 2))
         points = points.astype(np.float32) + (0 if self._agree else 10_000)
         answer = FaceAnswer("restored", "", tuple(map(float, box)), points, 0.7, 0.3, 0.9)
-        return Restoration(painted, hole, hole, [answer])
+        greens = tuple(
+            np.where(hole[..., None], (0, 100 + i, 0), picture).astype(np.uint8)
+            for i in range(what_if.samples)
+        )
+        return Restoration(painted, hole, hole, [answer], greens)
 
 
 def test_each_face_is_restored_in_its_part_and_answered_in_the_photos_pixels():
     photo = photo_with((40, 60, 220), (380, 150, 120))
     chain = Painter()
-    restored = PhotoRestorer(chain).restore(photo, "female")
+    restored = PhotoRestorer(chain).restore(photo, WhatIf("female", samples=2))
     assert [face.status for face in restored.faces] == ["restored", "restored"]
-    assert [seen[1] for seen in chain.seen] == ["female", "female"]
+    assert [seen[1].gender for seen in chain.seen] == ["female", "female"]
     assert all(seen[0][0] < 420 or seen[0][1] < 640 for seen in chain.seen)
     assert (restored.picture[restored.hole] == (255, 0, 0)).all()
     assert (restored.picture[~restored.hole] == photo[~restored.hole]).all()
+    assert len(restored.samples) == 2
+    for number, sample in enumerate(restored.samples):
+        assert (sample[restored.hole] == (0, 100 + number, 0)).all()
+        assert (sample[~restored.hole] == photo[~restored.hole]).all()
+    assert (restored.uncertainty[restored.hole] > 0).all()
+    assert (restored.uncertainty[~restored.hole] == 0).all()
     for face, where in zip(restored.faces, ([150, 170], [440, 210]), strict=True):
         assert np.abs(centre(face.box) - where).max() < 40
         assert np.abs(face.landmarks.mean(axis=0) - where).max() < 40
@@ -101,7 +111,7 @@ def test_a_photo_without_a_face_comes_back_with_the_reason():
     photo = photo_with()
     chain = Painter()
     restored = PhotoRestorer(chain).restore(photo)
-    assert chain.seen == [(photo.shape, None, None)]
+    assert chain.seen == [(photo.shape, LIKELIEST, None)]
     assert [(face.status, face.reason) for face in restored.faces] == [
         ("skipped", "no face was found")
     ]

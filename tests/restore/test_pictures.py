@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from unmask.restore.chain import PictureError
+from unmask.restore.answer import PictureError
 from unmask.restore.pictures import decode_picture, encode_picture, from_base64, write_whole
 
 

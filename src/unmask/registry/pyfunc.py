@@ -1,6 +1,5 @@
 """The registered model as MLflow runs it (models from code: this file is the model's code)."""
 
-import base64
 from pathlib import Path
 
 import mlflow
@@ -9,9 +8,10 @@ from mlflow.pyfunc import PythonModel
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, Object, Property
 
-from unmask.restore.chain import Chain, PictureError
+from unmask.restore.answer import PictureError, WhatIf
+from unmask.restore.chain import Chain
 from unmask.restore.photo import PhotoRestorer
-from unmask.restore.pictures import encode_picture, from_base64
+from unmask.restore.pictures import from_base64, to_base64
 
 _FACE = Object(
     [
@@ -25,18 +25,28 @@ _FACE = Object(
     ]
 )
 INPUTS = Schema([ColSpec(DataType.string, "image")])
-OUTPUTS = Schema([ColSpec(DataType.string, "image"), ColSpec(Array(_FACE), "faces")])
+OUTPUTS = Schema(
+    [
+        ColSpec(DataType.string, "image"),
+        ColSpec(Array(_FACE), "faces"),
+        ColSpec(Array(DataType.string), "samples"),
+    ]
+)
 PARAMS = ParamSchema(
     [
         ParamSpec("crop", DataType.boolean, False),
         ParamSpec("gender", DataType.string, "auto"),
+        ParamSpec("samples", DataType.long, 0),
+        ParamSpec("seed", DataType.long, 0),
     ]
 )
+MOST_SAMPLES = 32
 GENDERS = {"auto": None, "male": "male", "female": "female"}
 
 
 class Unmask(PythonModel):
-    """Column `image` (base64 JPEG or PNG) to `image` (base64 PNG, same size) and `faces`."""
+    """Column `image` (base64 JPEG or PNG) to `image` (base64 PNG, same size), `faces`, and
+    `samples` (base64 PNG), other plausible restorations, as many as are asked for."""
 
     def load_context(self, context) -> None:
         """Load the four networks."""
@@ -48,25 +58,29 @@ class Unmask(PythonModel):
 
         Args:
             model_input: column `image`.
-            params: `crop`, whether each picture shows one face, so that none is looked for, and
-                `gender`: auto, male or female.
+            params: `crop`, whether each picture shows one face, so that none is looked for;
+                `gender`: auto, male or female; `samples`: 0 to 32; `seed` of their draws.
 
         Raises:
             PictureError: naming the row that holds no image, or the param that does not fit.
         """
-        given = {"crop": False, "gender": "auto", **(params or {})}
+        given = {"crop": False, "gender": "auto", "samples": 0, "seed": 0, **(params or {})}
         if given["gender"] not in GENDERS:
             raise PictureError(f"gender is {given['gender']!r}: use auto, male or female.")
+        if not 0 <= given["samples"] <= MOST_SAMPLES:
+            raise PictureError(f"samples is {given['samples']}: use 0 to {MOST_SAMPLES}.")
+        what_if = WhatIf(GENDERS[given["gender"]], int(given["samples"]), int(given["seed"]))
         restorer = self._crops if given["crop"] else self._photos
         answers = []
         for row, text in enumerate(model_input["image"]):
             picture = from_base64(text, f"row {row}")
-            restored = restorer.restore(picture, GENDERS[given["gender"]])
-            encoded = encode_picture(restored.picture, "unmask" if restored.hole.any() else None)
+            restored = restorer.restore(picture, what_if)
+            synthesised = "unmask" if restored.hole.any() else None
             answers.append(
                 {
-                    "image": base64.b64encode(encoded).decode(),
+                    "image": to_base64(restored.picture, synthesised),
                     "faces": [face.as_json() for face in restored.faces],
+                    "samples": [to_base64(sample, synthesised) for sample in restored.samples],
                 }
             )
         return pd.DataFrame(answers)

@@ -1,6 +1,5 @@
 """The whole chain: landmarks, alignment, segmentation, gender, inpainting, paste-back."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -8,10 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unmask.errors import UnmaskError
 from unmask.faces.frame import canonical_transform, invert, move_points, scale_of, warp
 from unmask.models.stored import load_network
 from unmask.params import NETWORKS
+from unmask.restore.answer import (
+    LIKELIEST,
+    FaceAnswer,
+    PictureError,
+    Restoration,
+    WhatIf,
+    untouched,
+)
 from unmask.restore.paste import frame_hole, paste_back
 
 _ALIGNMENTS = 2
@@ -22,61 +28,6 @@ _WIDENED, _WIDENINGS = 0.89, 2
 THREADS = 2  # the pixels are the same for the same number
 _BEYOND = 1.02  # of the way from the frame's centre to its border
 SMALLEST_PICTURE = 16  # pixels
-
-
-class PictureError(UnmaskError):
-    """A picture that the chain cannot take; says why."""
-
-
-@dataclass(frozen=True)
-class FaceAnswer:
-    """What the chain found of one face, in pixels of the picture given.
-
-    Attributes:
-        status: 'restored', 'no_mask' or 'skipped'; `reason` says why it is not restored.
-        box: x0, y0, x1, y1 of the face's landmarks.
-        landmarks: (68, 2) float32, or None where skipped.
-        gender_male: probability of 'male' in [0, 1].
-        mask_fraction: share of the canonical frame that the mask covers.
-        score: Mask R-CNN's confidence in [0, 1].
-    """
-
-    status: str
-    reason: str
-    box: tuple[float, float, float, float]
-    landmarks: np.ndarray | None
-    gender_male: float
-    mask_fraction: float
-    score: float
-
-    def as_json(self) -> dict:
-        """The face's entry in the JSON answer."""
-        points = [] if self.landmarks is None else self.landmarks.tolist()
-        return {
-            "status": self.status,
-            "reason": self.reason,
-            "box": [round(v, 2) for v in self.box],
-            "landmarks": [[round(x, 2), round(y, 2)] for x, y in points],
-            "gender_male": round(self.gender_male, 4),
-            "mask_fraction": round(self.mask_fraction, 4),
-            "score": round(self.score, 4),
-        }
-
-    def moved(self, x: float, y: float) -> "FaceAnswer":
-        """The same answer in a picture of which this one's picture is the part at (x, y)."""
-        x0, y0, x1, y1 = self.box
-        points = None if self.landmarks is None else self.landmarks + np.float32([x, y])
-        return replace(self, box=(x0 + x, y0 + y, x1 + x, y1 + y), landmarks=points)
-
-
-@dataclass(frozen=True)
-class Restoration:
-    """A restored picture (H, W, 3) uint8, mask and filled hole (H, W) bool, and the answers."""
-
-    picture: np.ndarray
-    mask: np.ndarray
-    hole: np.ndarray
-    faces: list[FaceAnswer]
 
 
 def _tensor(crop: np.ndarray) -> Tensor:
@@ -158,12 +109,18 @@ class Chain:
 
     @torch.inference_mode()
     def fill(
-        self, crop: np.ndarray, hole: np.ndarray, landmarks: np.ndarray, gender_male: float
+        self,
+        crop: np.ndarray,
+        hole: np.ndarray,
+        landmarks: np.ndarray,
+        gender_male: float,
+        latent: Tensor | None = None,
     ) -> np.ndarray:
-        """The crop (S, S, 3) uint8 with its hole (S, S) bool filled by the most plausible face.
+        """The crop (S, S, 3) uint8 with its hole (S, S) bool filled.
 
         Args:
             gender_male: probability of 'male'; NaN where nothing is known.
+            latent: z, standard normal, of one plausible face; None fills in the most plausible.
         """
         generator = self.networks["inpainting"]
         filled = generator(
@@ -171,7 +128,7 @@ class Chain:
             torch.from_numpy(hole)[None, None].float(),
             torch.from_numpy(landmarks.astype(np.float32))[None],
             torch.tensor([2 * gender_male - 1], dtype=torch.float32),
-            torch.zeros(1, generator.latent),
+            torch.zeros(1, generator.latent) if latent is None else latent[None],
         )
         pixels = filled[0].clamp(0, 1).mul(255).round().byte()
         return pixels.permute(1, 2, 0).contiguous().numpy()
@@ -207,7 +164,7 @@ class Chain:
     def restore(
         self,
         picture: np.ndarray,
-        gender: str | None = None,
+        what_if: WhatIf = LIKELIEST,
         box: tuple[float, float, float, float] | None = None,
     ) -> Restoration:
         """Restore one face: that of a face chip or portrait, or the one in `box`.
@@ -216,7 +173,6 @@ class Chain:
 
         Args:
             picture: (H, W, 3) uint8 RGB.
-            gender: 'male' or 'female' to assume it; None takes the network's answer.
             box: x0, y0, x1, y1 of the face in the picture; None for a picture of one face.
         """
         height, width = picture.shape[:2]
@@ -232,7 +188,7 @@ class Chain:
             answer = FaceAnswer(
                 "skipped", str(error), (0.0, 0.0, float(width), float(height)), None, 0.5, 0.0, 0.0
             )
-            return Restoration(picture.copy(), nothing, nothing, [answer])
+            return untouched(picture, nothing, answer, what_if)
         frame = (self.size, self.size)
         crop = warp(picture, transform, frame)
         male = self.gender_male(crop)
@@ -257,11 +213,16 @@ class Chain:
                 fraction,
                 score,
             )
-            return Restoration(picture.copy(), nothing, nothing, [answer])
-        assumed = {None: male, "male": 1.0, "female": 0.0}[gender]
-        filled = self.fill(
-            crop, frame_hole(probability), move_points(landmarks, transform), assumed
+            return untouched(picture, nothing, answer, what_if)
+        assumed = {None: male, "male": 1.0, "female": 0.0}[what_if.gender]
+        guide = (frame_hole(probability), move_points(landmarks, transform), assumed)
+        noise = torch.Generator().manual_seed(what_if.seed)
+        latent = self.networks["inpainting"].latent
+        drawn = torch.randn(what_if.samples, latent, generator=noise)
+        pasted, *samples = (
+            paste_back(picture, self.fill(crop, *guide, z), probability, transform)
+            for z in (None, *drawn)
         )
-        pasted = paste_back(picture, filled, probability, transform)
         answer = FaceAnswer("restored", "", corners, landmarks, male, fraction, score)
-        return Restoration(pasted.picture, pasted.mask, pasted.hole, [answer])
+        others = tuple(sample.picture for sample in samples)
+        return Restoration(pasted.picture, pasted.mask, pasted.hole, [answer], others)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask.restore.chain import PictureError, Restoration
+from unmask.restore.answer import LIKELIEST, PictureError, Restoration, WhatIf
 from unmask.restore.pictures import SUFFIXES, decode_picture, encode_picture, write_whole
 
 SCHEMA_VERSION = 1
-SEED = 0
 
 
 @dataclass(frozen=True)
@@ -50,17 +49,27 @@ def inputs_of(paths: Iterable[Path]) -> list[Path]:
     return files
 
 
-def outputs_of(files: Iterable[Path], out: Path, *, save_masks: bool) -> dict[Path, list[Path]]:
-    """The files that each input's restoration is written to.
+def outputs_of(
+    files: Iterable[Path], out: Path, *, save_masks: bool = False, samples: int = 0
+) -> dict[Path, dict[str, Path]]:
+    """The files that each input's restoration is written to, by what they hold.
 
     Raises:
         PictureError: when one of them is an input, or two are the same file.
     """
-    suffixes = (".png", ".json", *((".mask.png",) if save_masks else ()))
-    outputs = {file: [out / f"{file.stem}{suffix}" for suffix in suffixes] for file in files}
+    suffixes = {"picture": ".png", "json": ".json"}
+    if save_masks:
+        suffixes["mask"] = ".mask.png"
+    if samples:
+        suffixes["uncertainty"] = ".uncertainty.png"
+        suffixes |= {f"sample {i}": f".sample-{i}.png" for i in range(1, samples + 1)}
+    outputs = {
+        file: {what: out / f"{file.stem}{suffix}" for what, suffix in suffixes.items()}
+        for file in files
+    }
     taken = {file.resolve() for file in outputs}
     for paths in outputs.values():
-        for path in paths:
+        for path in paths.values():
             if path.resolve() in taken:
                 raise PictureError(
                     f"{path} would be written twice or over an input: choose another --out folder, "
@@ -73,30 +82,32 @@ def outputs_of(files: Iterable[Path], out: Path, *, save_masks: bool) -> dict[Pa
 def restore_files(
     files: Iterable[Path],
     out: Path,
-    restore: Callable[[np.ndarray], Restoration],
+    restore: Callable[[np.ndarray, WhatIf], Restoration],
     model: str,
     *,
     save_masks: bool = False,
+    what_if: WhatIf = LIKELIEST,
 ) -> Iterable[FileAnswer]:
     """Restore picture files one by one; a file that is no image is reported and the rest goes on.
 
     Writes OUT/<stem>.png, OUT/<stem>.json and, with `save_masks`, OUT/<stem>.mask.png, which is 255
-    where pixels were replaced.
+    where pixels were replaced. Where samples are drawn, OUT/<stem>.sample-1.png and so on, and
+    OUT/<stem>.uncertainty.png, four times their standard deviation.
 
     Args:
-        restore: from a picture to its restoration.
+        restore: from a picture and what to assume to its restoration.
         model: the model's name and version, for JSON and metadata.
 
     Raises:
         PictureError: when an output would overwrite an input or another output.
         OSError: naming the file that could not be written.
     """
-    outputs = outputs_of(files, out, save_masks=save_masks)
+    outputs = outputs_of(files, out, save_masks=save_masks, samples=what_if.samples)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(f"the folder {out} could not be made: {error.strerror}.") from error
-    for file, (image_path, json_path, *mask_path) in outputs.items():
+    for file, paths in outputs.items():
         try:
             picture = decode_picture(file.read_bytes(), str(file))
         except PictureError as error:
@@ -105,12 +116,24 @@ def restore_files(
         except OSError as error:
             yield FileAnswer(file, [], f"{file}: {error.strerror}.")
             continue
-        restored = restore(picture)
+        restored = restore(picture, what_if)
         faces = [face.as_json() for face in restored.faces]
-        document = {"schema_version": SCHEMA_VERSION, "model": model, "seed": SEED, "faces": faces}
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "model": model,
+            "seed": what_if.seed,
+            "faces": faces,
+        }
         synthesised = model if restored.hole.any() else None
-        write_whole(image_path, encode_picture(restored.picture, synthesised))
-        for path in mask_path:
-            write_whole(path, encode_picture(restored.hole))
-        write_whole(json_path, (json.dumps(document, indent=1) + "\n").encode())
+        contents = {"picture": encode_picture(restored.picture, synthesised)}
+        if save_masks:
+            contents["mask"] = encode_picture(restored.hole)
+        if what_if.samples:
+            map_ = (4 * restored.uncertainty).clip(0, 255).astype(np.uint8)
+            contents["uncertainty"] = encode_picture(map_)
+        for number, sample in enumerate(restored.samples, 1):
+            contents[f"sample {number}"] = encode_picture(sample, synthesised)
+        contents["json"] = (json.dumps(document, indent=1) + "\n").encode()
+        for what, content in contents.items():
+            write_whole(paths[what], content)
         yield FileAnswer(file, faces)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from unmask.restore.chain import Chain, FaceAnswer, Restoration
+from unmask.restore.answer import LIKELIEST, FaceAnswer, Restoration, WhatIf, untouched
+from unmask.restore.chain import Chain
 from unmask.restore.finding import FaceFinder, Found
 
 _AROUND = 1.6  # of the box's longer side, to each side of its centre
@@ -16,20 +17,23 @@ class PhotoRestorer:
     def __init__(self, chain: Chain) -> None:
         self._chain, self._finder = chain, FaceFinder()
 
-    def restore(self, photo: np.ndarray, gender: str | None = None) -> Restoration:
+    def restore(
+        self,
+        photo: np.ndarray,
+        what_if: WhatIf = LIKELIEST,
+    ) -> Restoration:
         """Restore every masked face of a photo; all pixels away from their masks stay.
 
         A photo in which no face is found is tried as one close-up.
 
         Args:
             photo: (H, W, 3) uint8 RGB.
-            gender: 'male' or 'female' to assume it of every face; None asks the network.
         """
         found = self._finder.find(photo)
         if not found:
-            whole = self._chain.restore(photo, gender)
-            return whole if whole.hole.any() else _untouched(photo, "no face was found")
-        picture = photo.copy()
+            whole = self._chain.restore(photo, what_if)
+            return whole if whole.hole.any() else _nobody(photo, what_if)
+        picture, *samples = (photo.copy() for _ in range(1 + what_if.samples))
         mask, hole = np.zeros(photo.shape[:2], bool), np.zeros(photo.shape[:2], bool)
         answers = []
         for face in found:
@@ -37,16 +41,19 @@ class PhotoRestorer:
             if start is None:
                 answers.append(_skipped(face, "the face is too small to restore"))
                 continue
-            part = self._chain.restore(picture[rows, columns], gender, start)
+            part = self._chain.restore(picture[rows, columns], what_if, start)
             answer = part.faces[0].moved(columns.start, rows.start)
             if answer.landmarks is not None and not _agree(answer, face):
                 answers.append(_skipped(face, "its landmarks cannot be made out"))
                 continue
+            for sample, drawn in zip(samples, part.samples, strict=True):
+                changed = (drawn != picture[rows, columns]).any(axis=2)
+                sample[rows, columns][changed] = drawn[changed]
             picture[rows, columns] = part.picture
             mask[rows, columns] |= part.mask
             hole[rows, columns] |= part.hole
             answers.append(answer)
-        return Restoration(picture, mask, hole, answers)
+        return Restoration(picture, mask, hole, answers, tuple(samples))
 
 
 def restorer_of(chain: Chain, *, crop: bool) -> Chain | PhotoRestorer:
@@ -82,8 +89,8 @@ def _skipped(face: Found, reason: str) -> FaceAnswer:
     return FaceAnswer("skipped", reason, face.box, None, 0.5, 0.0, face.score)
 
 
-def _untouched(photo: np.ndarray, reason: str) -> Restoration:
+def _nobody(photo: np.ndarray, what_if: WhatIf) -> Restoration:
     height, width = photo.shape[:2]
-    nothing = np.zeros((height, width), bool)
     whole = Found((0.0, 0.0, float(width), float(height)), 0.0)
-    return Restoration(photo.copy(), nothing, nothing, [_skipped(whole, reason)])
+    answer = _skipped(whole, "no face was found")
+    return untouched(photo, np.zeros((height, width), bool), answer, what_if)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from unmask.restore.chain import PictureError
+from unmask.restore.answer import PictureError
 
 LARGEST_PICTURE = 50_000_000  # pixels
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, UnidentifiedImageError)
@@ -56,6 +56,11 @@ def encode_picture(picture: np.ndarray, model: str | None = None) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "png", pnginfo=metadata)
     return buffer.getvalue()
+
+
+def to_base64(picture: np.ndarray, model: str | None = None) -> str:
+    """The base64-encoded PNG of `encode_picture`."""
+    return base64.b64encode(encode_picture(picture, model)).decode()
 
 
 def from_base64(text: str, name: str) -> np.ndarray:
