@@ -45,14 +45,12 @@ class InpaintingModule(NetworkModule):
     ) -> None:
         super().__init__(params, train, val, seed, workers)
         self.automatic_optimization = False
-        self.network = self.network.to(memory_format=torch.channels_last)
         self.posterior = PosteriorEncoder(params.latent)
-        self.discriminator = Discriminator()
+        self.discriminator = Discriminator().to(memory_format=torch.channels_last)
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(params.ema))
         self.average.requires_grad_(False)
-        self.features = Backbone(
-            params.backbone, _PERCEPTUAL_LEVELS, pretrained=params.pretrained
-        ).requires_grad_(False)
+        features = Backbone(params.backbone, _PERCEPTUAL_LEVELS, pretrained=params.pretrained)
+        self.features = features.to(memory_format=torch.channels_last).requires_grad_(False)
         self.features.eval()  # Lightning trains modules in the mode they come in
 
     def training_sample(self) -> Sample:
@@ -98,14 +96,13 @@ class InpaintingModule(NetworkModule):
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> None:
         params, true = self.params, batch["image"]
-        given = batch["masked"].contiguous(memory_format=torch.channels_last)
         hole = batch["hole"][:, None].float()
         valid = batch["valid"][:, None].float()
         counts = hole * valid
         textured = counts * batch["sharp"][:, None, None, None]
         latent, divergence = self._latent(true, hole)
-        filled = self.network(given, hole, batch["landmarks"], batch["gender"], latent)
-        composed = torch.where(counts > 0.5, filled, true).contiguous()
+        filled = self.network(batch["masked"], hole, batch["landmarks"], batch["gender"], latent)
+        composed = torch.where(counts > 0.5, filled, true)
 
         # Lightning counts every optimiser's steps as one, hence the count of its own
         step = self.current_epoch * params.epoch_steps + index

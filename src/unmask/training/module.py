@@ -52,9 +52,10 @@ class NetworkModule(L.LightningModule):
     def __init__(self, params: Fit, train: Split, val: Split, seed: int, workers: int = 0) -> None:
         super().__init__()
         self.params = params
-        self.network: nn.Module = build(
+        network = build(
             self.name, params, train.size, pretrained=getattr(params, "pretrained", False)
         )
+        self.network: nn.Module = network.to(memory_format=torch.channels_last)
         self._splits, self._seed, self._workers = (train, val), seed, workers
 
     @abstractmethod
