@@ -52,11 +52,15 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Source(Section):
-    """One source of faces: `path` is a folder relative to params.yaml, `count` the faces taken."""
+    """One source of faces: `path` is a folder relative to params.yaml, `count` the faces taken.
+
+    Training draws a face in proportion to its source's `weight`.
+    """
 
     name: Literal["appearance_model", "celeba", "ffhq", "lfw", "utkface", "folder"]
     count: Count | None = None
     path: str | None = None
+    weight: Positive = 1.0
 
     @model_validator(mode="after")
     def _fits(self) -> "Source":

@@ -28,7 +28,7 @@ def masked_split(size: int = 64) -> Split:
         points.append(face.landmarks)
         masked.append([w.image for w in worn])
         masks.append([w.mask for w in worn])
-        labels.append({"gender": gender, "scale": 1.0 if index < 2 else 0.5})
+        labels.append({"gender": gender, "scale": 1.0 if index < 2 else 0.5, "weight": 1.0})
     return Split(
         image=np.stack(images),
         valid=np.ones((3, size, size), bool),

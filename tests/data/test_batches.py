@@ -19,9 +19,10 @@ from unmask.data.views import aligned, unchanged
     world=st.integers(1, 4),
 )
 def test_processes_share_the_global_batch_without_overlap(faces, batch, steps, epoch, seed, world):
-    whole = list(Steps(faces, batch, steps, epoch, seed))
-    parts = [list(Steps(faces, batch, steps, epoch, seed, rank, world)) for rank in range(world)]
-    assert len(whole) == steps == len(Steps(faces, batch, steps, epoch, seed))
+    common = ([1.0] * faces, batch, steps, epoch, seed)
+    whole = list(Steps(*common))
+    parts = [list(Steps(*common, rank, world)) for rank in range(world)]
+    assert len(whole) == steps == len(Steps(*common))
     for step, together in enumerate(whole):
         assert [slot for _, slot, _ in together] == list(range(batch))
         assert {number for number, _, _ in together} == {epoch * steps + step}
@@ -35,7 +36,7 @@ def test_a_pass_shows_every_face_once(faces, batch, seed):
     drawn = [
         face
         for epoch in range(2)
-        for keys in Steps(faces, batch, steps // 2, epoch, seed)
+        for keys in Steps([1.0] * faces, batch, steps // 2, epoch, seed)
         for _, _, face in keys
     ]
     for start in range(0, len(drawn) - faces + 1, faces):
@@ -46,9 +47,9 @@ def test_a_pass_shows_every_face_once(faces, batch, seed):
 
 def test_the_order_is_a_pure_function_of_seed_and_epoch():
     def order(seed: int, epoch: int) -> list:
-        return list(Steps(50, 10, 5, epoch, seed))
+        return list(Steps([1.0] * 50, 10, 5, epoch, seed))
 
-    sampler = Steps(50, 10, 5, 3, 1)
+    sampler = Steps([1.0] * 50, 10, 5, 3, 1)
     assert list(sampler) == list(sampler) == order(1, 3)
     assert order(1, 3) != order(2, 3)
     faces = [[face for keys in order(1, epoch) for _, _, face in keys] for epoch in (0, 1)]
@@ -57,8 +58,8 @@ def test_the_order_is_a_pure_function_of_seed_and_epoch():
 
 
 def test_steps_cut_into_more_epochs_are_the_same_steps():
-    once = list(Steps(7, 4, 6, 0, 5))
-    twice = [keys for epoch in range(2) for keys in Steps(7, 4, 3, epoch, 5)]
+    once = list(Steps([1.0] * 7, 4, 6, 0, 5))
+    twice = [keys for epoch in range(2) for keys in Steps([1.0] * 7, 4, 3, epoch, 5)]
     assert once == twice
 
 
@@ -116,3 +117,10 @@ def test_the_loader_gives_the_batches_of_the_sampler(split, workers):
         expected = collate([dataset[key] for key in keys])
         for name, value in expected.items():
             assert torch.equal(batch[name].nan_to_num(-1), value.nan_to_num(-1))
+
+
+def test_faces_come_in_proportion_to_their_weights() -> None:
+    weights = [1.0] * 6 + [3.0] * 2
+    drawn = [face for keys in Steps(weights, 4, 60, 0, 1) for _, _, face in keys]
+    counts = np.bincount(drawn, minlength=8)
+    np.testing.assert_allclose(counts, 240 * np.array(weights) / 12, atol=3)

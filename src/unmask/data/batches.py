@@ -1,6 +1,6 @@
 """Batches as pure functions of (seed, epoch, step), so that a resumed training sees the same."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -17,12 +17,16 @@ class Steps(Sampler[list[tuple[int, int, int]]]):
     """The batches of one epoch: lists of (step, slot, face) for one of `world` processes.
 
     Faces are drawn in shuffled passes over the split; the batch is shared among the processes
-    slot by slot, so that any number of processes sees the same global batch.
+    slot by slot, so that any number of processes sees the same global batch. In a pass over N faces
+    one of weight w comes N w / sum(w) times, rounded up or down (systematic resampling).
+
+    Args:
+        weights: (N,) of the faces, above 0; where all are equal, each comes once a pass.
     """
 
     def __init__(
         self,
-        faces: int,
+        weights: Sequence[float],
         batch: int,
         steps: int,
         epoch: int,
@@ -31,18 +35,22 @@ class Steps(Sampler[list[tuple[int, int, int]]]):
         world: int = 1,
     ) -> None:
         self._first = epoch * steps
-        self._steps, self._batch, self._faces, self._seed = steps, batch, faces, seed
+        self._steps, self._batch, self._seed = steps, batch, seed
+        self._until = np.cumsum(weights) / np.sum(weights)
         self._slots = range(rank, batch, world)
 
     def __len__(self) -> int:
         return self._steps
 
     def _face(self, position: int, passes: dict[int, np.ndarray]) -> int:
-        number = position // self._faces
+        faces = len(self._until)
+        number = position // faces
         if number not in passes:
+            rng = np.random.default_rng([self._seed, number])
+            order = rng.permutation(faces)
             passes.clear()
-            passes[number] = np.random.default_rng([self._seed, number]).permutation(self._faces)
-        return int(passes[number][position % self._faces])
+            passes[number] = np.searchsorted(self._until, (order + rng.random()) / faces)
+        return int(passes[number][position % faces])
 
     def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
         passes: dict[int, np.ndarray] = {}

@@ -21,7 +21,7 @@ from unmask.errors import UnmaskError
 from unmask.faces.landmarks import COUNT
 
 CACHE = Path(".unmask/cache")
-_LABELS = ("id", "source", "identity", "gender", "age", "ethnicity", "scale")
+_LABELS = ("id", "source", "identity", "gender", "age", "ethnicity", "scale", "weight")
 _STYLE = ("mask_type", "fabric", "wear", "yaw")
 _GENDERS = {"male": 1.0, "female": 0.0, None: np.nan}
 _ARRAYS = ("image", "valid", "landmarks", "masked", "mask")

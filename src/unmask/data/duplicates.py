@@ -23,8 +23,8 @@ def picture_hash(image: np.ndarray) -> int:
     return int(str(imagehash.phash(Image.fromarray(image))), 16)
 
 
-def _candidates(hashes: Sequence[int]) -> set[tuple[int, int]]:
-    """Pairs that agree in one of five bands of bits; all that differ in at most four bits do."""
+def _candidates(hashes: Sequence[int], splits: Sequence[str]) -> set[tuple[int, int]]:
+    """Pairs across splits that agree in one of five bands of bits, as all near-duplicates do."""
     pairs = set()
     for band in _BANDS:
         mask = sum(1 << int(bit) for bit in band)
@@ -32,7 +32,8 @@ def _candidates(hashes: Sequence[int]) -> set[tuple[int, int]]:
         for index, value in enumerate(hashes):
             buckets[value & mask].append(index)
         for members in buckets.values():
-            pairs.update(combinations(members, 2))
+            across = (p for p in combinations(members, 2) if splits[p[0]] != splits[p[1]])
+            pairs.update(across)
     return pairs
 
 
@@ -51,9 +52,8 @@ def giving_way(hashes: Sequence[int], splits: Sequence[str]) -> dict[int, int]:
     """
     rank = {name: number for number, name in enumerate(SPLITS)}
     out: dict[int, int] = {}
-    for a, b in sorted(_candidates(hashes)):
-        near = (hashes[a] ^ hashes[b]).bit_count() <= _LARGEST_DISTANCE
-        if near and splits[a] != splits[b]:
+    for a, b in sorted(_candidates(hashes, splits)):
+        if (hashes[a] ^ hashes[b]).bit_count() <= _LARGEST_DISTANCE:
             stays, gives = sorted((a, b), key=lambda index: rank[splits[index]])
             out.setdefault(gives, stays)
     return out

@@ -12,8 +12,8 @@ from unmask.faces.sources import Item, Sampled, SourceError, items_of
 from unmask.params import Params
 
 
-def row_of(face: Face) -> dict:
-    """A face as a row of FACE_SCHEMA."""
+def row_of(face: Face, weight: float = 1.0) -> dict:
+    """A face as a row of FACE_SCHEMA; training draws it in proportion to `weight`."""
     return {
         "id": face.id,
         "source": face.source,
@@ -23,15 +23,17 @@ def row_of(face: Face) -> dict:
         "age": face.age,
         "ethnicity": face.ethnicity,
         "scale": face.scale,
+        "weight": weight,
         "landmarks": face.landmarks.ravel(),
         "image": encode_image(face.image),
         "valid": encode_image(face.valid),
     }
 
 
-def _framed_row(item: Item, size: int) -> dict | str:
+def _framed_row(weighted: tuple[Item, float], size: int) -> dict | str:
+    item, weight = weighted
     try:
-        return row_of(framed(item.read(), size))
+        return row_of(framed(item.read(), size), weight)
     except UnreadableImage as error:
         return str(error)
     except ValueError as error:
@@ -86,16 +88,20 @@ def make(params: Params, data: Path) -> list[str]:
                 "changes; then run `dvc repro --force faces`.",
                 flush=True,
             )
-    items = [
-        item
+    weights = {
+        item: source.weight
         for source in params.faces.sources
         for item in items_of(source, data.parent, params.seed, params.image_size)
-    ]
-    items, failures = _without_straddling(items, params.image_size, params.faces.workers)
+    }
+    items, failures = _without_straddling(list(weights), params.image_size, params.faces.workers)
     for failure in failures:
         print(f"left out: {failure}", flush=True)
     written = 0
-    rows = ordered_map(partial(_framed_row, size=params.image_size), items, params.faces.workers)
+    rows = ordered_map(
+        partial(_framed_row, size=params.image_size),
+        [(item, weights[item]) for item in items],
+        params.faces.workers,
+    )
     with new_shards(data / "faces", FACE_SCHEMA, params.faces.shard_rows) as shards:
         for row in with_progress(rows, len(items), "faces"):
             if isinstance(row, str):

@@ -36,6 +36,7 @@ FACE_SCHEMA = pa.schema(
         ("age", pa.int32()),
         ("ethnicity", pa.string()),
         ("scale", pa.float32()),
+        ("weight", pa.float32()),
         ("landmarks", pa.list_(pa.float32(), 136)),
         ("image", pa.binary()),
         ("valid", pa.binary()),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from unmask.faces.records import Face
 from unmask.faces.splits import split_of
 
 GENDERS = ("male", "female")
+Number = TypeVar("Number", int, float)
 
 
 class SourceError(UnmaskError):
@@ -126,25 +128,15 @@ def _text(value: object) -> str | None:
     return None if nothing else str(value)
 
 
-def _age(value: object, where: str) -> int | None:
+def _number(row: dict, column: str, kind: type[Number], hint: str, where: str) -> Number | None:
+    value = row.get(column)
     if _text(value) is None:
         return None
     try:
-        return int(value)
+        return kind(value)
     except (TypeError, ValueError) as error:
         raise SourceError(
-            f"{where} has age {value!r}: give whole years or leave it empty."
-        ) from error
-
-
-def _score(value: object, where: str) -> float | None:
-    if _text(value) is None:
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise SourceError(
-            f"{where} has detector_score {value!r}: give a number or leave it empty."
+            f"{where} has {column} {value!r}: give {hint} or leave it empty."
         ) from error
 
 
@@ -179,9 +171,9 @@ def read_annotations(folder: Path, source: str) -> list[Annotated]:
                 landmarks=numbers(row["landmarks"], where),
                 gender=gender,
                 identity=_text(row.get("identity")),
-                age=_age(row.get("age"), where),
+                age=_number(row, "age", int, "whole years", where),
                 ethnicity=_text(row.get("ethnicity")),
-                detector_score=_score(row.get("detector_score"), where),
+                detector_score=_number(row, "detector_score", float, "a number", where),
             )
         )
     if not faces:

@@ -77,7 +77,7 @@ class NetworkModule(L.LightningModule):
     def train_dataloader(self) -> DataLoader:
         train, trainer = self._splits[0], self.trainer
         steps = Steps(
-            len(train),
+            [label["weight"] for label in train.labels],
             self.params.batch_size,
             self.params.epoch_steps,
             trainer.current_epoch,
