@@ -14,7 +14,7 @@ import numpy as np
 from unmask.evaluation.baselines import telea
 from unmask.faces.sources import Sampled
 from unmask.masking import FABRICS, MASK_TYPES, WEARS, put_on
-from unmask.registry.versions import load_chain
+from unmask.registry.loading import load_chain
 
 _SIDE, _WARM_UP = 128, 5
 

@@ -1,21 +1,20 @@
 """Flow `restore`: a folder of pictures in; restored faces, JSON, a sheet and a report out."""
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 from prefect import flow, get_run_logger, task
 
-MODEL = "models:/unmask@champion"
-
 
 @task
-def restore_pictures(folder: Path, out: Path, model: str, crop: bool) -> list[dict]:
+def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> list[dict]:
     """Restore every picture of a folder.
 
     Returns:
-        A row a picture: file, statuses and reason or error.
+        A row a picture: file, the status of each face or `error`, and the reasons.
     """
-    from unmask.registry.versions import load_chain
+    from unmask.registry.loading import load_chain
     from unmask.restore.files import inputs_of, restore_files
     from unmask.restore.photo import restorer_of
 
@@ -24,9 +23,9 @@ def restore_pictures(folder: Path, out: Path, model: str, crop: bool) -> list[di
     rows = []
     restorer = restorer_of(chain, crop=crop)
     for answer in restore_files(files, out, restorer.restore, name, save_masks=True):
-        status = answer.faces[0]["status"] if answer.faces else "error"
-        reason = answer.error or (answer.faces[0]["reason"] if answer.faces else "")
-        rows.append({"file": str(answer.source), "status": status, "reason": reason})
+        statuses = [face["status"] for face in answer.faces] or ["error"]
+        reasons = [face["reason"] for face in answer.faces if face["reason"]] or [answer.error]
+        rows.append({"file": str(answer.source), "statuses": statuses, "reasons": reasons})
     return rows
 
 
@@ -35,29 +34,33 @@ def write_report(rows: list[dict], out: Path) -> Path:
     """Write OUT/report/index.md and, of the first 24 restored pictures, sheet.png there."""
     from unmask.restore.sheet import before_after_sheet
 
-    done = [row["file"] for row in rows if row["status"] == "restored"]
-    counts = {s: sum(r["status"] == s for r in rows) for s in {r["status"] for r in rows}}
-    lines = ["# Restored pictures", "", *(f"- {s}: {n}" for s, n in sorted(counts.items())), ""]
+    done = [row["file"] for row in rows if "restored" in row["statuses"]]
+    counts = Counter(status for row in rows for status in row["statuses"])
+    lines = ["# Restored pictures", "", f"{len(rows)} pictures, whose faces were", ""]
+    lines += [*(f"- {status}: {number}" for status, number in sorted(counts.items())), ""]
     folder = out / "report"
     folder.mkdir(exist_ok=True)
     if done:
         before_after_sheet([Path(f) for f in done[:24]], out, folder / "sheet.png")
         lines += ["![masked above, restored below](sheet.png)", ""]
-    lines += ["| file | status | reason |", "|---|---|---|"]
-    lines += [f"| {Path(r['file']).name} | {r['status']} | {r['reason']} |" for r in rows]
+    lines += ["| file | faces | reasons |", "|---|---|---|"]
+    lines += [
+        f"| {Path(row['file']).name} | {', '.join(row['statuses'])} | {'; '.join(row['reasons'])} |"
+        for row in rows
+    ]
     report = folder / "index.md"
     report.write_text("\n".join(lines) + "\n")
     return report
 
 
 @flow(name="restore", log_prints=True)
-def restore(folder: Path, out: Path, model: str = MODEL, crop: bool = False) -> Path:
+def restore(folder: Path, out: Path, model: str | None = None, crop: bool = False) -> Path:
     """Restore a folder of photos.
 
     Args:
         folder: of pictures.
         out: folder to write into.
-        model: URI of the registered model.
+        model: URI of the registered model; by default the champion, else the released weights.
         crop: each picture shows one face.
 
     Returns:
@@ -73,7 +76,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--model", help="default: the champion, else the released weights")
     parser.add_argument("--crop", action="store_true", help="each picture shows one face")
     given = parser.parse_args()
     restore(given.folder, given.out, given.model, given.crop)

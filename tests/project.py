@@ -13,10 +13,9 @@ ROOT = Path(__file__).parents[1]
 def copy_project(folder: Path) -> Path:
     """A clone of the project in a git repository of its own, with profile smoke."""
     folder.mkdir()
+    left = shutil.ignore_patterns("cache", "tmp", "__pycache__", "release")
     for name in ("src", "flows", "conf", ".dvc", "data/sources"):
-        shutil.copytree(
-            ROOT / name, folder / name, ignore=shutil.ignore_patterns("cache", "tmp", "__pycache__")
-        )
+        shutil.copytree(ROOT / name, folder / name, ignore=left)
     for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
     use_profile("smoke", folder / "conf", folder / "params.yaml")

@@ -20,7 +20,8 @@ def refused(folder, *command: str, **environment: str) -> str:
 
 def test_no_champion_yet(folder):
     (folder / "a.png").touch()
-    message = refused(folder, "unmask", "restore", "a.png", "-o", "out", "--crop")
+    command = ("unmask", "restore", "a.png", "-o", "out", "--model", "models:/unmask@champion")
+    message = refused(folder, *command)
     assert "there is no champion yet" in message
     assert "make run" in message
 
@@ -33,7 +34,7 @@ def test_missing_picture(folder):
 def test_wrong_gender(folder):
     (folder / "a.png").touch()
     message = refused(folder, "unmask", "restore", "a.png", "-o", "out", "--crop", "--gender", "x")
-    assert "--gender is 'x'" in message
+    assert "gender is 'x': use auto, male or female" in message
 
 
 def test_stage_names_a_missing_face_folder(folder):

@@ -78,6 +78,32 @@ def models_sync() -> None:
     typer.echo(f"unmask version {sync()} is the challenger")
 
 
+@models_app.command("import")
+def models_import() -> None:
+    """Register the weights that come with the package as a version; it becomes the challenger."""
+    from unmask.registry.release import import_release
+
+    typer.echo(f"unmask version {import_release()} is the challenger")
+
+
+@app.command("release")
+def release(
+    model: Annotated[str, typer.Option(help="The registered version.")] = "models:/unmask@champion",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Default: the package's own folder.")
+    ] = None,
+) -> None:
+    """Export a version as the weights of the package, scored on the holdout split."""
+    from unmask.models.stored import RELEASED
+    from unmask.params import load_params
+    from unmask.registry.release import release as export
+
+    out = out or RELEASED
+    metrics = export(load_params(), Path("data/masked"), model, out, Path("reports/release"))
+    size = sum(file.stat().st_size for file in out.rglob("*.safetensors")) / 1e6
+    typer.echo(f"{out}: {size:.1f} MB, hole PSNR {metrics['chain']['hole_psnr']:.2f} dB")
+
+
 @models_app.command("promote")
 def models_promote(
     version: Annotated[str | None, typer.Argument(help="Default: the challenger.")] = None,
@@ -126,25 +152,31 @@ def restore(
         bool, typer.Option("--crop", help="Each picture shows one face: look for no others.")
     ] = False,
     save_masks: Annotated[bool, typer.Option("--save-masks")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Write each picture beside its restoration too.")
+    ] = False,
     gender: Annotated[str, typer.Option(help="auto, male or female.")] = "auto",
     samples: Annotated[
-        int, typer.Option(min=0, max=32, help="Plausible faces to draw beside the likeliest.")
+        int, typer.Option(help="Plausible faces to draw beside the likeliest, at most 32.")
     ] = 0,
     seed: Seed = 0,
-    model: Annotated[str, typer.Option(help="A model URI.")] = "models:/unmask@champion",
+    model: Annotated[
+        str | None,
+        typer.Option(help="models:/unmask@champion, models:/unmask/3, release, or a folder."),
+    ] = None,
 ) -> None:
-    """Restore the faces under the masks in photos."""
-    if gender not in ("auto", "male", "female"):
-        raise UnmaskError(f"--gender is {gender!r}: use auto, male or female.")
+    """Restore the faces under the masks in photos.
+
+    Without --model, by the champion where there is one, else by the released weights.
+    """
     from unmask.restore.answer import WhatIf
     from unmask.restore.files import inputs_of, restore_files
+
+    what_if, files = WhatIf.asked(gender, samples, seed), inputs_of(inputs)
+    from unmask.registry.loading import load_chain  # torch takes seconds to import
     from unmask.restore.photo import restorer_of
 
-    files = inputs_of(inputs)
-    from unmask.registry.versions import load_chain
-
     chain, name = load_chain(model)
-    what_if = WhatIf(None if gender == "auto" else gender, samples, seed)
     failed = 0
     for answer in restore_files(
         files,
@@ -152,6 +184,7 @@ def restore(
         restorer_of(chain, crop=crop).restore,
         name,
         save_masks=save_masks,
+        compare=compare,
         what_if=what_if,
     ):
         if answer.error:

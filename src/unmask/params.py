@@ -174,6 +174,9 @@ class Inpainting(Fit):
 
 
 class Train(Section):
+    """Every network's training; `init: release` starts it from the released weights."""
+
+    init: Literal["scratch", "release"]
     gender: Gender
     landmarks: Landmarks
     segmentation: Segmentation

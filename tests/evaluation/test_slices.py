@@ -31,7 +31,7 @@ def shard_of(labels: list[dict]) -> Shard:
 
 def measured_of(psnr: list[float], male: list[float]) -> Measured:
     values = np.array(psnr)
-    hole = HoleScores(values, values / 100, values / 50, values / 100, None, 1.0)
+    hole = HoleScores(values, values / 100, values / 50, values / 100, None, 1.0, None)
     count = len(psnr)
     return Measured(
         pictures=np.zeros((count, 4, 4, 3), np.uint8),

@@ -79,7 +79,13 @@ def test_metrics_are_whole(project):
     for part in ("chain", "alone"):
         for key in ("hole_psnr", "hole_ssim", "frechet", "mask_iou", "mask_boundary_iou", "nme"):
             assert np.isfinite(metrics[part][key])
-    assert set(metrics["baselines"]) == {"mean_face", "telea", "navier_stokes", "eigenfaces"}
+    assert set(metrics["baselines"]) == {
+        "masked",
+        "mean_face",
+        "telea",
+        "navier_stokes",
+        "eigenfaces",
+    }
 
 
 def test_runs_are_children_of_one_parent(project):
@@ -178,6 +184,23 @@ def test_restore_flow_writes_a_report(project):
     report = (project / "flow-out" / "report" / "index.md").read_text()
     assert "face-0000.png" in report
     assert (project / "flow-out" / "face-0001.json").is_file()
+
+
+def test_a_version_is_released_with_its_card_and_restores(project):
+    output = succeed(project, "unmask", "release", "-o", "released")
+    assert "hole PSNR" in output
+    card = (project / "released" / "MODEL_CARD.md").read_text()
+    assert "of the holdout split" in card
+    assert "from scratch" in card
+    assert (project / "reports" / "release" / "metrics.json").is_file()
+    succeed(project, "unmask", "faces", "sample", "-o", "masked", "--count", "1", "--masked")
+    succeed(
+        project, "unmask", "restore", "masked", "-o", "by-release", "--model", "released",
+        "--crop", "--compare",
+    )  # fmt: skip
+    document = json.loads((project / "by-release" / "face-0000.json").read_text())
+    assert document["model"] == "released"
+    assert cv2.imread(str(project / "by-release" / "face-0000.compare.png")).shape == (128, 256, 3)
 
 
 def test_one_inpainting_parameter_reruns_exactly_its_stages_and_back(project):

@@ -126,6 +126,16 @@ def test_samples_are_written_beside_the_answer_with_their_spread(tmp_path):
     assert len(names(out)) == 10
 
 
+def test_a_comparison_shows_the_picture_given_beside_the_restored_one(tmp_path):
+    given = paint(tmp_path / "in" / "a.png", 60)
+    list(restore_files([given], tmp_path / "out", brighten, "m", compare=True))
+    beside, before, after = (
+        decode_picture(path.read_bytes(), path.name)
+        for path in (tmp_path / "out" / "a.compare.png", given, tmp_path / "out" / "a.png")
+    )
+    np.testing.assert_array_equal(beside, np.concatenate([before, after], axis=1))
+
+
 def test_masks_are_written_only_when_asked(tmp_path):
     list(restore_files([paint(tmp_path / "a.png")], tmp_path / "out", brighten, "m"))
     assert names(tmp_path / "out") == ["a.json", "a.png"]

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from unmask.evaluation.feature_network import pooled_features
+from unmask.evaluation.identity_network import embeddings, is_installed
 from unmask.metrics.frechet import frechet_distance
 from unmask.metrics.hole import hole_l1, hole_psnr, hole_ssim
+from unmask.metrics.identity import identity_distance, same_person_share
 from unmask.metrics.ssim import picture_ms_ssim, picture_ssim
 
 _BEST_PSNR = 60.0  # dB; an exact match would be infinite, which no mean survives
@@ -14,7 +16,10 @@ _BEST_PSNR = 60.0  # dB; an exact match would be infinite, which no mean survive
 
 @dataclass(frozen=True)
 class HoleScores:
-    """Scores of N filled pictures over the hole, each (N,); `frechet` is of the whole set."""
+    """Scores of N filled pictures over the hole, each (N,); `frechet` is of the whole set.
+
+    `identity` is of the whole pictures, and None where its network is not installed.
+    """
 
     psnr: np.ndarray
     ssim: np.ndarray
@@ -22,6 +27,7 @@ class HoleScores:
     picture_ssim: np.ndarray
     picture_ms_ssim: np.ndarray | None
     frechet: float
+    identity: np.ndarray | None
 
     def means(self) -> dict[str, float]:
         """The table's row."""
@@ -34,6 +40,9 @@ class HoleScores:
         }
         if self.picture_ms_ssim is not None:
             row["picture_ms_ssim"] = float(self.picture_ms_ssim.mean())
+        if self.identity is not None:
+            row["identity_distance"] = float(self.identity.mean())
+            row["same_person"] = same_person_share(self.identity)
         return row
 
 
@@ -43,11 +52,21 @@ class TrueFaces:
     Args:
         images: (N, H, W, 3) uint8.
         valid, masks: (N, H, W) bool; the region scored is both.
+        landmarks: (N, 68, 2), by which faces are aligned to tell people apart.
     """
 
-    def __init__(self, images: np.ndarray, valid: np.ndarray, masks: np.ndarray) -> None:
+    def __init__(
+        self, images: np.ndarray, valid: np.ndarray, masks: np.ndarray, landmarks: np.ndarray
+    ) -> None:
         self.images, self.valid, self.region = images, valid, masks & valid
+        self._landmarks = landmarks
         self._features = pooled_features(images)
+        self._people = embeddings(images, landmarks) if is_installed() else None
+
+    def _identity(self, filled: np.ndarray) -> np.ndarray | None:
+        if self._people is None:
+            return None
+        return identity_distance(embeddings(filled, self._landmarks), self._people)
 
     def score(self, filled: np.ndarray) -> HoleScores:
         """Score pictures (N, H, W, 3) uint8 with their hole filled.
@@ -63,4 +82,5 @@ class TrueFaces:
             picture_ssim=picture_ssim(filled, self.images, self.valid),
             picture_ms_ssim=picture_ms_ssim(filled, self.images, self.valid),
             frechet=frechet_distance(pooled_features(pasted), self._features),
+            identity=self._identity(filled),
         )

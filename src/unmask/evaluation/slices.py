@@ -15,6 +15,7 @@ SLICE_COLUMNS = (
     "gender_accuracy",
 )
 _AGE_BANDS = ((0, 15), (16, 29), (30, 44), (45, 59), (60, 120))
+_ADULT = 16  # years
 _YAW_BANDS = ((0, 10), (10, 25), (25, 91))
 
 
@@ -34,6 +35,7 @@ def groups_of(shard: Shard) -> dict[str, np.ndarray]:
             "gender": label["gender"],
             "ethnicity": label["ethnicity"],
             "age": _age_band(label["age"]),
+            "adult": f"{_ADULT}+" if (label["age"] or 0) >= _ADULT else None,
             "mask_type": label["mask_type"],
             "wear": label["wear"],
             "yaw": _yaw_band(label["yaw"]),

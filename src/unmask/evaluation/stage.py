@@ -62,19 +62,29 @@ def _write_plots(folder: Path, shard: Shard, chain: Measured, slices: list[dict]
     _write_rows(folder / "gender_roc.csv", ("false_male", "true_male"), points)
 
 
-def evaluate(params: Params, masked: Path, models: Path, out: Path, cache: Path = CACHE) -> dict:
-    """Score everything on the test split.
+def evaluate(
+    params: Params,
+    masked: Path,
+    models: Path,
+    out: Path,
+    cache: Path = CACHE,
+    split: str = "test",
+) -> dict:
+    """Score everything on a split that nothing was trained, fitted or chosen on.
 
     Writes metrics.json, plots/, pictures/ and DVC's page template plots.html into `out`.
+
+    Args:
+        split: test, or holdout for weights that are released.
 
     Returns:
         What metrics.json holds.
     """
     torch.set_num_threads(params.threads)
-    shard = take(open_split(masked, "test", cache), params.evaluate.max_faces)
+    shard = take(open_split(masked, split, cache), params.evaluate.max_faces)
     chain = Chain.load(models)
-    truth = TrueFaces(shard.images, shard.valid, shard.masks)
-    print(f"evaluate: {len(shard)} faces of the test split", flush=True)
+    truth = TrueFaces(shard.images, shard.valid, shard.masks, shard.landmarks)
+    print(f"evaluate: {len(shard)} faces of the {split} split", flush=True)
     whole, seconds = measure_chain(chain, shard, truth)
     print("evaluate: chain done", flush=True)
     alone = measure_alone(chain, shard, truth)
@@ -82,6 +92,7 @@ def evaluate(params: Params, masked: Path, models: Path, out: Path, cache: Path 
     images, valid = fitting_faces(open_split(masked, "train", cache))
     components = min(params.evaluate.eigenfaces, len(images) - 1)
     fills = {
+        "masked": shard.masked,
         "mean_face": fill_shard(MeanFace.fit(images, valid).fill, shard),
         "telea": fill_shard(telea, shard),
         "navier_stokes": fill_shard(navier_stokes, shard),

@@ -13,8 +13,10 @@ from torch import nn
 
 from unmask.errors import UnmaskError
 from unmask.models import build
-from unmask.params import Train
+from unmask.params import NETWORKS, Train
 
+#: The released networks, laid out as the training stages store them, as float16.
+RELEASED = Path(__file__).parents[1] / "release"
 WEIGHTS, PARAMS, METADATA = "model.safetensors", "params.json", "metadata.json"
 
 
@@ -57,6 +59,23 @@ def save_network(
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def packed_md5(folder: Path) -> str:
+    """md5 over weights and params of the four stored networks.
+
+    Raises:
+        StoredModelError: when one is missing.
+    """
+    whole = md5()
+    for name in NETWORKS:
+        if not (folder / name / METADATA).is_file():
+            raise StoredModelError(
+                f"{folder / name} holds no trained network: run `dvc repro` first."
+            )
+        for file in (WEIGHTS, PARAMS):
+            whole.update((folder / name / file).read_bytes())
+    return whole.hexdigest()
+
+
 def _missing(path: Path) -> str:
     return f"{path} is missing: run `dvc repro` to train the network."
 
@@ -76,7 +95,7 @@ def _read_json(path: Path) -> dict:
 def load_network(folder: Path) -> nn.Module:
     """Rebuild a network from its stored params and load its weights strictly; in eval mode.
 
-    The side of its face crops is its attribute `image_size`.
+    Its attributes `image_size` and `weights_md5` are the side of its face crops and its checksum.
 
     Raises:
         StoredModelError: for a missing or damaged file, naming it.
@@ -96,7 +115,7 @@ def load_network(folder: Path) -> nn.Module:
         raise StoredModelError(
             f"{folder / PARAMS} is damaged: it does not hold a network's params."
         ) from error
-    network.image_size = size
+    network.image_size, network.weights_md5 = size, metadata["weights_md5"]
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:

@@ -1,46 +1,103 @@
-"""The model card of a registered version."""
+"""The model card of a version, registered or released."""
 
+import csv
 import json
 from pathlib import Path
 
-from unmask.models.stored import PARAMS
+from unmask.models.stored import METADATA, PARAMS
 from unmask.params import NETWORKS
 
-_ROWS = ("hole_psnr", "hole_ssim", "frechet")
+_COLUMNS = {
+    "hole_psnr": "hole PSNR, dB",
+    "hole_ssim": "hole SSIM",
+    "hole_l1": "hole L1",
+    "frechet": "Frechet distance",
+    "identity_distance": "identity distance",
+    "same_person": "under 0.6",
+}
+_SLICE_COLUMNS = ("faces", "hole_psnr", "hole_ssim", "mask_iou", "nme", "gender_accuracy")
 
 
-def model_card(models: Path, metrics: Path) -> str:
+def _row(cells: list[object]) -> str:
+    shown = (f"{float(c):.3f}".rstrip("0").rstrip(".") if _is_number(c) else c or "" for c in cells)
+    return "| " + " | ".join(shown) + " |"
+
+
+def _is_number(cell: object) -> bool:
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _table(header: list[str], rows: list[list[object]]) -> list[str]:
+    return [_row(header), "|" + "---|" * len(header), *map(_row, rows), ""]
+
+
+def _training(models: Path) -> list[str]:
+    lines = []
+    for name in NETWORKS:
+        params = json.loads((models / name / PARAMS).read_text())
+        metadata = json.loads((models / name / METADATA).read_text())
+        faces = ", ".join(f"{n} of {s}" for s, n in sorted(metadata["faces"].items()))
+        started = "the release before" if metadata["init"] == "release" else "scratch"
+        lines.append(
+            f"- {name}: {params['steps']} steps of {params['batch_size']} faces at "
+            f"{params['image_size']} pixels, from {started}, on {faces}"
+        )
+    return lines
+
+
+def model_card(models: Path, reports: Path, split: str = "test") -> str:
     """Markdown: what the model does, how it was trained, how it scores, what it must not be for.
 
     Args:
         models: the folder of the stored networks.
-        metrics: metrics.json of the evaluate stage.
+        reports: the folder of the evaluation's metrics.json and plots/slices.csv.
+        split: that it scored.
     """
-    scores = json.loads(metrics.read_text())
-    steps = {name: json.loads((models / name / PARAMS).read_text())["steps"] for name in NETWORKS}
-    table = ["| fill | hole PSNR, dB | hole SSIM | Frechet distance |", "|---|---|---|---|"]
-    fills = {"whole chain": scores["chain"], **scores["baselines"]}
-    for name, row in fills.items():
-        table.append(f"| {name} | " + " | ".join(f"{row[key]:.3f}" for key in _ROWS) + " |")
+    scores = json.loads((reports / "metrics.json").read_text())
     chain = scores["chain"]
-    trained = ", ".join(f"{name} {count} steps" for name, count in steps.items())
+    known = [column for column in _COLUMNS if column in chain]
+    fills = {"whole chain": chain, **scores["baselines"]}
+    with (reports / "plots" / "slices.csv").open(newline="") as file:
+        slices = list(csv.DictReader(file))
+    gender = chain.get("gender_accuracy")
     return "\n".join(
         [
             "# unmask",
             "",
             "Restores the face under a face mask: landmarks, segmentation, gender, inpainting.",
             "",
-            f"Scored on {scores['faces']} faces of the test split, the masked picture as only "
-            "input; definitions in docs/metrics.md.",
-            "",
-            *table,
-            "",
-            f"Mask IoU {chain['mask_iou']:.3f}, NME {chain['nme']:.3f}, gender accuracy "
-            f"{chain.get('gender_accuracy', float('nan')):.3f}. Trained: {trained}.",
-            "",
             "**Limits.** What a mask hides is not determined by what it shows: the answer is a "
             "plausible face, not the person's. Gender is a guess from appearance with two labels. "
+            "Profiles, masks cut off by the picture and anything else over the face (hands, "
+            "microphones) are restored badly. "
             "**Not for** identifying people, evidence, or pictures of people who did not agree. "
             "The data behind the weights is for non-commercial research (LICENSE-WEIGHTS.md).",
+            "",
+            "## Training",
+            "",
+            *_training(models),
+            "",
+            "## Scores",
+            "",
+            f"On {scores['faces']} faces of the {split} split, the masked picture as only input; "
+            "the other fills are given the true mask. Definitions: docs/metrics.md.",
+            "",
+            *_table(
+                ["fill", *(_COLUMNS[column] for column in known)],
+                [[name, *(row[column] for column in known)] for name, row in fills.items()],
+            ),
+            f"Mask IoU {chain['mask_iou']:.3f}, boundary IoU {chain['mask_boundary_iou']:.3f}, "
+            f"NME {chain['nme']:.4f}, gender accuracy "
+            f"{'unknown' if gender is None else f'{gender:.3f}'}, bare faces altered "
+            f"{chain['bare_restored']:.3f}.",
+            "",
+            *_table(
+                ["slice", *(name.replace("_", " ") for name in _SLICE_COLUMNS)],
+                [[row["slice"], *(row[column] for column in _SLICE_COLUMNS)] for row in slices],
+            ),
         ]
     )

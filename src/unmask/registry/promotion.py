@@ -13,12 +13,12 @@ from unmask.evaluation.shard import Shard, fill_shard, fitting_faces, take
 from unmask.evaluation.slices import groups_of
 from unmask.params import Params
 from unmask.registry.gate import GateScores, Verdict, judge
+from unmask.registry.loading import load_chain
 from unmask.registry.versions import (
     CHALLENGER,
     CHAMPION,
     NAME,
     RegistryError,
-    load_chain,
     make_champion,
     tag_verdict,
     version_of,
@@ -73,7 +73,7 @@ def promote(params: Params, masked: Path, version: str | None = None) -> Promoti
         return Promotion(version, champion, None)
     split = open_split(masked, "gate")
     shard = take(split, params.evaluate.max_faces)
-    truth = TrueFaces(shard.images, shard.valid, shard.masks)
+    truth = TrueFaces(shard.images, shard.valid, shard.masks, shard.landmarks)
     mean_face = MeanFace.fit(*fitting_faces(open_split(masked, "train")))
     baselines = {
         name: float(truth.score(fill_shard(fill, shard)).psnr.mean())

@@ -8,7 +8,7 @@ from mlflow.pyfunc import PythonModel
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, Object, Property
 
-from unmask.restore.answer import PictureError, WhatIf
+from unmask.restore.answer import WhatIf
 from unmask.restore.chain import Chain
 from unmask.restore.photo import PhotoRestorer
 from unmask.restore.pictures import from_base64, to_base64
@@ -40,8 +40,6 @@ PARAMS = ParamSchema(
         ParamSpec("seed", DataType.long, 0),
     ]
 )
-MOST_SAMPLES = 32
-GENDERS = {"auto": None, "male": "male", "female": "female"}
 
 
 class Unmask(PythonModel):
@@ -62,14 +60,11 @@ class Unmask(PythonModel):
                 `gender`: auto, male or female; `samples`: 0 to 32; `seed` of their draws.
 
         Raises:
-            PictureError: naming the row that holds no image, or the param that does not fit.
+            PictureError: naming the row that holds no image.
+            QuestionError: naming the param that does not fit.
         """
         given = {"crop": False, "gender": "auto", "samples": 0, "seed": 0, **(params or {})}
-        if given["gender"] not in GENDERS:
-            raise PictureError(f"gender is {given['gender']!r}: use auto, male or female.")
-        if not 0 <= given["samples"] <= MOST_SAMPLES:
-            raise PictureError(f"samples is {given['samples']}: use 0 to {MOST_SAMPLES}.")
-        what_if = WhatIf(GENDERS[given["gender"]], int(given["samples"]), int(given["seed"]))
+        what_if = WhatIf.asked(given["gender"], given["samples"], given["seed"])
         restorer = self._crops if given["crop"] else self._photos
         answers = []
         for row, text in enumerate(model_input["image"]):

@@ -1,17 +1,20 @@
 """Stage `register`: the four networks as one version of the registered model."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 from unmask.errors import plainly
-from unmask.registry.versions import NAME, packed_md5, register
+from unmask.models.stored import packed_md5
+from unmask.registry.card import model_card
+from unmask.registry.versions import NAME, register
 
-_MODELS, _METRICS = Path("models"), Path("reports/metrics.json")
+_MODELS, _REPORTS = Path("models"), Path("reports")
 
 
 def sync() -> str:
     """Register the project's networks where the store lacks them; returns the version's number."""
-    return register(_MODELS, _METRICS)
+    return register(_MODELS, partial(model_card, _MODELS, _REPORTS))
 
 
 @plainly

@@ -4,9 +4,9 @@ import base64
 import getpass
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from hashlib import md5
 from importlib.metadata import version as installed
 from pathlib import Path
 
@@ -17,10 +17,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 
 from unmask.errors import UnmaskError
-from unmask.models.stored import METADATA, PARAMS, WEIGHTS, StoredModelError
+from unmask.models.stored import METADATA, packed_md5
 from unmask.params import NETWORKS
-from unmask.registry.card import model_card
-from unmask.restore.chain import Chain
 from unmask.restore.pictures import encode_picture
 from unmask.training.tracking import connect, git_commit, stage_run
 
@@ -72,23 +70,6 @@ class Version:
     verdict: str
 
 
-def packed_md5(models: Path) -> str:
-    """md5 over weights and params of the four stored networks.
-
-    Raises:
-        StoredModelError: when one is missing.
-    """
-    whole = md5()
-    for name in NETWORKS:
-        if not (models / name / METADATA).is_file():
-            raise StoredModelError(
-                f"{models / name} holds no trained network: run `dvc repro` first."
-            )
-        for file in (WEIGHTS, PARAMS):
-            whole.update((models / name / file).read_bytes())
-    return whole.hexdigest()
-
-
 def _aliases(client: MlflowClient) -> dict[str, str]:
     try:
         return dict(client.get_registered_model(NAME).aliases)
@@ -108,7 +89,7 @@ def _example() -> pd.DataFrame:
     return pd.DataFrame({"image": [base64.b64encode(picture).decode()]})
 
 
-def _log(models: Path, metrics: Path, packed: str) -> str:
+def _log(models: Path, card: Callable[[], str], packed: str) -> str:
     """Log the stored networks as a new version; returns its number."""
     from unmask.registry import pyfunc
 
@@ -134,16 +115,16 @@ def _log(models: Path, metrics: Path, packed: str) -> str:
         "unmask.pipeline_run": parent,
     }.items():
         client.set_model_version_tag(NAME, version, key, value)
-    client.update_model_version(NAME, version, model_card(models, metrics))
+    client.update_model_version(NAME, version, card())
     return version
 
 
-def register(models: Path, metrics: Path) -> str:
+def register(models: Path, card: Callable[[], str]) -> str:
     """Point `challenger` at the stored networks' version, logging it where the store lacks it.
 
     Args:
         models: folder of the four networks.
-        metrics: metrics.json that the model card shows.
+        card: gives the model card, which becomes the description of a new version.
 
     Returns:
         The version's number.
@@ -152,7 +133,7 @@ def register(models: Path, metrics: Path) -> str:
         StoredModelError: when a network is missing.
     """
     client, packed = connect(), packed_md5(models)
-    version = _found(client, packed) or _log(models, metrics, packed)
+    version = _found(client, packed) or _log(models, card, packed)
     client.set_registered_model_alias(NAME, CHALLENGER, version)
     return version
 
@@ -250,20 +231,18 @@ def roll_back(why: str) -> Change:
     return make_champion(earlier[-1], why, kind="rollback")
 
 
-def load_chain(uri: str) -> tuple[Chain, str]:
-    """The chain of a registered model.
+def networks_of(uri: str) -> tuple[Path, str]:
+    """The stored networks of a registered version.
 
     Args:
-        uri: e.g. models:/unmask@champion, models:/unmask/3, or a folder of stored networks.
+        uri: e.g. models:/unmask@champion or models:/unmask/3.
 
     Returns:
-        (the chain, the model's name and version).
+        (the folder of the networks, the model's name and version).
 
     Raises:
         RegistryError: when the URI names no model, e.g. because nothing was promoted yet.
     """
-    if not uri.startswith("models:/"):
-        return Chain.load(Path(uri)), uri
     client = connect()
     path, _, alias = uri.removeprefix("models:/").partition("@")
     name, _, number = path.partition("/")
@@ -284,4 +263,4 @@ def load_chain(uri: str) -> tuple[Chain, str]:
     artifacts = next(Path(folder).glob(f"artifacts/*/{NETWORKS[0]}"), None)
     if artifacts is None:
         raise RegistryError(f"{uri} holds no networks, so it was not made by unmask.")
-    return Chain.load(artifacts.parent), f"{NAME}/{version}"
+    return artifacts.parent, f"{NAME}/{version}"

@@ -52,6 +52,13 @@ class FaceAnswer:
         return replace(self, box=(x0 + x, y0 + y, x1 + x, y1 + y), landmarks=points)
 
 
+class QuestionError(UnmaskError):
+    """An option of a restoration that does not fit; says which values do."""
+
+
+MOST_SAMPLES = 32
+
+
 @dataclass(frozen=True)
 class WhatIf:
     """What to assume, and how many answers to give, since what a mask hides is not determined.
@@ -65,6 +72,19 @@ class WhatIf:
     gender: str | None = None
     samples: int = 0
     seed: int = 0
+
+    @classmethod
+    def asked(cls, gender: str, samples: int, seed: int) -> "WhatIf":
+        """From what a user gives, whose `gender` is auto, male or female.
+
+        Raises:
+            QuestionError: naming the value that does not fit.
+        """
+        if gender not in ("auto", "male", "female"):
+            raise QuestionError(f"gender is {gender!r}: use auto, male or female.")
+        if not 0 <= samples <= MOST_SAMPLES:
+            raise QuestionError(f"samples is {samples}: use 0 to {MOST_SAMPLES}.")
+        return cls(None if gender == "auto" else gender, int(samples), int(seed))
 
 
 LIKELIEST = WhatIf()

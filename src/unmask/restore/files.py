@@ -50,7 +50,12 @@ def inputs_of(paths: Iterable[Path]) -> list[Path]:
 
 
 def outputs_of(
-    files: Iterable[Path], out: Path, *, save_masks: bool = False, samples: int = 0
+    files: Iterable[Path],
+    out: Path,
+    *,
+    save_masks: bool = False,
+    compare: bool = False,
+    samples: int = 0,
 ) -> dict[Path, dict[str, Path]]:
     """The files that each input's restoration is written to, by what they hold.
 
@@ -60,6 +65,8 @@ def outputs_of(
     suffixes = {"picture": ".png", "json": ".json"}
     if save_masks:
         suffixes["mask"] = ".mask.png"
+    if compare:
+        suffixes["compare"] = ".compare.png"
     if samples:
         suffixes["uncertainty"] = ".uncertainty.png"
         suffixes |= {f"sample {i}": f".sample-{i}.png" for i in range(1, samples + 1)}
@@ -86,12 +93,14 @@ def restore_files(
     model: str,
     *,
     save_masks: bool = False,
+    compare: bool = False,
     what_if: WhatIf = LIKELIEST,
 ) -> Iterable[FileAnswer]:
     """Restore picture files one by one; a file that is no image is reported and the rest goes on.
 
     Writes OUT/<stem>.png, OUT/<stem>.json and, with `save_masks`, OUT/<stem>.mask.png, which is 255
-    where pixels were replaced. Where samples are drawn, OUT/<stem>.sample-1.png and so on, and
+    where pixels were replaced; with `compare`, OUT/<stem>.compare.png, the picture given beside the
+    restored one. Where samples are drawn, OUT/<stem>.sample-1.png and so on, and
     OUT/<stem>.uncertainty.png, four times their standard deviation.
 
     Args:
@@ -102,7 +111,9 @@ def restore_files(
         PictureError: when an output would overwrite an input or another output.
         OSError: naming the file that could not be written.
     """
-    outputs = outputs_of(files, out, save_masks=save_masks, samples=what_if.samples)
+    outputs = outputs_of(
+        files, out, save_masks=save_masks, compare=compare, samples=what_if.samples
+    )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -128,6 +139,9 @@ def restore_files(
         contents = {"picture": encode_picture(restored.picture, synthesised)}
         if save_masks:
             contents["mask"] = encode_picture(restored.hole)
+        if compare:
+            beside = np.concatenate([picture, restored.picture], axis=1)
+            contents["compare"] = encode_picture(beside, synthesised)
         if what_if.samples:
             map_ = (4 * restored.uncertainty).clip(0, 255).astype(np.uint8)
             contents["uncertainty"] = encode_picture(map_)

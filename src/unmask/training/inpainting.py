@@ -53,6 +53,10 @@ class InpaintingModule(NetworkModule):
         self.features = features.to(memory_format=torch.channels_last).requires_grad_(False)
         self.features.eval()  # Lightning trains modules in the mode they come in
 
+    def start_from(self, network: nn.Module) -> None:
+        super().start_from(network)
+        self.average.module.load_state_dict(self.network.state_dict())
+
     def training_sample(self) -> Sample:
         return partial(holed, noise=self.params.noise)
 

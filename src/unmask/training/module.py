@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from unmask.data.batches import Augmented, Fixed, Sample, Steps, loader
 from unmask.data.cache import Split
+from unmask.errors import UnmaskError
 from unmask.models import build
 from unmask.params import Fit
 
@@ -31,6 +32,10 @@ def scheduled(optimizer: Optimizer, steps: int) -> LambdaLR:
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
     return LambdaLR(optimizer, factor)
+
+
+class StartError(UnmaskError):
+    """Weights that a training cannot start from."""
 
 
 class NetworkModule(L.LightningModule):
@@ -57,6 +62,20 @@ class NetworkModule(L.LightningModule):
         )
         self.network: nn.Module = network.to(memory_format=torch.channels_last)
         self._splits, self._seed, self._workers = (train, val), seed, workers
+
+    def start_from(self, network: nn.Module) -> None:
+        """Start from a stored network's weights.
+
+        Raises:
+            StartError: when they belong to a network of another shape.
+        """
+        try:
+            self.network.load_state_dict(network.state_dict())
+        except RuntimeError as error:
+            raise StartError(
+                f"train.init: the released {self.name} network has another shape than "
+                f"train.{self.name} gives it: use its params.json's params, or init: scratch."
+            ) from error
 
     @abstractmethod
     def training_sample(self) -> Sample:

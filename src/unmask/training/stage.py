@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 from unmask.data.cache import CACHE, Split, open_split
 from unmask.errors import plainly
-from unmask.models.stored import save_network
+from unmask.models.stored import RELEASED, load_network, save_network
 from unmask.params import Fit, Params, load_params
 from unmask.training.checkpoints import ROOT, Checkpoint, code_digest, key_of
 from unmask.training.module import NetworkModule
@@ -56,12 +57,17 @@ def train_network(name: str, params: Params, masked: Path, out: Path, cache: Pat
     train, val = open_split(masked, "train", cache), open_split(masked, "val", cache)
     L.seed_everything(params.seed, verbose=False)
     module = make_module(name, section, train, val, params.seed)
+    start = {"init": params.train.init}
+    if params.train.init == "release":
+        released = load_network(RELEASED / name)
+        start["init_md5"] = released.weights_md5
+        module.start_from(released)
     if section.compile:
         module.network.compile()
     resolved = section.model_dump(mode="json")
     data = train.digest + val.digest
     checkpoint = Checkpoint(
-        ROOT / f"{name}-{key_of({**resolved, 'seed': params.seed}, data, code_digest())}"
+        ROOT / f"{name}-{key_of({**resolved, **start, 'seed': params.seed}, data, code_digest())}"
     )
     callbacks: list[L.Callback] = []
     if section.patience is not None:
@@ -73,13 +79,14 @@ def train_network(name: str, params: Params, masked: Path, out: Path, cache: Pat
     tags = {"unmask.data_md5": train.digest, "unmask.network": name}
     with stage_run(f"train@{name}", tags, checkpoint.run_id) as run:
         checkpoint.remember_run(run.id)
-        run.params({"seed": params.seed, "image_size": train.size, **resolved})
+        run.params({"seed": params.seed, "image_size": train.size, **start, **resolved})
         run.dataset(train.labels, "masked", train.digest, "training")
         trainer.callbacks.insert(0, Curves(run))
         if checkpoint.path is not None:
             print(f"train {name}: going on from {checkpoint.path}", flush=True)
         trainer.fit(module, ckpt_path=checkpoint.path, weights_only=False)
-        metadata = {"data_md5": train.digest, "seed": params.seed}
+        faces = Counter(label["source"] for label in train.labels)
+        metadata = {"data_md5": train.digest, "faces": faces, "seed": params.seed, **start}
         run.tag(
             {WEIGHTS: save_network(module.trained(), name, resolved, train.size, metadata, out)}
         )

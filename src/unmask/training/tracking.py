@@ -22,6 +22,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from unmask.errors import UnmaskError
+from unmask.training.store import project_root, tracking_uri
 
 EXPERIMENT = "unmask"
 PIPELINE, STAGE, WEIGHTS = "unmask.pipeline_id", "unmask.stage", "unmask.weights_md5"
@@ -30,17 +31,6 @@ _PARENT = "mlflow.parentRunId"
 
 class TrackingError(UnmaskError):
     """A tracking store that cannot be used; the message says which and what to do."""
-
-
-def project_root() -> Path:
-    """The folder of dvc.yaml at or above the working directory, else the working directory."""
-    here = Path.cwd().resolve()
-    return next((p for p in (here, *here.parents) if (p / "dvc.yaml").is_file()), here)
-
-
-def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, else the project's own database under an absolute path."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
 
 
 def _artifact_root(uri: str) -> str | None:

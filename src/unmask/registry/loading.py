@@ -1,0 +1,45 @@
+"""The chain to restore with: the champion, the released weights, or what a URI names."""
+
+from pathlib import Path
+
+from unmask.models.stored import RELEASED, packed_md5
+from unmask.restore.chain import Chain
+from unmask.training.store import has_store
+
+CHAMPION_URI = "models:/unmask@champion"
+RELEASE = "release"
+
+
+def _has_champion() -> bool:
+    if not has_store():
+        return False
+    from unmask.registry.versions import CHAMPION, version_of  # mlflow takes seconds to import
+
+    return version_of(CHAMPION) is not None
+
+
+def load_chain(uri: str | None = None) -> tuple[Chain, str]:
+    """The chain of a model.
+
+    Args:
+        uri: models:/unmask@champion, models:/unmask/3, 'release' for the weights that come with the
+            package, or a folder of stored networks; None takes the champion where there is one,
+            else the release.
+
+    Returns:
+        (the chain, the model's name and version).
+
+    Raises:
+        RegistryError: when the URI names no model.
+        StoredModelError: when a network is missing or damaged.
+    """
+    if uri is None:
+        uri = CHAMPION_URI if _has_champion() else RELEASE
+    if uri == RELEASE:
+        return Chain.load(RELEASED), f"unmask/release-{packed_md5(RELEASED)[:8]}"
+    if not uri.startswith("models:/"):
+        return Chain.load(Path(uri)), uri
+    from unmask.registry.versions import networks_of
+
+    folder, name = networks_of(uri)
+    return Chain.load(folder), name

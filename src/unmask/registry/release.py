@@ -1,0 +1,56 @@
+"""The released weights: a version's networks as float16 inside the package, with their card."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from unmask.evaluation.stage import evaluate
+from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
+from unmask.params import NETWORKS, Params
+from unmask.registry.card import model_card
+from unmask.registry.versions import RegistryError, networks_of, register
+
+CARD = "MODEL_CARD.md"
+
+
+def export(networks: Path, out: Path) -> None:
+    """Write stored networks once more, as float16.
+
+    Raises:
+        RegistryError: naming the network with a weight that float16 cannot hold.
+    """
+    for name in NETWORKS:
+        section = json.loads((networks / name / PARAMS).read_text())
+        metadata = json.loads((networks / name / METADATA).read_text())
+        network = load_network(networks / name).half()
+        if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
+            raise RegistryError(f"a weight of the {name} network is too large for float16.")
+        del section["name"], metadata["weights_md5"]
+        size = section.pop("image_size")
+        save_network(network, name, section, size, metadata, out / name)
+
+
+def release(params: Params, masked: Path, uri: str, out: Path, reports: Path) -> dict:
+    """Export a registered version, score what was exported on the holdout, and write its card.
+
+    Args:
+        masked: the masked faces, whose holdout split is scored.
+        uri: of the registered version.
+        out: the folder of the released networks.
+        reports: the folder for the scores, plots and pictures.
+
+    Returns:
+        The scores, as in reports/metrics.json.
+    """
+    networks, _ = networks_of(uri)
+    export(networks, out)
+    reports.mkdir(parents=True, exist_ok=True)
+    metrics = evaluate(params, masked, out, reports, split="holdout")
+    (out / CARD).write_text(model_card(out, reports, "holdout"))
+    return metrics
+
+
+def import_release() -> str:
+    """Register the released weights as a version, the challenger; returns its number."""
+    return register(RELEASED, (RELEASED / CARD).read_text)

@@ -1,0 +1,79 @@
+import json
+
+import pytest
+
+from unmask.models import build
+from unmask.models.stored import StoredModelError, save_network
+from unmask.params import NETWORKS
+from unmask.registry import loading
+from unmask.registry.release import export
+from unmask.registry.versions import RegistryError
+
+
+@pytest.fixture
+def networks(smoke, tmp_path):
+    """A folder of four untrained networks at smoke size."""
+    for name in NETWORKS:
+        params = getattr(smoke.train, name)
+        metadata = {"data_md5": "0", "faces": {"lfw": 3}, "init": "scratch"}
+        save_network(
+            build(name, params, 64),
+            name,
+            params.model_dump(mode="json"),
+            64,
+            metadata,
+            tmp_path / "networks" / name,
+        )
+    return tmp_path / "networks"
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A working directory without a project or a store."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return folder
+
+
+def test_an_export_is_half_as_large_and_loads(networks, tmp_path):
+    export(networks, tmp_path / "release")
+    for name in NETWORKS:
+        sizes = [
+            (folder / name / "model.safetensors").stat().st_size
+            for folder in (networks, tmp_path / "release")
+        ]
+        assert sizes[1] < 0.6 * sizes[0]
+        kept = json.loads((tmp_path / "release" / name / "metadata.json").read_text())
+        assert kept["faces"] == {"lfw": 3}
+    chain, name = loading.load_chain(str(tmp_path / "release"))
+    assert chain.size == 64
+    assert name == str(tmp_path / "release")
+
+
+def test_a_weight_too_large_for_float16_is_refused(networks, smoke, tmp_path):
+    network = build("gender", smoke.train.gender, 64)
+    next(network.parameters()).data.fill_(1e6)
+    section = smoke.train.gender.model_dump(mode="json")
+    save_network(network, "gender", section, 64, {}, networks / "gender")
+    with pytest.raises(RegistryError, match="gender network is too large"):
+        export(networks, tmp_path / "release")
+    assert not (tmp_path / "release" / "gender").exists()
+
+
+def test_without_a_champion_the_release_is_taken_and_no_store_is_made(
+    networks, elsewhere, monkeypatch
+):
+    monkeypatch.setattr(loading, "RELEASED", networks)
+    chain, name = loading.load_chain()
+    assert chain.size == 64
+    assert name.startswith("unmask/release-")
+    assert list(elsewhere.iterdir()) == []
+    assert loading.load_chain("release")[1] == name
+
+
+def test_a_missing_release_is_named(elsewhere, monkeypatch):
+    monkeypatch.setattr(loading, "RELEASED", elsewhere / "none")
+    with pytest.raises(StoredModelError, match="none"):
+        loading.load_chain()

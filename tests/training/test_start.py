@@ -1,0 +1,76 @@
+"""Training that starts from the released weights."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from unmask.data.cache import open_split
+from unmask.models.stored import METADATA, load_network, save_network
+from unmask.params import Params
+from unmask.training import stage
+from unmask.training.module import StartError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def module(smoke: Params, masked: Path, tmp_path: Path):
+    """Makes a fresh training module of one network at smoke size."""
+    split = open_split(masked, "train", tmp_path / "cache")
+
+    def make(name: str, **changes):
+        params = getattr(smoke.train, name).model_copy(update=changes)
+        return stage.make_module(name, params, split, split, 0)
+
+    return make
+
+
+@pytest.fixture
+def stored(smoke: Params, tmp_path: Path):
+    """Stores a module's network, its weights moved off where they started, as a release would."""
+
+    def store(module) -> Path:
+        section = getattr(smoke.train, module.name).model_dump(mode="json")
+        with torch.no_grad():
+            for weights in module.network.parameters():
+                weights.add_(0.01)
+        out = tmp_path / "release" / module.name
+        save_network(module.network.half(), module.name, section, 64, {}, out)
+        return out
+
+    return store
+
+
+@pytest.mark.parametrize("name", ["gender", "landmarks", "segmentation", "inpainting"])
+def test_a_training_starts_from_stored_weights(name, module, stored):
+    network = load_network(stored(module(name)))
+    started = module(name)
+    started.start_from(network)
+    for given, taken in ((network, started.network), (network, started.trained())):
+        for key, value in given.state_dict().items():
+            torch.testing.assert_close(taken.state_dict()[key], value, rtol=0, atol=0)
+
+
+def test_a_network_of_another_shape_is_named(module, stored):
+    network = load_network(stored(module("landmarks")))
+    other = module("landmarks", heatmap_channels=32)
+    with pytest.raises(StartError, match=r"the released landmarks network.*init: scratch"):
+        other.start_from(network)
+
+
+def test_the_stage_records_what_it_started_from(
+    smoke, masked, module, stored, tmp_path, monkeypatch
+):
+    folder = stored(module("gender"))
+    monkeypatch.setattr(stage, "RELEASED", folder.parent)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "params.yaml").write_text("{}")
+    params = smoke.model_copy(update={"train": smoke.train.model_copy(update={"init": "release"})})
+    stage.train_network("gender", params, masked, tmp_path / "models" / "gender")
+    metadata = json.loads((tmp_path / "models" / "gender" / METADATA).read_text())
+    assert metadata["init"] == "release"
+    assert metadata["init_md5"] == json.loads((folder / METADATA).read_text())["weights_md5"]
+    assert sum(metadata["faces"].values()) > 0
