@@ -4,9 +4,12 @@ import numpy as np
 
 COUNT = 68
 JAW = slice(0, 17)
+BROWS = slice(17, 27)
+NOSE = slice(27, 36)
 NOSE_BRIDGE = slice(27, 31)
 RIGHT_EYE = slice(36, 42)  # the subject's right, at the picture's left
 LEFT_EYE = slice(42, 48)
+EYES = slice(36, 48)
 MOUTH = slice(48, 68)
 OUTER_EYE_CORNERS = (36, 45)
 
