@@ -242,6 +242,16 @@ def test_rollback_goes_back_to_the_champion_before(project):
     assert "no earlier champion" in done.stderr
 
 
+def test_the_released_weights_become_a_version(project):
+    before = versions(project)
+    assert "is the challenger" in succeed(project, "unmask", "models", "import")
+    after = versions(project)
+    (imported,) = after.keys() - before.keys()
+    assert "challenger" in after[imported]
+    succeed(project, "unmask", "models", "sync")
+    assert "challenger" not in versions(project)[imported]
+
+
 def test_gate_refuses_with_reasons(project):
     yaml = YAML()
     tree = yaml.load((project / "params.yaml").read_text())

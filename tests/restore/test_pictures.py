@@ -87,6 +87,12 @@ def test_sixteen_bits_are_scaled_not_cut(kind):
     np.testing.assert_allclose(picture[..., 0], ramp / 257, atol=1)
 
 
+def test_an_animation_is_its_first_picture():
+    frames = [Image.new("RGB", (12, 8), colour) for colour in ("red", "blue")]
+    raw = file_of(frames[0], "gif", save_all=True, append_images=frames[1:], duration=50)
+    np.testing.assert_array_equal(decode_picture(raw, "a.gif"), np.full((8, 12, 3), (255, 0, 0)))
+
+
 def test_cmyk_becomes_rgb():
     picture = np.full((16, 16, 3), (200, 30, 60), np.uint8)
     raw = file_of(Image.fromarray(picture).convert("CMYK"), "jpeg", quality=95)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unmask.faces.frame import canonical_transform, invert, move_points, scale_of, warp
+from unmask.faces.landmarks import mirrored
 from unmask.models.stored import load_network
 from unmask.params import NETWORKS
 from unmask.restore.answer import (
@@ -93,8 +94,10 @@ class Chain:
 
     @torch.inference_mode()
     def landmarks(self, crop: np.ndarray) -> np.ndarray:
-        """Landmarks (68, 2) of a crop (S, S, 3) uint8."""
-        return self.networks["landmarks"](_tensor(crop))[0].numpy()
+        """Landmarks (68, 2) of a crop (S, S, 3) uint8, the mean of its and its mirror image's."""
+        seen = _tensor(crop)
+        straight, turned = self.networks["landmarks"](torch.cat([seen, seen.flip(3)])).numpy()
+        return (straight + mirrored(turned, self.size)) / 2
 
     @torch.inference_mode()
     def segment(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
