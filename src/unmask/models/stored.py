@@ -44,6 +44,7 @@ def save_network(
         state = {key: value.contiguous() for key, value in network.state_dict().items()}
         try:
             save_file(state, partial / WEIGHTS)
+            (partial / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read it
         except SafetensorError as error:
             raise StoredModelError(f"{out / WEIGHTS} could not be written: {error}.") from error
         checksum = md5((partial / WEIGHTS).read_bytes()).hexdigest()
