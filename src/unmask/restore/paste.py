@@ -7,6 +7,7 @@ import numpy as np
 
 from unmask.data.morphology import grown
 from unmask.faces.frame import invert, scale_of, warp
+from unmask.restore.grain import grained
 
 _HOLE_GROWTH = 0.02  # of the frame's side
 _BAND = 0.02  # of the frame's side
@@ -31,6 +32,8 @@ def paste_back(
 ) -> Pasted:
     """Replace the hole of a picture by the restored crop and blend in a narrow band around it.
 
+    What fills the hole gets the grain of the picture around it.
+
     Args:
         picture: (H, W, 3) uint8 RGB.
         filled: (S, S, 3) uint8 RGB, the restored crop; it equals the crop outside its hole.
@@ -51,10 +54,11 @@ def paste_back(
     hole &= inside > 0.999
     if not hole.any():
         return Pasted(picture.copy(), mask, hole)
-    crop = warp(filled, back, (width, height), cv2.BORDER_REPLICATE)
+    crop = warp(filled, back, (width, height), cv2.BORDER_REPLICATE).astype(np.float32)
+    crop = grained(crop, picture, hole, unit).clip(0, 255)
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     band = max(2.0, _BAND * unit / 2)
     alpha = np.where(distance > band, 0, 1 - distance / (band + 1))[..., None]
     alpha[inside <= 0.999] = 0
-    blended = np.rint(picture + alpha * (crop.astype(np.float32) - picture)).astype(np.uint8)
+    blended = np.rint(picture + alpha * (crop - picture)).astype(np.uint8)
     return Pasted(np.where(alpha > 0, blended, picture), mask, hole)

@@ -1,0 +1,46 @@
+"""Grain: the camera's noise, which the skin around a hole has and what fills it lacks."""
+
+import cv2
+import numpy as np
+
+_SIGMA = 1.0  # pixels; detail finer than this is taken for grain
+_WHITE = 0.8725  # standard deviation that white noise of 1 keeps of its detail
+_AROUND = 0.2  # of the frame's side
+_FEWEST = 50  # pixels
+_STRONGEST = 12.0  # grey levels
+
+
+def grain_of(picture: np.ndarray, where: np.ndarray) -> float:
+    """Standard deviation of a picture's finest luma, in grey levels; edges hardly count.
+
+    Args:
+        picture: (H, W, 3) uint8 or float32 in 0..255.
+        where: (H, W) bool, the pixels that count; 0 where they are too few to tell.
+    """
+    if where.sum() < _FEWEST:
+        return 0.0
+    luma = picture.astype(np.float32).mean(axis=2)
+    detail = (luma - cv2.GaussianBlur(luma, (0, 0), _SIGMA))[where]
+    return float(1.4826 * np.median(np.abs(detail - np.median(detail))) / _WHITE)
+
+
+def grained(filled: np.ndarray, picture: np.ndarray, hole: np.ndarray, side: float) -> np.ndarray:
+    """What fills a hole, with as much grain as the picture has around it.
+
+    Args:
+        filled: (H, W, 3) float32 in 0..255.
+        picture: (H, W, 3) uint8, the picture given.
+        hole: (H, W) bool.
+        side: of the face's frame, in pixels of the picture.
+
+    Returns:
+        (H, W, 3) float32, changed in the hole and nowhere else; the same for the same input.
+    """
+    away = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    around = (away > 0.02 * side) & (away < _AROUND * side)
+    lacking = grain_of(picture, around) ** 2 - grain_of(filled, hole) ** 2
+    if lacking <= 0:
+        return filled
+    strength = min(lacking**0.5, _STRONGEST)
+    noise = np.random.default_rng(0).normal(0, strength, hole.shape).astype(np.float32)
+    return filled + np.where(hole, noise, 0)[..., None]
