@@ -52,16 +52,22 @@ class TrueFaces:
     Args:
         images: (N, H, W, 3) uint8.
         valid, masks: (N, H, W) bool; the region scored is both.
-        landmarks: (N, 68, 2), by which faces are aligned to tell people apart.
+        landmarks: (N, 68, 2), by which faces are aligned to tell people apart; None leaves the
+            identity out.
     """
 
     def __init__(
-        self, images: np.ndarray, valid: np.ndarray, masks: np.ndarray, landmarks: np.ndarray
+        self,
+        images: np.ndarray,
+        valid: np.ndarray,
+        masks: np.ndarray,
+        landmarks: np.ndarray | None = None,
     ) -> None:
         self.images, self.valid, self.region = images, valid, masks & valid
         self._landmarks = landmarks
         self._features = pooled_features(images)
-        self._people = embeddings(images, landmarks) if is_installed() else None
+        known = landmarks is not None and is_installed()
+        self._people = embeddings(images, landmarks) if known else None
 
     def _identity(self, filled: np.ndarray) -> np.ndarray | None:
         if self._people is None:

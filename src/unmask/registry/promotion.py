@@ -73,7 +73,7 @@ def promote(params: Params, masked: Path, version: str | None = None) -> Promoti
         return Promotion(version, champion, None)
     split = open_split(masked, "gate")
     shard = take(split, params.evaluate.max_faces)
-    truth = TrueFaces(shard.images, shard.valid, shard.masks, shard.landmarks)
+    truth = TrueFaces(shard.images, shard.valid, shard.masks)
     mean_face = MeanFace.fit(*fitting_faces(open_split(masked, "train")))
     baselines = {
         name: float(truth.score(fill_shard(fill, shard)).psnr.mean())
