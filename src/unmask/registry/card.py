@@ -79,6 +79,11 @@ def model_card(models: Path, reports: Path, split: str = "test") -> str:
             "",
             "## Training",
             "",
+            "By `python -m flows.train`, with the params that stand beside each network's weights "
+            "(profile `release` of conf/ for the weights that come with the package). Sources: "
+            "appearance_model, faces of nobody sampled from a statistical model of the two others; "
+            "utkface, UTKFace (non-commercial research); lfw, Labeled Faces in the Wild.",
+            "",
             *_training(models),
             "",
             "## Scores",

@@ -25,9 +25,9 @@ _ALIGNMENTS = 2
 _LOOSELY = 1.5  # sides of a found face's box to the frame's
 _SMALLEST_MASK = 0.02  # of the frame's area
 _LEAST_SCORE = 0.5
-_WIDENED, _WIDENINGS = 0.89, 2
+_WIDENED, _WIDENINGS = 0.89, 3
 THREADS = 2  # the pixels are the same for the same number
-_BEYOND = 1.02  # of the way from the frame's centre to its border
+_NEAR = 0.02  # of the frame's side
 SMALLEST_PICTURE = 16  # pixels
 
 
@@ -51,20 +51,31 @@ def _around(box: tuple[float, float, float, float], size: int) -> np.ndarray:
     return np.column_stack([np.eye(2) * ratio, (size - 1) / 2 - ratio * centre])
 
 
-def _cut_off(probability: np.ndarray, transform: np.ndarray, shape: tuple[int, ...]) -> bool:
-    """Whether the mask reaches a border of the frame beyond which the picture goes on."""
-    likely = probability > 0.5
-    rows, columns = np.nonzero(likely)
-    side = len(probability)
-    on_border = (rows == side - 1) | (columns == 0) | (columns == side - 1)
-    if not on_border.any():
-        return False
-    outside = np.stack([columns, rows], axis=1)[on_border].astype(np.float64)
-    centre = (side - 1) / 2
-    further = move_points(centre + (outside - centre) * _BEYOND, invert(transform))
+def wider_frame(
+    probability: np.ndarray, transform: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray | None:
+    """The transform to a frame that shows more where the mask is cut off, or None where it is not.
+
+    It is cut off where it comes near a border of the frame beyond which the picture goes on. The
+    frame grows about its centre, or away from the border opposite to the one that cuts.
+    """
+    rows, columns = np.nonzero(probability > 0.5)
+    last = len(probability) - 1
+    near = _NEAR * last
     height, width = shape[:2]
-    shown = (further >= 0).all(axis=1) & (further[:, 0] < width) & (further[:, 1] < height)
-    return bool(shown.any())
+
+    def goes_on(cut: np.ndarray, x: np.ndarray | float, y: np.ndarray | float) -> bool:
+        beyond = np.stack(np.broadcast_arrays(x, y), axis=1)[cut].astype(np.float64)
+        seen = move_points(beyond, invert(transform))
+        return bool(((seen >= 0) & (seen <= [width - 1, height - 1])).all(axis=1).any())
+
+    left = goes_on(columns <= near, -1.0, rows)
+    right = goes_on(columns >= last - near, last + 1.0, rows)
+    bottom = goes_on(rows >= last - near, columns, last + 1.0)
+    if not (left or right or bottom):
+        return None
+    fixed = (last / 2 if left == right else float(last) * left, 0.0 if bottom else last / 2)
+    return cv2.getRotationMatrix2D(fixed, 0, _WIDENED) @ np.vstack([transform, [0, 0, 1]])
 
 
 class Chain:
@@ -197,11 +208,10 @@ class Chain:
         male = self.gender_male(crop)
         probability, score = self.segment(crop)
         for _ in range(_WIDENINGS):
-            if not _cut_off(probability, transform, picture.shape):
+            wider = wider_frame(probability, transform, picture.shape)
+            if wider is None:
                 break
-            centre = (self.size - 1) / 2
-            wider = cv2.getRotationMatrix2D((centre, centre), 0, _WIDENED)
-            transform = wider @ np.vstack([transform, [0, 0, 1]])
+            transform = wider
             crop = warp(picture, transform, frame)
             probability, score = self.segment(crop)
         fraction = float((probability > 0.5).mean())

@@ -7,7 +7,7 @@ _SIGMA = 1.0  # pixels; detail finer than this is taken for grain
 _WHITE = 0.8725  # standard deviation that white noise of 1 keeps of its detail
 _AROUND = 0.2  # of the frame's side
 _FEWEST = 50  # pixels
-_STRONGEST = 12.0  # grey levels
+_STRONGEST = 4.0  # grey levels
 
 
 def grain_of(picture: np.ndarray, where: np.ndarray) -> float:

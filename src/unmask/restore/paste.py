@@ -9,13 +9,13 @@ from unmask.data.morphology import grown
 from unmask.faces.frame import invert, scale_of, warp
 from unmask.restore.grain import grained
 
-_HOLE_GROWTH = 0.02  # of the frame's side
-_BAND = 0.02  # of the frame's side
+# of the frame's side: how far beyond the mask pixels are filled, replaced and then blended
+_FILLED, _REPLACED, _BLENDED = 0.02, 0.01, 0.01
 
 
 def frame_hole(probability: np.ndarray) -> np.ndarray:
     """The hole to fill (S, S) bool: where the mask is more likely than not, and a rim around it."""
-    return grown(probability > 0.5, max(1, round(_HOLE_GROWTH * len(probability))))
+    return grown(probability > 0.5, max(1, round(_FILLED * len(probability))))
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def paste_back(
     unit = side * scale_of(transform)  # the frame's side in picture pixels
     likely = warp(probability, back, (width, height), cv2.BORDER_CONSTANT)
     mask = likely > 0.5
-    hole = grown(mask, max(1, round(_HOLE_GROWTH * unit / 2)))
+    hole = grown(mask, max(1, round(_REPLACED * unit)))
     inside = warp(np.ones((side, side), np.float32), back, (width, height), cv2.BORDER_CONSTANT)
     hole &= inside > 0.999
     if not hole.any():
@@ -57,7 +57,7 @@ def paste_back(
     crop = warp(filled, back, (width, height), cv2.BORDER_REPLICATE).astype(np.float32)
     crop = grained(crop, picture, hole, unit).clip(0, 255)
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    band = max(2.0, _BAND * unit / 2)
+    band = max(2.0, _BLENDED * unit)
     alpha = np.where(distance > band, 0, 1 - distance / (band + 1))[..., None]
     alpha[inside <= 0.999] = 0
     blended = np.rint(picture + alpha * (crop - picture)).astype(np.uint8)
