@@ -23,7 +23,7 @@ from unmask.restore.paste import frame_hole, paste_back
 
 _ALIGNMENTS = 2
 _LOOSELY = 1.5  # sides of a found face's box to the frame's
-_SMALLEST_MASK = 0.02  # of the frame's area
+_SMALLEST_MASK = 0.05  # of the frame's area
 _LEAST_SCORE = 0.5
 _WIDENED, _WIDENINGS = 0.89, 3
 THREADS = 2  # the pixels are the same for the same number
