@@ -5,7 +5,7 @@ import pytest
 from unmask.models import build
 from unmask.models.stored import StoredModelError, save_network
 from unmask.params import NETWORKS
-from unmask.registry import loading
+from unmask.registry import loading, release
 from unmask.registry.release import export
 from unmask.registry.versions import RegistryError
 
@@ -60,6 +60,23 @@ def test_a_weight_too_large_for_float16_is_refused(networks, smoke, tmp_path):
     with pytest.raises(RegistryError, match="gender network is too large"):
         export(networks, tmp_path / "release")
     assert not (tmp_path / "release" / "gender").exists()
+
+
+def test_a_release_that_cannot_be_scored_leaves_the_old_one(networks, tmp_path, monkeypatch):
+    def fail(*args, **options):
+        raise ValueError("no holdout")
+
+    monkeypatch.setattr(release, "networks_of", lambda uri: (networks, uri))
+    monkeypatch.setattr(release, "evaluate", fail)
+    out = tmp_path / "release"
+    (out / "gender").mkdir(parents=True)
+    (out / "gender" / "model.safetensors").write_text("old")
+    with pytest.raises(ValueError, match="no holdout"):
+        release.release(None, tmp_path, "models:/unmask/1", out, tmp_path / "reports")
+    assert [path.name for path in out.iterdir()] == ["gender"]
+    assert (out / "gender" / "model.safetensors").read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} >= {"networks", "release", "reports"}
+    assert not list(tmp_path.glob("tmp*"))
 
 
 def test_without_a_champion_the_release_is_taken_and_no_store_is_made(

@@ -1,7 +1,10 @@
 """The released weights: a version's networks as float16 inside the package, with their card."""
 
 import json
+import os
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -34,6 +37,8 @@ def export(networks: Path, out: Path) -> None:
 def release(params: Params, masked: Path, uri: str, out: Path, reports: Path) -> dict:
     """Export a registered version, score what was exported on the holdout, and write its card.
 
+    `out` stays as it was until all is done.
+
     Args:
         masked: the masked faces, whose holdout split is scored.
         uri: of the registered version.
@@ -44,10 +49,17 @@ def release(params: Params, masked: Path, uri: str, out: Path, reports: Path) ->
         The scores, as in reports/metrics.json.
     """
     networks, _ = networks_of(uri)
-    export(networks, out)
     reports.mkdir(parents=True, exist_ok=True)
-    metrics = evaluate(params, masked, out, reports, split="holdout")
-    (out / CARD).write_text(model_card(out, reports, "holdout"))
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent) as folder:
+        partial = Path(folder)
+        export(networks, partial)
+        metrics = evaluate(params, masked, partial, reports, split="holdout")
+        (partial / CARD).write_text(model_card(partial, reports, "holdout"))
+        for name in NETWORKS:
+            shutil.rmtree(out / name, ignore_errors=True)
+        for part in (*NETWORKS, CARD):
+            os.replace(partial / part, out / part)
     return metrics
 
 
