@@ -24,20 +24,22 @@ def grain_of(picture: np.ndarray, where: np.ndarray) -> float:
     return float(1.4826 * np.median(np.abs(detail - np.median(detail))) / _WHITE)
 
 
-def grained(filled: np.ndarray, picture: np.ndarray, hole: np.ndarray, side: float) -> np.ndarray:
+def grained(
+    filled: np.ndarray, picture: np.ndarray, distance: np.ndarray, side: float
+) -> np.ndarray:
     """What fills a hole, with as much grain as the picture has around it.
 
     Args:
         filled: (H, W, 3) float32 in 0..255.
         picture: (H, W, 3) uint8, the picture given.
-        hole: (H, W) bool.
+        distance: (H, W) float32, from the hole, in pixels; 0 within it.
         side: of the face's frame, in pixels of the picture.
 
     Returns:
         (H, W, 3) float32, changed in the hole and nowhere else; the same for the same input.
     """
-    away = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    around = (away > 0.02 * side) & (away < _AROUND * side)
+    hole = distance == 0
+    around = (distance > 0.02 * side) & (distance < _AROUND * side)
     lacking = grain_of(picture, around) ** 2 - grain_of(filled, hole) ** 2
     if lacking <= 0:
         return filled

@@ -55,8 +55,8 @@ def paste_back(
     if not hole.any():
         return Pasted(picture.copy(), mask, hole)
     crop = warp(filled, back, (width, height), cv2.BORDER_REPLICATE).astype(np.float32)
-    crop = grained(crop, picture, hole, unit).clip(0, 255)
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    crop = grained(crop, picture, distance, unit).clip(0, 255)
     band = max(2.0, _BLENDED * unit)
     alpha = np.where(distance > band, 0, 1 - distance / (band + 1))[..., None]
     alpha[inside <= 0.999] = 0
