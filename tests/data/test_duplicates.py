@@ -43,7 +43,12 @@ def test_the_most_protected_split_keeps_its_face(splits):
 def test_a_repeated_photo_is_left_out_of_the_less_protected_split(smoke, face_folder, tmp_path):
     people = ["Tony_Blair", "George_W_Bush"]  # of train and holdout
 
-    folder = face_folder(2, change=lambda index, row: row.update(identity=people[index]))
+    landmarks = Sampled(0, 0, 128).read().landmarks.ravel().tolist()
+
+    def of_one_photo(index, row):
+        row.update(identity=people[index], landmarks=landmarks)
+
+    folder = face_folder(2, change=of_one_photo)
     first, second = sorted(folder.glob("*.png"))
     second.write_bytes(first.read_bytes())
     tree = smoke.model_dump()

@@ -8,7 +8,7 @@ from unmask.data.holes import holed, holed_unchanged
 
 
 def drawn(split, face: int, seeds: range, noise: float = 1.0) -> list[dict]:
-    return [holed(split, face, 0, np.random.default_rng(seed), noise) for seed in seeds]
+    return [holed(split, face, 0, np.random.default_rng(seed), noise, 4) for seed in seeds]
 
 
 def test_a_sample_is_the_true_face_with_a_hole(split):
@@ -21,7 +21,7 @@ def test_a_sample_is_the_true_face_with_a_hole(split):
         assert sample["landmarks"].dtype == np.float32
         assert sample["gender"].dtype == np.float32
         assert sample["masked"].shape == (64, 64, 3)
-        ratio = sample["hole"].mean() / split.mask[0, 0].mean()
+        ratio = (sample["hole"] & sample["valid"]).mean() / split.mask[0, 0].mean()
         assert 0.5 < ratio < 1.8
 
 
@@ -66,7 +66,17 @@ def test_enlarged_faces_are_not_sharp(split):
     assert [drawn(split, face, range(1))[0]["sharp"] for face in range(3)] == [1, 1, 0]
 
 
-def test_what_is_not_shown_is_not_valid(split):
+def test_z_is_now_and_then_told_the_truth(split):
+    samples = drawn(split, 0, range(300))
+    assert 0.15 < np.mean([sample["told"] for sample in samples]) < 0.35
+    chance = np.stack([sample["drawn"] for sample in samples])
+    assert chance.shape == (300, 4)
+    assert chance.dtype == np.float32
+    assert abs(chance.mean()) < 0.1
+    assert 0.9 < chance.std() < 1.1
+
+
+def test_what_is_not_shown_is_not_valid_and_part_of_the_hole(split):
     valid = split.valid.copy()
     valid[0, :, :32] = False
     half = dataclasses.replace(split, valid=valid)
@@ -75,6 +85,7 @@ def test_what_is_not_shown_is_not_valid(split):
         left, right = sample["valid"][:, :26].mean(), sample["valid"][:, 38:].mean()
         assert min(left, right) < 0.05
         assert max(left, right) > 0.5
+        assert sample["hole"][~sample["valid"]].all()
         sides.add(left > right)
     assert sides == {True, False}  # some views are mirrored
 

@@ -82,11 +82,11 @@ def test_shrinking_averages_in_place_of_picking_pixels():
 def test_the_identity_changes_nothing():
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     np.testing.assert_array_equal(warp(image, np.eye(2, 3), (30, 20)), image)
-    assert shown(image.shape, np.eye(2, 3), (30, 20)).all()
+    assert shown(np.ones((20, 30), bool), np.eye(2, 3), (30, 20)).all()
 
 
 def test_shown_marks_exactly_the_pixels_inside_the_picture():
-    inside = shown((10, 8), np.array([[1.0, 0, 3], [0, 1, 2]]), (16, 14))
+    inside = shown(np.ones((10, 8), bool), np.array([[1.0, 0, 3], [0, 1, 2]]), (16, 14))
     expected = np.zeros((14, 16), bool)
     expected[2:12, 3:11] = True
     np.testing.assert_array_equal(inside, expected)

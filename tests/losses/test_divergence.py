@@ -13,7 +13,7 @@ def test_hand_computed():
     mean = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
     log_variance = torch.tensor([[0.0, math.log(4)], [0.0, 0.0]])
     expected = (0.5 + (4 - 1 - math.log(4)) / 2) / 2
-    assert kl_divergence(mean, log_variance).item() == pytest.approx(expected)
+    assert kl_divergence(mean, log_variance).mean().item() == pytest.approx(expected)
 
 
 @given(seed=st.integers(0, 999), spread=st.floats(0.01, 4))
@@ -29,12 +29,12 @@ def test_agrees_with_torch_distributions_and_is_never_negative(seed, spread):
     expected = torch.distributions.kl_divergence(
         normal(mean, (log_variance / 2).exp()), normal(0.0, 1.0)
     )
-    assert divergence.item() == pytest.approx(expected.sum(1).mean().item())
-    assert divergence.item() > 0
-    divergence.backward()
+    torch.testing.assert_close(divergence, expected.sum(1))
+    assert (divergence > 0).all()
+    divergence.mean().backward()
     assert mean.grad.isfinite().all()
     assert log_variance.grad.isfinite().all()
 
 
 def test_zero_at_the_standard_normal():
-    assert kl_divergence(torch.zeros(2, 8), torch.zeros(2, 8)).item() == 0
+    assert kl_divergence(torch.zeros(2, 8), torch.zeros(2, 8)).tolist() == [0, 0]

@@ -22,11 +22,12 @@ def test_hand_computed():
 
 
 @given(seed=st.integers(0, 9999))
-def test_agrees_with_the_mean_over_chosen_pixels(seed):
+def test_agrees_with_the_mean_over_each_faces_chosen_pixels(seed):
     predicted, true, weight = pictures(seed)
-    weight[0, 0, 0, 0] = 1
-    chosen = weight.bool().expand_as(true)
-    expected = (predicted - true)[chosen].abs().mean().item()
+    weight[:, 0, 0, 0] = 1
+    faces = zip(predicted, true, weight.bool(), strict=True)
+    means = [(p - t)[w.expand_as(t)].abs().mean().item() for p, t, w in faces]
+    expected = sum(means) / len(means)
     assert masked_l1(predicted, true, weight).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -40,6 +41,14 @@ def test_zero_at_equality_positive_elsewhere_and_blind_where_weight_is_zero(seed
     masked_l1(predicted, true, weight).backward()
     assert predicted.grad.isfinite().all()
     assert (predicted.grad[(weight == 0).expand_as(true)] == 0).all()
+
+
+@given(seed=st.integers(0, 9999))
+def test_a_batchs_loss_is_the_mean_of_its_halves(seed):
+    predicted, true, weight = pictures(seed, n=4)
+    whole = masked_l1(predicted, true, weight)
+    halves = [masked_l1(predicted[s], true[s], weight[s]) for s in (slice(0, 2), slice(2, 4))]
+    assert whole.item() == pytest.approx(sum(halves).item() / 2, rel=1e-5)
 
 
 def test_no_pixel_is_no_loss():

@@ -6,7 +6,7 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from unmask.faces.frame import move_points
+from unmask.faces.frame import UNSHOWN, move_points
 from unmask.faces.landmarks import mirrored
 
 
@@ -36,18 +36,16 @@ def view(
     landmarks: np.ndarray,
     matrix: np.ndarray,
     flip: bool,
-    around: np.ndarray | None = None,
+    around: tuple[int, int, int] = (UNSHOWN,) * 3,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cut the same view out of image (S, S, 3), mask (S, S) bool and landmarks (68, 2).
 
     Args:
-        around: RGB colour of what lies outside the crop; None reflects the crop.
+        around: RGB colour of what lies outside the crop.
     """
     size = image.shape[0]
-    border = cv2.BORDER_REFLECT if around is None else cv2.BORDER_CONSTANT
-    colour = (0, 0, 0) if around is None else tuple(int(value) for value in around)
-    image = cv2.warpAffine(image, matrix, (size, size), borderMode=border, borderValue=colour)
-    mask = cv2.warpAffine(mask.astype(np.uint8) * 255, matrix, (size, size), borderMode=border)
+    image = cv2.warpAffine(image, matrix, (size, size), borderValue=around)
+    mask = cv2.warpAffine(mask.astype(np.uint8) * 255, matrix, (size, size))
     landmarks = move_points(landmarks, matrix)
     if flip:
         image, mask = image[:, ::-1], mask[:, ::-1]

@@ -8,6 +8,7 @@ from unmask.data.cache import Split
 from unmask.data.morphology import grown
 from unmask.faces.landmarks import BROWS, EYES, JAW, MOUTH, NOSE
 
+_TOLD = 0.25  # share of faces whose z comes from the truth
 _SCATTER = 0.35
 #: Standard deviations in x and y of a part's shift and of its stretch, as the landmark network of
 #: profile cpu-full made them on val faces; these and the scatter in hundredths of the side.
@@ -54,11 +55,20 @@ def _guessed_gender(gender: np.float32, rng: np.random.Generator) -> np.float32:
     return np.float32((2 * gender - 1) * sure)
 
 
-def holed(split: Split, face: int, variant: int, rng: np.random.Generator, noise: float) -> dict:
+def holed(
+    split: Split, face: int, variant: int, rng: np.random.Generator, noise: float, latent: int
+) -> dict:
     """A masked face with a hole, landmarks and gender as the chain would guess them, and the truth.
+
+    The hole is the mask and all that the picture does not show.
 
     Args:
         noise: of the landmarks, in multiples of what is usual.
+        latent: numbers in z.
+
+    Returns:
+        Arrays by name; `told`, whether z is to be drawn from the truth, and `drawn` (latent,),
+        standard normal, the chance in that draw.
     """
     size = split.size
     matrix = jitter(rng, size, scale=(0.78, 1.08), roll=3, shift=0.03)
@@ -76,29 +86,30 @@ def holed(split: Split, face: int, variant: int, rng: np.random.Generator, noise
         split.landmarks[face],
         matrix,
         flip,
-        around=np.zeros(3),  # nothing is valid there
     )
     return {
         "image": image,
         "masked": masked,
-        "hole": _guessed_mask(mask, rng),
+        "hole": _guessed_mask(mask, rng) | ~valid,
         "landmarks": _guessed_landmarks(landmarks, size, rng, noise),
         "valid": valid,
         "gender": _guessed_gender(split.gender(face), rng),
         "sharp": np.float32(split.labels[face]["scale"] >= 0.9),
+        "told": rng.random() < _TOLD,
+        "drawn": rng.standard_normal(latent, np.float32),
     }
 
 
 def holed_unchanged(split: Split, face: int, variant: int, rng: np.random.Generator) -> dict:
     """The masked face with its exact mask a little grown, and the truth, for validation."""
     del rng
-    size = split.size
+    size, valid = split.size, np.asarray(split.valid[face])
     return {
         "image": np.asarray(split.image[face]),
         "masked": np.asarray(split.masked[face, variant]),
-        "hole": grown(np.asarray(split.mask[face, variant]), max(1, round(0.02 * size))),
+        "hole": grown(np.asarray(split.mask[face, variant]), max(1, round(0.02 * size))) | ~valid,
         "landmarks": split.landmarks[face],
-        "valid": np.asarray(split.valid[face]),
+        "valid": valid,
         "gender": np.float32(2 * split.gender(face) - 1),
         "sharp": np.float32(1),
     }

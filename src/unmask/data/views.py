@@ -4,6 +4,7 @@ import numpy as np
 
 from unmask.data.augment import jitter, photographed, view
 from unmask.data.cache import Split
+from unmask.faces.frame import UNSHOWN
 
 _BARE = 0.12  # share of faces shown without a mask, so that one is not always found
 
@@ -27,7 +28,7 @@ def _view(
         split.landmarks[face],
         matrix,
         bool(rng.integers(2)),
-        around=None if rng.integers(2) else rng.integers(0, 256, 3),
+        around=(UNSHOWN,) * 3 if rng.integers(2) else tuple(rng.integers(0, 256, 3).tolist()),
     )
     return {
         "image": photographed(image, rng),

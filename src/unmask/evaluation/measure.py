@@ -88,7 +88,7 @@ def measure_alone(chain: Chain, shard: Shard, truth: TrueFaces) -> Measured:
         points.append(chain.landmarks(crop))
         males.append(chain.gender_male(crop))
         gender = float(shard.gender[index]) if shard.gender[index] >= 0 else float("nan")
-        hole = frame_hole(shard.masks[index].astype(np.float32))
+        hole = frame_hole(shard.masks[index].astype(np.float32)) | ~shard.valid[index]
         pictures.append(chain.fill(crop, hole, shard.landmarks[index], gender))
     return _measured(shard, truth, pictures, masks, scores, points, males)
 
@@ -100,9 +100,9 @@ def measure_chain(chain: Chain, shard: Shard, truth: TrueFaces) -> tuple[Measure
         (what it answered, median seconds a picture).
     """
     pictures, masks, scores, points, males, seconds = [], [], [], [], [], []
-    for picture, true in zip(shard.masked, shard.landmarks, strict=True):
+    for picture, valid, true in zip(shard.masked, shard.valid, shard.landmarks, strict=True):
         start = time.perf_counter()
-        restored = chain.restore(picture)
+        restored = chain.restore(picture, valid=valid)
         seconds.append(time.perf_counter() - start)
         face = restored.faces[0]
         pictures.append(restored.picture)
@@ -118,6 +118,9 @@ def measure_chain(chain: Chain, shard: Shard, truth: TrueFaces) -> tuple[Measure
 
 def bare_restored(chain: Chain, shard: Shard) -> float:
     """Share of bare faces, about 100 of the shard, that the chain alters all the same."""
-    faces = shard.images[:: max(1, len(shard) // 100)]
-    altered = [chain.restore(face).faces[0].status == "restored" for face in faces]
+    chosen = slice(None, None, max(1, len(shard) // 100))
+    altered = [
+        chain.restore(face, valid=valid).faces[0].status == "restored"
+        for face, valid in zip(shard.images[chosen], shard.valid[chosen], strict=True)
+    ]
     return float(np.mean(altered))

@@ -7,6 +7,7 @@ from unmask.faces.landmarks import eye_centres
 
 EYE_HEIGHT = 0.40  # of the frame's height, from the top
 EYE_DISTANCE = 0.30  # of the frame's width, between the eye centres
+UNSHOWN = 127  # grey level of what a picture does not show
 
 
 def canonical_transform(landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -52,7 +53,7 @@ def warp(
     image: np.ndarray,
     transform: np.ndarray,
     size: tuple[int, int],
-    border: int = cv2.BORDER_REFLECT,
+    beyond: float | None = UNSHOWN,
 ) -> np.ndarray:
     """Resample a picture (H, W[, C]) by an affine transform, averaging where it shrinks.
 
@@ -60,7 +61,7 @@ def warp(
         image: uint8 or float32 picture.
         transform: (2, 3) matrix from picture to result coordinates.
         size: (width, height) of the result.
-        border: OpenCV border mode for what the picture does not show.
+        beyond: value of what the picture does not show; None repeats the picture's edge.
     """
     scale = scale_of(transform)
     if scale > 1.0:
@@ -72,14 +73,18 @@ def warp(
         linear = transform[:, :2] / ratio
         shift = transform[:, 2] + linear @ (0.5 - 0.5 * ratio)
         transform = np.column_stack([linear, shift])
-    return cv2.warpAffine(image, transform, size, flags=cv2.INTER_LINEAR, borderMode=border)
+    border = cv2.BORDER_REPLICATE if beyond is None else cv2.BORDER_CONSTANT
+    value = (beyond or 0,) * 3
+    return cv2.warpAffine(
+        image, transform, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=value
+    )
 
 
-def shown(picture_shape: tuple[int, ...], transform: np.ndarray, size: tuple[int, int]):
-    """Which pixels of the result lie inside the picture: bool (height, width)."""
-    columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
-    grid = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(np.float64)
-    x, y = move_points(grid, invert(transform)).T
-    height, width = picture_shape[:2]
-    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-    return inside.reshape(size[1], size[0])
+def shown(valid: np.ndarray, transform: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Which pixels of the result a picture shows: bool (height, width).
+
+    Args:
+        valid: (H, W) bool, the pixels that the picture itself shows.
+        transform, size: as for `warp`.
+    """
+    return warp(valid.astype(np.float32), transform, size, beyond=0) > 0.999

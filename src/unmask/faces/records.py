@@ -40,12 +40,11 @@ def framed(face: Face, size: int) -> Face:
         ValueError: when its eye landmarks coincide.
     """
     transform = canonical_transform(face.landmarks, size)
-    inside = shown(face.image.shape, transform, (size, size))
-    seen = warp(face.valid.astype(np.uint8), transform, (size, size)).astype(bool)
+    seen = shown(face.valid, transform, (size, size))
     return replace(
         face,
         image=warp(face.image, transform, (size, size)),
         landmarks=move_points(face.landmarks, transform),
-        valid=inside & seen,
+        valid=seen,
         scale=face.scale * scale_of(transform),
     )

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unmask.faces.frame import canonical_transform, invert, move_points, scale_of, warp
+from unmask.faces.frame import canonical_transform, invert, move_points, scale_of, shown, warp
 from unmask.faces.landmarks import mirrored
 from unmask.models.stored import load_network
 from unmask.params import NETWORKS
@@ -132,6 +132,9 @@ class Chain:
     ) -> np.ndarray:
         """The crop (S, S, 3) uint8 with its hole (S, S) bool filled.
 
+        The hole holds all that is not known: what the mask hides, and what the picture does not
+        show.
+
         Args:
             gender_male: probability of 'male'; NaN where nothing is known.
             latent: z, standard normal, of one plausible face; None fills in the most plausible.
@@ -180,6 +183,7 @@ class Chain:
         picture: np.ndarray,
         what_if: WhatIf = LIKELIEST,
         box: tuple[float, float, float, float] | None = None,
+        valid: np.ndarray | None = None,
     ) -> Restoration:
         """Restore one face: that of a face chip or portrait, or the one in `box`.
 
@@ -188,8 +192,10 @@ class Chain:
         Args:
             picture: (H, W, 3) uint8 RGB.
             box: x0, y0, x1, y1 of the face in the picture; None for a picture of one face.
+            valid: (H, W) bool, false on padding; None where all pixels are the picture's.
         """
         height, width = picture.shape[:2]
+        valid = np.ones((height, width), bool) if valid is None else valid
         nothing = np.zeros((height, width), bool)
         try:
             if min(height, width) < SMALLEST_PICTURE:
@@ -228,7 +234,8 @@ class Chain:
             )
             return untouched(picture, nothing, answer, what_if)
         assumed = {None: male, "male": 1.0, "female": 0.0}[what_if.gender]
-        guide = (frame_hole(probability), move_points(landmarks, transform), assumed)
+        hole = frame_hole(probability) | ~shown(valid, transform, frame)
+        guide = (hole, move_points(landmarks, transform), assumed)
         noise = torch.Generator().manual_seed(what_if.seed)
         latent = self.networks["inpainting"].latent
         drawn = torch.randn(what_if.samples, latent, generator=noise)

@@ -47,14 +47,14 @@ def paste_back(
     back = invert(transform)
     side = len(probability)
     unit = side * scale_of(transform)  # the frame's side in picture pixels
-    likely = warp(probability, back, (width, height), cv2.BORDER_CONSTANT)
+    likely = warp(probability, back, (width, height), beyond=0)
     mask = likely > 0.5
     hole = grown(mask, max(1, round(_REPLACED * unit)))
-    inside = warp(np.ones((side, side), np.float32), back, (width, height), cv2.BORDER_CONSTANT)
+    inside = warp(np.ones((side, side), np.float32), back, (width, height), beyond=0)
     hole &= inside > 0.999
     if not hole.any():
         return Pasted(picture.copy(), mask, hole)
-    crop = warp(filled, back, (width, height), cv2.BORDER_REPLICATE).astype(np.float32)
+    crop = warp(filled, back, (width, height), beyond=None).astype(np.float32)
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     crop = grained(crop, picture, distance, unit).clip(0, 255)
     band = max(2.0, _BLENDED * unit)

@@ -27,15 +27,15 @@ from unmask.training.sheets import grid, pixels
 
 _PERCEPTUAL_LEVELS = (0, 1, 2)
 _VISIBLE_WEIGHT = 0.05
-_DIVERGENCE_WEIGHT = 2e-3
+_DIVERGENCE_WEIGHT = 4e-3
 _GRADIENT_NORM = 5.0
 
 
 class InpaintingModule(NetworkModule):
     """Reconstruction, perceptual, style, adversarial and feature-matching losses; EMA weights.
 
-    One half of a batch is filled with z = 0 and so learns the most plausible answer; the other
-    half draws z from the posterior of the true face and so learns what z may change.
+    Most faces are filled with z = 0, from which the network learns the most plausible answer; the
+    others draw z from the posterior of the true face, from which it learns what z may change.
     """
 
     name, monitor, mode = "inpainting", "val/hole_psnr", "max"
@@ -58,7 +58,7 @@ class InpaintingModule(NetworkModule):
         self.average.module.load_state_dict(self.network.state_dict())
 
     def training_sample(self) -> Sample:
-        return partial(holed, noise=self.params.noise)
+        return partial(holed, noise=self.params.noise, latent=self.params.latent)
 
     def validation_sample(self) -> Sample:
         return holed_unchanged
@@ -85,13 +85,12 @@ class InpaintingModule(NetworkModule):
             scheduled(discriminator, max(1, steps - late)),
         ]
 
-    def _latent(self, images: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
-        """z of each face, zeros for the first half, and the second half's divergence."""
-        half = (len(images) + 1) // 2
-        mean, log_variance = self.posterior(images[half:], hole[half:])
-        drawn = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
-        zeros = drawn.new_zeros(half, self.params.latent)
-        return torch.cat([zeros, drawn]), kl_divergence(mean, log_variance)
+    def _latent(self, batch: dict[str, Tensor], hole: Tensor) -> tuple[Tensor, Tensor]:
+        """z (N, latent) of each face, zeros where it is not told, and the mean divergence."""
+        mean, log_variance = self.posterior(batch["image"], hole)
+        told = batch["told"].to(mean.dtype)
+        z = mean + batch["drawn"] * (0.5 * log_variance).exp()
+        return z * told[:, None], (kl_divergence(mean, log_variance) * told).mean()
 
     def train(self, mode: bool = True) -> "InpaintingModule":
         super().train(mode)
@@ -104,7 +103,7 @@ class InpaintingModule(NetworkModule):
         valid = batch["valid"][:, None].float()
         counts = hole * valid
         textured = counts * batch["sharp"][:, None, None, None]
-        latent, divergence = self._latent(true, hole)
+        latent, divergence = self._latent(batch, hole)
         filled = self.network(batch["masked"], hole, batch["landmarks"], batch["gender"], latent)
         composed = torch.where(counts > 0.5, filled, true)
 

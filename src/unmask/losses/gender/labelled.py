@@ -5,7 +5,7 @@ from torch.nn import functional
 
 
 def labelled_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.05) -> Tensor:
-    """Mean binary cross-entropy over the labelled faces.
+    """Binary cross-entropy averaged over all faces, to which unlabelled ones add 0.
 
     Args:
         logits: (N,) of 'male'.
@@ -18,4 +18,4 @@ def labelled_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.
     known = labels.isfinite()
     targets = labels[known] * (1 - smoothing) + smoothing / 2
     total = functional.binary_cross_entropy_with_logits(logits[known], targets, reduction="sum")
-    return total / known.sum().clamp_min(1)
+    return total / len(labels)

@@ -11,7 +11,9 @@ def _where(score: Tensor, hole: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    return (values * weight).sum() / weight.sum().clamp_min(1.0)
+    """Weighted mean of each face, averaged over the faces."""
+    every = (1, 2, 3)
+    return ((values * weight).sum(every) / weight.sum(every).clamp_min(1.0)).mean()
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, hole: Tensor) -> Tensor:
