@@ -67,7 +67,7 @@ def test_a_release_that_cannot_be_scored_leaves_the_old_one(networks, tmp_path, 
         raise ValueError("no holdout")
 
     monkeypatch.setattr(release, "networks_of", lambda uri: (networks, uri))
-    monkeypatch.setattr(release, "evaluate", fail)
+    monkeypatch.setattr(release, "open_split", fail)
     out = tmp_path / "release"
     (out / "gender").mkdir(parents=True)
     (out / "gender" / "model.safetensors").write_text("old")

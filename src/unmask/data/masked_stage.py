@@ -28,8 +28,8 @@ class NothingMaskedError(UnmaskError):
     """A data set that would be empty."""
 
 
-def _variant_rng(seed: int, face_id: str, variant: int) -> np.random.Generator:
-    """Drawn from the face's id, so that adding faces changes no other face's mask."""
+def variant_rng(seed: int, face_id: str, variant: int) -> np.random.Generator:
+    """What a face's mask is drawn from: its id, so that adding faces changes no other's mask."""
     words = np.frombuffer(sha256(face_id.encode()).digest(), np.uint32)
     return np.random.default_rng([seed, variant, *words.tolist()])
 
@@ -43,7 +43,7 @@ def _masked_row(row: dict, masking: Masking, seed: int) -> dict | str:
             masked = put_on(
                 image,
                 landmarks,
-                _variant_rng(seed, row["id"], variant),
+                variant_rng(seed, row["id"], variant),
                 types=masking.types,
                 fabrics=masking.fabrics,
                 wear=masking.wear,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unmask.evaluation.scores import HoleScores, TrueFaces
-from unmask.evaluation.shard import Shard
+from unmask.evaluation.shard import Shard, box_of
 from unmask.metrics.classification import gender_accuracy, gender_auroc
 from unmask.metrics.detection import mask_average_precision
 from unmask.metrics.iou import boundary_iou, mask_iou
@@ -100,13 +100,16 @@ def measure_chain(chain: Chain, shard: Shard, truth: TrueFaces) -> tuple[Measure
         (what it answered, median seconds a picture).
     """
     pictures, masks, scores, points, males, seconds = [], [], [], [], [], []
-    for picture, valid, true in zip(shard.masked, shard.valid, shard.landmarks, strict=True):
+    for padded, valid, true in zip(shard.masked, shard.valid, shard.landmarks, strict=True):
+        box = rows, columns = box_of(valid)
         start = time.perf_counter()
-        restored = chain.restore(picture, valid=valid)
+        restored = chain.restore(padded[box], valid=valid[box])
         seconds.append(time.perf_counter() - start)
-        face = restored.faces[0]
-        pictures.append(restored.picture)
-        masks.append(restored.mask)
+        picture, mask = padded.copy(), np.zeros_like(valid)
+        picture[box], mask[box] = restored.picture, restored.mask
+        face = restored.faces[0].moved(columns.start, rows.start)
+        pictures.append(picture)
+        masks.append(mask)
         scores.append(face.score)
         # a face that was not found has failed, and counts as the landmarks' full spread
         points.append(np.zeros_like(true) if face.landmarks is None else face.landmarks)
@@ -120,7 +123,7 @@ def bare_restored(chain: Chain, shard: Shard) -> float:
     """Share of bare faces, about 100 of the shard, that the chain alters all the same."""
     chosen = slice(None, None, max(1, len(shard) // 100))
     altered = [
-        chain.restore(face, valid=valid).faces[0].status == "restored"
+        chain.restore(face[box_of(valid)], valid=valid[box_of(valid)]).hole.any()
         for face, valid in zip(shard.images[chosen], shard.valid[chosen], strict=True)
     ]
     return float(np.mean(altered))

@@ -1,11 +1,13 @@
 """Scores of filled pictures, face by face and in the mean."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from unmask.evaluation.feature_network import pooled_features
 from unmask.evaluation.identity_network import embeddings, is_installed
+from unmask.evaluation.shard import box_of
 from unmask.metrics.frechet import frechet_distance
 from unmask.metrics.hole import hole_l1, hole_psnr, hole_ssim
 from unmask.metrics.identity import identity_distance, same_person_share
@@ -49,6 +51,8 @@ class HoleScores:
 class TrueFaces:
     """The faces that filled pictures are scored against.
 
+    Pictures of several sizes are padded to one; each is scored in the box of its valid pixels.
+
     Args:
         images: (N, H, W, 3) uint8.
         valid, masks: (N, H, W) bool; the region scored is both.
@@ -64,6 +68,7 @@ class TrueFaces:
         landmarks: np.ndarray | None = None,
     ) -> None:
         self.images, self.valid, self.region = images, valid, masks & valid
+        self._boxes = [box_of(shown) for shown in valid]
         self._landmarks = landmarks
         self._features = pooled_features(images)
         known = landmarks is not None and is_installed()
@@ -81,12 +86,20 @@ class TrueFaces:
         region is taken, so that it tells the fills apart and nothing else.
         """
         pasted = np.where(self.region[..., None], filled, self.images)
+
+        def each(metric: Callable[..., np.ndarray | None], where: np.ndarray) -> np.ndarray | None:
+            found = [
+                metric(*(a[i : i + 1, rows, columns] for a in (filled, self.images, where)))
+                for i, (rows, columns) in enumerate(self._boxes)
+            ]
+            return None if any(value is None for value in found) else np.concatenate(found)
+
         return HoleScores(
-            psnr=np.minimum(hole_psnr(filled, self.images, self.region), _BEST_PSNR),
-            ssim=hole_ssim(filled, self.images, self.region),
-            l1=hole_l1(filled, self.images, self.region),
-            picture_ssim=picture_ssim(filled, self.images, self.valid),
-            picture_ms_ssim=picture_ms_ssim(filled, self.images, self.valid),
+            psnr=np.minimum(each(hole_psnr, self.region), _BEST_PSNR),
+            ssim=each(hole_ssim, self.region),
+            l1=each(hole_l1, self.region),
+            picture_ssim=each(picture_ssim, self.valid),
+            picture_ms_ssim=each(picture_ms_ssim, self.valid),
             frechet=frechet_distance(pooled_features(pasted), self._features),
             identity=self._identity(filled),
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unmask.data.cache import Split
+from unmask.faces.frame import canonical_transform, invert, shown, warp
 
 _FITTING_FACES = 2000
 
@@ -14,12 +15,15 @@ _FITTING_FACES = 2000
 class Shard:
     """N masked faces in memory; the first variant of each.
 
+    What is not valid is padding: beyond a frame's source, or up to the size of the largest picture.
+
     Attributes:
         images, masked: (N, S, S, 3) uint8 RGB.
         valid, masks: (N, S, S) bool.
         landmarks: (N, 68, 2) float32.
         gender: (N,) int64, 1 male, 0 female, -1 unknown.
         labels: per face, the labels and the style of its mask.
+        framed: whether every picture is the canonical frame.
     """
 
     images: np.ndarray
@@ -29,6 +33,7 @@ class Shard:
     landmarks: np.ndarray
     gender: np.ndarray
     labels: list[dict]
+    framed: bool = True
 
     def __len__(self) -> int:
         return len(self.images)
@@ -66,7 +71,37 @@ def fitting_faces(split: Split) -> tuple[np.ndarray, np.ndarray]:
     return split.image[spread], split.valid[spread]
 
 
+def box_of(valid: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns that hold all valid pixels of a mask (H, W) bool, of which it has any.
+
+    A picture cut to them is the one that was padded.
+    """
+    rows, columns = (np.flatnonzero(valid.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
 def fill_shard(fill: Callable[[np.ndarray, np.ndarray], np.ndarray], shard: Shard) -> np.ndarray:
     """A baseline's fills (N, S, S, 3) uint8, given true masks; what is not valid is filled too."""
     holes = shard.masks | ~shard.valid
     return np.stack([fill(p, h) for p, h in zip(shard.masked, holes, strict=True)])
+
+
+def fill_frames(
+    fill: Callable[[np.ndarray, np.ndarray], np.ndarray], shard: Shard, size: int
+) -> np.ndarray:
+    """A baseline's fills that knows faces in the canonical frame of `size` only.
+
+    Each face is framed by its true landmarks, filled, and what fills its hole brought back.
+    """
+    if shard.framed:
+        return fill_shard(fill, shard)
+    filled = []
+    for picture, mask, valid, points in zip(
+        shard.masked, shard.masks, shard.valid, shard.landmarks, strict=True
+    ):
+        transform, side = canonical_transform(points, size), (size, size)
+        hole = ~shown(valid & ~mask, transform, side)
+        crop = fill(warp(picture, transform, side), hole)
+        back = warp(crop, invert(transform), picture.shape[1::-1], beyond=None)
+        filled.append(np.where(mask[..., None], back, picture))
+    return np.stack(filled)

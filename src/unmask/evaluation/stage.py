@@ -10,14 +10,14 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_curve
 
-from unmask.data.cache import CACHE, open_split
+from unmask.data.cache import Split, open_split
 from unmask.errors import plainly
 from unmask.evaluation.baselines import EigenfaceFill, MeanFace, navier_stokes, telea
 from unmask.evaluation.measure import Measured, bare_restored, measure_alone, measure_chain
 from unmask.evaluation.pictures import before_after
 from unmask.evaluation.plots_page import write_plots_page
 from unmask.evaluation.scores import TrueFaces
-from unmask.evaluation.shard import Shard, fill_shard, fitting_faces, take
+from unmask.evaluation.shard import Shard, fill_frames, fill_shard, fitting_faces, take
 from unmask.evaluation.slices import SLICE_COLUMNS, slice_table
 from unmask.models.stored import METADATA
 from unmask.params import NETWORKS, Params, load_params
@@ -62,41 +62,36 @@ def _write_plots(folder: Path, shard: Shard, chain: Measured, slices: list[dict]
     _write_rows(folder / "gender_roc.csv", ("false_male", "true_male"), points)
 
 
-def evaluate(
-    params: Params,
-    masked: Path,
-    models: Path,
-    out: Path,
-    cache: Path = CACHE,
-    split: str = "test",
-) -> dict:
-    """Score everything on a split that nothing was trained, fitted or chosen on.
+def evaluate(params: Params, shard: Shard, train: Split, models: Path, out: Path) -> dict:
+    """Score everything on faces that nothing was trained, fitted or chosen on.
 
     Writes metrics.json, plots/, pictures/ and DVC's page template plots.html into `out`.
 
     Args:
-        split: test, or holdout for weights that are released.
+        shard: the faces, framed or as their sources give them; of the latter the models alone,
+            which see frames, are not scored.
+        train: the split that baselines are fitted to.
 
     Returns:
         What metrics.json holds.
     """
     torch.set_num_threads(params.threads)
-    shard = take(open_split(masked, split, cache), params.evaluate.max_faces)
     chain = Chain.load(models)
     truth = TrueFaces(shard.images, shard.valid, shard.masks, shard.landmarks)
-    print(f"evaluate: {len(shard)} faces of the {split} split", flush=True)
+    print(f"evaluate: {len(shard)} faces", flush=True)
     whole, seconds = measure_chain(chain, shard, truth)
     print("evaluate: chain done", flush=True)
-    alone = measure_alone(chain, shard, truth)
-    print("evaluate: models alone done", flush=True)
-    images, valid = fitting_faces(open_split(masked, "train", cache))
+    alone = {} if not shard.framed else {"alone": measure_alone(chain, shard, truth).table}
+    images, valid = fitting_faces(train)
     components = min(params.evaluate.eigenfaces, len(images) - 1)
     fills = {
         "masked": shard.masked,
-        "mean_face": fill_shard(MeanFace.fit(images, valid).fill, shard),
+        "mean_face": fill_frames(MeanFace.fit(images, valid).fill, shard, train.size),
         "telea": fill_shard(telea, shard),
         "navier_stokes": fill_shard(navier_stokes, shard),
-        "eigenfaces": fill_shard(EigenfaceFill.fit(images, valid, components).fill, shard),
+        "eigenfaces": fill_frames(
+            EigenfaceFill.fit(images, valid, components).fill, shard, train.size
+        ),
     }
     tables = {name: truth.score(filled).means() for name, filled in fills.items()}
     print("evaluate: baselines done", flush=True)
@@ -110,7 +105,7 @@ def evaluate(
                 "hole_psnr_over_telea": psnr - tables["telea"]["hole_psnr"],
                 "bare_restored": bare_restored(chain, shard),
             },
-            "alone": alone.table,
+            **alone,
             "baselines": tables,
         }
     )
@@ -154,7 +149,8 @@ def main() -> None:
     with stage_run("evaluate", {"unmask.data_md5": test.digest}) as run:
         run.params(params.evaluate.model_dump(mode="json"))
         run.dataset(test.labels, "masked", test.digest, "test")
-        metrics = evaluate(params, masked, models, out)
+        shard = take(test, params.evaluate.max_faces)
+        metrics = evaluate(params, shard, open_split(masked, "train"), models, out)
         run.metrics(flat(metrics))
         for file in [out / "metrics.json", *sorted((out / "plots").iterdir())]:
             run.file(file, "reports")

@@ -64,6 +64,7 @@ def model_card(models: Path, reports: Path, split: str = "test") -> str:
     with (reports / "plots" / "slices.csv").open(newline="") as file:
         slices = list(csv.DictReader(file))
     gender = chain.get("gender_accuracy")
+    pixels = "" if "alone" in scores else ", in the pictures that its sources give"
     return "\n".join(
         [
             "# unmask",
@@ -88,8 +89,8 @@ def model_card(models: Path, reports: Path, split: str = "test") -> str:
             "",
             "## Scores",
             "",
-            f"On {scores['faces']} faces of the {split} split, the masked picture as only input; "
-            "the other fills are given the true mask. Definitions: docs/metrics.md.",
+            f"On {scores['faces']} faces of the {split} split{pixels}, the masked picture as only "
+            "input; the other fills are given the true mask. Definitions: docs/metrics.md.",
             "",
             *_table(
                 ["fill", *(_COLUMNS[column] for column in known)],

@@ -8,6 +8,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from unmask.data.cache import open_split
+from unmask.evaluation.given import as_given
 from unmask.evaluation.stage import evaluate
 from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
 from unmask.params import NETWORKS, Params
@@ -37,10 +39,11 @@ def export(networks: Path, out: Path) -> None:
 def release(params: Params, masked: Path, uri: str, out: Path, reports: Path) -> dict:
     """Export a registered version, score what was exported on the holdout, and write its card.
 
+    The holdout's pictures are scored as their sources give them, at their own pixels.
     `out` stays as it was until all is done.
 
     Args:
-        masked: the masked faces, whose holdout split is scored.
+        masked: the masked faces, of whose holdout split the pictures are.
         uri: of the registered version.
         out: the folder of the released networks.
         reports: the folder for the scores, plots and pictures.
@@ -54,7 +57,9 @@ def release(params: Params, masked: Path, uri: str, out: Path, reports: Path) ->
     with TemporaryDirectory(dir=out.parent) as folder:
         partial = Path(folder)
         export(networks, partial)
-        metrics = evaluate(params, masked, partial, reports, split="holdout")
+        shard = as_given(params, Path(), open_split(masked, "holdout"))
+        train = open_split(masked, "train")
+        metrics = evaluate(params, shard, train, partial, reports)
         (partial / CARD).write_text(model_card(partial, reports, "holdout"))
         for name in NETWORKS:
             shutil.rmtree(out / name, ignore_errors=True)

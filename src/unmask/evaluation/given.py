@@ -1,0 +1,73 @@
+"""Faces as their sources give them, masked at their own pixels: what a release is scored on."""
+
+from pathlib import Path
+
+import numpy as np
+
+from unmask.data.cache import Split
+from unmask.data.masked_stage import variant_rng
+from unmask.evaluation.shard import Shard, take
+from unmask.faces.records import Face
+from unmask.faces.sources import items_of
+from unmask.masking import MaskedFace, MaskPlacementError, put_on
+from unmask.params import Params
+
+_LABELS = ("id", "source", "identity", "gender", "age", "ethnicity")
+_STYLE = ("mask_type", "fabric", "wear", "yaw")
+
+
+def _padded(pictures: list[np.ndarray], height: int, width: int) -> np.ndarray:
+    out = np.zeros((len(pictures), height, width, *pictures[0].shape[2:]), pictures[0].dtype)
+    for place, picture in zip(out, pictures, strict=True):
+        place[: picture.shape[0], : picture.shape[1]] = picture
+    return out
+
+
+def as_given(params: Params, root: Path, split: Split) -> Shard:
+    """At most `evaluate.max_faces` faces of a split, as their sources give them.
+
+    Each wears the mask that it wears in the canonical frame, drawn at its own pixels; the few that
+    no mask fits there are left out. Pictures of several sizes are padded to the largest.
+
+    Args:
+        root: the folder of params.yaml, at which the sources' paths start.
+        split: whose faces are taken, evenly spread.
+    """
+    chosen = [label["id"] for label in take(split, params.evaluate.max_faces).labels]
+    items = {
+        item.id: item
+        for source in params.faces.sources
+        for item in items_of(source, root, params.seed, params.image_size)
+    }
+    worn: list[tuple[Face, MaskedFace]] = []
+    for name in chosen:
+        face = items[name].read()
+        rng = variant_rng(params.seed, name, 0)
+        styles = params.masking
+        try:
+            masked = put_on(
+                face.image,
+                face.landmarks,
+                rng,
+                types=styles.types,
+                fabrics=styles.fabrics,
+                wear=styles.wear,
+            )
+        except MaskPlacementError:
+            continue
+        worn.append((face, masked))
+    height, width = (max(face.image.shape[axis] for face, _ in worn) for axis in (0, 1))
+    return Shard(
+        images=_padded([face.image for face, _ in worn], height, width),
+        masked=_padded([masked.image for _, masked in worn], height, width),
+        valid=_padded([face.valid for face, _ in worn], height, width),
+        masks=_padded([masked.mask for _, masked in worn], height, width),
+        landmarks=np.stack([face.landmarks for face, _ in worn]),
+        gender=np.array([{"male": 1, "female": 0, None: -1}[face.gender] for face, _ in worn]),
+        labels=[
+            {name: getattr(face, name) for name in _LABELS}
+            | {name: getattr(masked, name) for name in _STYLE}
+            for face, masked in worn
+        ],
+        framed=False,
+    )

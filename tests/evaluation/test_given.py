@@ -1,0 +1,100 @@
+"""Faces as their sources give them: padded to one size, and scored as if they were not."""
+
+import numpy as np
+import pytest
+
+from unmask.data import faces_stage, masked_stage
+from unmask.data.cache import open_split
+from unmask.evaluation.given import as_given
+from unmask.evaluation.scores import TrueFaces
+from unmask.evaluation.shard import Shard, box_of, fill_frames, fill_shard, take
+from unmask.faces.frame import canonical_transform
+from unmask.metrics.hole import hole_psnr, hole_ssim
+from unmask.metrics.ssim import picture_ssim
+from unmask.params import Params
+
+
+@pytest.fixture
+def given(smoke, face_folder, tmp_path) -> tuple[Shard, Params]:
+    tree = smoke.model_dump()
+    sources = []
+    for name, size in (("small", 80), ("large", 112)):
+        face_folder(
+            4, name=name, size=size, change=lambda i, row, n=name: row.update(identity=f"{n} {i}")
+        )
+        sources.append({"name": "folder", "path": name})
+    tree["faces"] = {"sources": sources, "workers": 1, "shard_rows": 16}
+    params = Params.model_validate(tree)
+    faces_stage.make(params, tmp_path / "data")
+    masked_stage.make(params, tmp_path / "data")
+    split = open_split(tmp_path / "data" / "masked", "train", tmp_path / "cache")
+    return as_given(params, tmp_path, split), take(split, 12)
+
+
+def test_pictures_keep_their_own_pixels_and_wear_the_frames_mask(given):
+    shard, framed = given
+    assert not shard.framed
+    assert {label["source"] for label in shard.labels} == {"folder"}
+    sizes = {box_of(valid)[0].stop for valid in shard.valid}
+    assert sizes == {80, 112}
+    styles = {label["id"]: label["mask_type"] for label in framed.labels}
+    for picture, masked, valid, mask, label in zip(
+        shard.images, shard.masked, shard.valid, shard.masks, shard.labels, strict=True
+    ):
+        assert label["mask_type"] == styles[label["id"]]
+        assert (masked[~valid] == 0).all()
+        assert mask[valid].any()
+        assert not mask[~valid].any()
+        far = ~mask & valid
+        assert (masked[far] == picture[far]).mean() > 0.6  # but for the mask's shadow
+
+
+def test_padding_changes_no_score(given):
+    shard, _ = given
+    rng = np.random.default_rng(0)
+    filled = np.where(
+        shard.masks[..., None], rng.integers(0, 256, shard.images.shape), shard.images
+    ).astype(np.uint8)
+    scores = TrueFaces(shard.images, shard.valid, shard.masks).score(filled)
+    for index, valid in enumerate(shard.valid):
+        box = box_of(valid)
+        pair = filled[index][box][None], shard.images[index][box][None]
+        hole, whole = shard.masks[index][box][None], valid[box][None]
+        assert scores.psnr[index] == hole_psnr(*pair, hole)[0]
+        assert scores.ssim[index] == hole_ssim(*pair, hole)[0]
+        assert scores.picture_ssim[index] == picture_ssim(*pair, whole)[0]
+
+
+def test_what_knows_frames_only_fills_the_hole_at_the_faces_place(given):
+    shard, _ = given
+
+    def eyes_level(picture, hole):
+        """The frame's row as grey level."""
+        rows = np.arange(len(picture), dtype=np.uint8)[:, None, None]
+        return np.where(hole[..., None], rows, picture)
+
+    filled = fill_frames(eyes_level, shard, 64)
+    for index, (picture, mask) in enumerate(zip(filled, shard.masks, strict=True)):
+        assert (picture[~mask] == shard.masked[index][~mask]).all()
+        transform = canonical_transform(shard.landmarks[index], 64)
+        rows, columns = np.nonzero(mask)
+        expected = (transform @ np.stack([columns, rows, np.ones(len(rows))]))[1]
+        level = picture[mask][:, 0]
+        inner = (expected > 0) & (expected < 63)
+        assert np.abs(level[inner] - expected[inner]).mean() < 1.0
+
+
+def test_frames_are_filled_as_they_are(given):
+    _, framed = given
+
+    def black(picture, hole):
+        return np.where(hole[..., None], 0, picture).astype(np.uint8)
+
+    np.testing.assert_array_equal(fill_frames(black, framed, 64), fill_shard(black, framed))
+
+
+@pytest.mark.parametrize("rows", [(2, 9), (0, 1)])
+def test_the_box_of_a_picture_is_where_it_was_padded(rows):
+    valid = np.zeros((12, 10), bool)
+    valid[slice(*rows), 3:7] = True
+    assert box_of(valid) == (slice(*rows), slice(3, 7))
