@@ -119,7 +119,7 @@ class Fit(Section):
     learning_rate: Positive
     weight_decay: Annotated[float, Field(ge=0)]
     patience: Count | None  # epochs without a better validation score; null: the fixed budget
-    precision: Literal["32-true", "bf16-mixed"]
+    precision: Literal["32-true", "bf16-mixed", "auto"]  # auto: bf16 where it is fast
     compile: bool
 
     @model_validator(mode="after")

@@ -128,9 +128,10 @@ class NetworkModule(L.LightningModule):
         }
 
     def report(self, losses: dict[str, Tensor]) -> None:
-        """Log training losses by epoch; refuse one that is not finite by showing them all."""
+        """Log training losses by epoch, the mean of all processes; refuse one that is not finite
+        by showing them all."""
         values = {f"train/{name}": loss.detach() for name, loss in losses.items()}
         if not all(bool(value.isfinite()) for value in values.values()):
             shown = {name: float(value) for name, value in values.items()}
             raise FloatingPointError(f"{self.name}: a loss is not finite: {shown}")
-        self.log_dict(values, on_step=False, on_epoch=True)
+        self.log_dict(values, on_step=False, on_epoch=True, sync_dist=True)
