@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -20,14 +19,13 @@ from unmask.restore.answer import (
     untouched,
 )
 from unmask.restore.paste import frame_hole, paste_back
+from unmask.restore.widening import WIDENINGS, next_frame, shows_more
 
 _ALIGNMENTS = 2
 _LOOSELY = 1.5  # sides of a found face's box to the frame's
 _SMALLEST_MASK = 0.05  # of the frame's area
 _LEAST_SCORE = 0.5
-_WIDENED, _WIDENINGS = 0.89, 3
 THREADS = 2  # the pixels are the same for the same number
-_NEAR = 0.02  # of the frame's side
 SMALLEST_PICTURE = 16  # pixels
 
 
@@ -49,33 +47,6 @@ def _around(box: tuple[float, float, float, float], size: int) -> np.ndarray:
     ratio = size / (_LOOSELY * max(x1 - x0, y1 - y0))
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) - 0.5
     return np.column_stack([np.eye(2) * ratio, (size - 1) / 2 - ratio * centre])
-
-
-def wider_frame(
-    probability: np.ndarray, transform: np.ndarray, shape: tuple[int, ...]
-) -> np.ndarray | None:
-    """The transform to a frame that shows more where the mask is cut off, or None where it is not.
-
-    It is cut off where it comes near a border of the frame beyond which the picture goes on. The
-    frame grows about its centre, or away from the border opposite to the one that cuts.
-    """
-    rows, columns = np.nonzero(probability > 0.5)
-    last = len(probability) - 1
-    near = _NEAR * last
-    height, width = shape[:2]
-
-    def goes_on(cut: np.ndarray, x: np.ndarray | float, y: np.ndarray | float) -> bool:
-        beyond = np.stack(np.broadcast_arrays(x, y), axis=1)[cut].astype(np.float64)
-        seen = move_points(beyond, invert(transform))
-        return bool(((seen >= 0) & (seen <= [width - 1, height - 1])).all(axis=1).any())
-
-    left = goes_on(columns <= near, -1.0, rows)
-    right = goes_on(columns >= last - near, last + 1.0, rows)
-    bottom = goes_on(rows >= last - near, columns, last + 1.0)
-    if not (left or right or bottom):
-        return None
-    fixed = (last / 2 if left == right else float(last) * left, 0.0 if bottom else last / 2)
-    return cv2.getRotationMatrix2D(fixed, 0, _WIDENED) @ np.vstack([transform, [0, 0, 1]])
 
 
 class Chain:
@@ -213,13 +184,15 @@ class Chain:
         crop = warp(picture, transform, frame)
         male = self.gender_male(crop)
         probability, score = self.segment(crop)
-        for _ in range(_WIDENINGS):
-            wider = wider_frame(probability, transform, picture.shape)
+        for _ in range(WIDENINGS):
+            wider, least = next_frame(probability, transform, picture.shape)
             if wider is None:
                 break
-            transform = wider
-            crop = warp(picture, transform, frame)
-            probability, score = self.segment(crop)
+            seen = warp(picture, wider, frame)
+            found, confidence = self.segment(seen)
+            if not shows_more(probability, transform, found, wider, least):
+                break
+            transform, crop, probability, score = wider, seen, found, confidence
         fraction = float((probability > 0.5).mean())
         corners = (*landmarks.min(axis=0).tolist(), *landmarks.max(axis=0).tolist())
         if score < _LEAST_SCORE or fraction < _SMALLEST_MASK:
