@@ -20,7 +20,7 @@ from unmask.data.workers import ordered_map, with_progress
 from unmask.errors import UnmaskError
 from unmask.faces.landmarks import COUNT
 from unmask.faces.splits import SPLITS
-from unmask.masking import MaskPlacementError, put_on
+from unmask.masking import MaskedFace, MaskPlacementError, put_on
 from unmask.params import Masking, Params
 
 
@@ -28,10 +28,32 @@ class NothingMaskedError(UnmaskError):
     """A data set that would be empty."""
 
 
-def variant_rng(seed: int, face_id: str, variant: int) -> np.random.Generator:
-    """What a face's mask is drawn from: its id, so that adding faces changes no other's mask."""
+def mask_on(
+    image: np.ndarray,
+    landmarks: np.ndarray,
+    valid: np.ndarray,
+    masking: Masking,
+    drawn_from: tuple[int, str, int],
+) -> MaskedFace:
+    """A face wearing a mask drawn from its id, so that adding faces changes no other's mask.
+
+    Args:
+        drawn_from: seed, the face's id, the variant's number.
+
+    Raises:
+        MaskPlacementError: when no mask fits the face.
+    """
+    seed, face_id, variant = drawn_from
     words = np.frombuffer(sha256(face_id.encode()).digest(), np.uint32)
-    return np.random.default_rng([seed, variant, *words.tolist()])
+    return put_on(
+        image,
+        landmarks,
+        np.random.default_rng([seed, variant, *words.tolist()]),
+        types=masking.types,
+        fabrics=masking.fabrics,
+        wear=masking.wear,
+        valid=valid,
+    )
 
 
 def _masked_row(row: dict, masking: Masking, seed: int) -> dict | str:
@@ -40,15 +62,7 @@ def _masked_row(row: dict, masking: Masking, seed: int) -> dict | str:
     variants = []
     try:
         for variant in range(masking.variants if row["split"] == "train" else 1):
-            masked = put_on(
-                image,
-                landmarks,
-                variant_rng(seed, row["id"], variant),
-                types=masking.types,
-                fabrics=masking.fabrics,
-                wear=masking.wear,
-                valid=valid,
-            )
+            masked = mask_on(image, landmarks, valid, masking, (seed, row["id"], variant))
             variants.append(
                 {
                     "masked": encode_image(masked.image),

@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from unmask.data.cache import Split
-from unmask.data.masked_stage import variant_rng
+from unmask.data.masked_stage import mask_on
 from unmask.evaluation.shard import Shard, take
 from unmask.faces.records import Face
 from unmask.faces.sources import items_of
-from unmask.masking import MaskedFace, MaskPlacementError, put_on
+from unmask.masking import MaskedFace, MaskPlacementError
 from unmask.params import Params
 
-_LABELS = ("id", "source", "identity", "gender", "age", "ethnicity")
 _STYLE = ("mask_type", "fabric", "wear", "yaw")
 
 
@@ -33,29 +32,23 @@ def as_given(params: Params, root: Path, split: Split) -> Shard:
         root: the folder of params.yaml, at which the sources' paths start.
         split: whose faces are taken, evenly spread.
     """
-    chosen = [label["id"] for label in take(split, params.evaluate.max_faces).labels]
+    framed = take(split, params.evaluate.max_faces)
     items = {
         item.id: item
         for source in params.faces.sources
         for item in items_of(source, root, params.seed, params.image_size)
     }
     worn: list[tuple[Face, MaskedFace]] = []
-    for name in chosen:
-        face = items[name].read()
-        rng = variant_rng(params.seed, name, 0)
-        styles = params.masking
+    kept = []
+    for index, label in enumerate(framed.labels):
+        face = items[label["id"]].read()
+        drawn_from = (params.seed, face.id, 0)
         try:
-            masked = put_on(
-                face.image,
-                face.landmarks,
-                rng,
-                types=styles.types,
-                fabrics=styles.fabrics,
-                wear=styles.wear,
-            )
+            masked = mask_on(face.image, face.landmarks, face.valid, params.masking, drawn_from)
         except MaskPlacementError:
             continue
         worn.append((face, masked))
+        kept.append(index)
     height, width = (max(face.image.shape[axis] for face, _ in worn) for axis in (0, 1))
     return Shard(
         images=_padded([face.image for face, _ in worn], height, width),
@@ -63,11 +56,10 @@ def as_given(params: Params, root: Path, split: Split) -> Shard:
         valid=_padded([face.valid for face, _ in worn], height, width),
         masks=_padded([masked.mask for _, masked in worn], height, width),
         landmarks=np.stack([face.landmarks for face, _ in worn]),
-        gender=np.array([{"male": 1, "female": 0, None: -1}[face.gender] for face, _ in worn]),
+        gender=framed.gender[kept],
         labels=[
-            {name: getattr(face, name) for name in _LABELS}
-            | {name: getattr(masked, name) for name in _STYLE}
-            for face, masked in worn
+            framed.labels[index] | {name: getattr(masked, name) for name in _STYLE}
+            for index, (_, masked) in zip(kept, worn, strict=True)
         ],
         framed=False,
     )

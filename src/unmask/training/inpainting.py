@@ -26,7 +26,6 @@ from unmask.training.module import NetworkModule, scheduled
 from unmask.training.sheets import grid, pixels
 
 _PERCEPTUAL_LEVELS = (0, 1, 2)
-_VISIBLE_WEIGHT = 0.05
 _DIVERGENCE_WEIGHT = 4e-3
 _GRADIENT_NORM = 5.0
 
