@@ -18,7 +18,8 @@ from unmask.restore.answer import (
     WhatIf,
     untouched,
 )
-from unmask.restore.paste import frame_hole, paste_back
+from unmask.restore.fabric import with_missed_pieces
+from unmask.restore.paste import frame_hole, paste_back, picture_mask
 from unmask.restore.widening import WIDENINGS, next_frame, shows_more
 
 _ALIGNMENTS = 2
@@ -83,9 +84,15 @@ class Chain:
 
     @torch.inference_mode()
     def segment(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
-        """Probability of mask (S, S) and the detection's confidence."""
-        probability, score = self.networks["segmentation"](_tensor(crop))
-        return probability[0].numpy(), float(score[0])
+        """Probability of mask (S, S) and the detection's confidence: the mean of the crop's and
+        its mirror image's, or those of the one in which a mask is found."""
+        seen = _tensor(crop)
+        found, scores = self.networks["segmentation"](torch.cat([seen, seen.flip(3)]))
+        straight, turned = found[0].numpy(), found[1].flip(1).numpy()
+        score, other = scores.tolist()
+        if (score < _LEAST_SCORE) != (other < _LEAST_SCORE):
+            return (straight, score) if score > other else (turned, other)
+        return (straight + turned) / 2, (score + other) / 2
 
     @torch.inference_mode()
     def gender_male(self, crop: np.ndarray) -> float:
@@ -207,15 +214,17 @@ class Chain:
             )
             return untouched(picture, nothing, answer, what_if)
         assumed = {None: male, "male": 1.0, "female": 0.0}[what_if.gender]
-        hole = frame_hole(probability) | ~shown(valid, transform, frame)
+        covered = with_missed_pieces(crop, probability)
+        hole = frame_hole(covered) | ~shown(valid, transform, frame)
         guide = (hole, move_points(landmarks, transform), assumed)
         noise = torch.Generator().manual_seed(what_if.seed)
         latent = self.networks["inpainting"].latent
         drawn = torch.randn(what_if.samples, latent, generator=noise)
         pasted, *samples = (
-            paste_back(picture, self.fill(crop, *guide, z), probability, transform)
+            paste_back(picture, self.fill(crop, *guide, z), covered, transform)
             for z in (None, *drawn)
         )
         answer = FaceAnswer("restored", "", corners, landmarks, male, fraction, score)
         others = tuple(sample.picture for sample in samples)
-        return Restoration(pasted.picture, pasted.mask, pasted.hole, [answer], others)
+        mask = picture_mask(probability, transform, picture.shape)
+        return Restoration(pasted.picture, mask, pasted.hole, [answer], others)

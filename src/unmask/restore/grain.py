@@ -8,6 +8,7 @@ _WHITE = 0.8725  # standard deviation that white noise of 1 keeps of its detail
 _AROUND = 0.2  # of the frame's side
 _FEWEST = 50  # pixels
 _STRONGEST = 4.0  # grey levels
+_SHARE = 0.5  # of the grain that lacks: a camera's is smoother than noise, which looks coarser
 
 
 def grain_of(picture: np.ndarray, where: np.ndarray) -> float:
@@ -27,7 +28,7 @@ def grain_of(picture: np.ndarray, where: np.ndarray) -> float:
 def grained(
     filled: np.ndarray, picture: np.ndarray, distance: np.ndarray, side: float
 ) -> np.ndarray:
-    """What fills a hole, with as much grain as the picture has around it.
+    """What fills a hole, with grain like that of the picture around it, half as strong.
 
     Args:
         filled: (H, W, 3) float32 in 0..255.
@@ -43,6 +44,6 @@ def grained(
     lacking = grain_of(picture, around) ** 2 - grain_of(filled, hole) ** 2
     if lacking <= 0:
         return filled
-    strength = min(lacking**0.5, _STRONGEST)
+    strength = min(_SHARE * lacking**0.5, _STRONGEST)
     noise = np.random.default_rng(0).normal(0, strength, hole.shape).astype(np.float32)
     return filled + np.where(hole, noise, 0)[..., None]

@@ -23,11 +23,23 @@ def frame_hole(probability: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Pasted:
-    """A picture (H, W, 3) uint8, its predicted mask, and the hole that was filled, bool (H, W)."""
+    """A picture (H, W, 3) uint8, and the hole that was filled, bool (H, W)."""
 
     picture: np.ndarray
-    mask: np.ndarray
     hole: np.ndarray
+
+
+def _back(values: np.ndarray, transform: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Values (S, S) of the crop in the picture (H, W), 0 beyond the crop."""
+    return warp(values, invert(transform), shape[1::-1], beyond=0)
+
+
+def picture_mask(
+    probability: np.ndarray, transform: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    """The mask in a picture of `shape`, bool (H, W), from its probability (S, S) in the crop."""
+    covered = _COVERED if scale_of(transform) > _FINER else 0.5
+    return _back(probability, transform, shape) > covered
 
 
 def paste_back(
@@ -46,22 +58,18 @@ def paste_back(
     Returns:
         The picture; each pixel further from the hole than the band equals the one given.
     """
-    height, width = picture.shape[:2]
-    back = invert(transform)
-    side = len(probability)
-    unit = side * scale_of(transform)  # the frame's side in picture pixels
-    likely = warp(probability, back, (width, height), beyond=0)
-    mask = likely > (_COVERED if scale_of(transform) > _FINER else 0.5)
-    hole = grown(likely > 0.5, max(1, round(_REPLACED * unit)))
-    inside = warp(np.ones((side, side), np.float32), back, (width, height), beyond=0)
+    shape = picture.shape
+    unit = len(probability) * scale_of(transform)  # the frame's side in picture pixels
+    hole = grown(_back(probability, transform, shape) > 0.5, max(1, round(_REPLACED * unit)))
+    inside = _back(np.ones_like(probability), transform, shape)
     hole &= inside > 0.999
     if not hole.any():
-        return Pasted(picture.copy(), mask, hole)
-    crop = warp(filled, back, (width, height), beyond=None).astype(np.float32)
+        return Pasted(picture.copy(), hole)
+    crop = warp(filled, invert(transform), shape[1::-1], beyond=None).astype(np.float32)
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     crop = grained(crop, picture, distance, unit).clip(0, 255)
     band = max(2.0, _BLENDED * unit)
     alpha = np.where(distance > band, 0, 1 - distance / (band + 1))[..., None]
     alpha[inside <= 0.999] = 0
     blended = np.rint(picture + alpha * (crop - picture)).astype(np.uint8)
-    return Pasted(np.where(alpha > 0, blended, picture), mask, hole)
+    return Pasted(np.where(alpha > 0, blended, picture), hole)
