@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask.data.augment import jitter, photographed, view
+from unmask.data.augment import enlarged_part, jitter, photographed, printed, view
 from unmask.faces.landmarks import mirrored
 from unmask.faces.sources import Sampled
 
@@ -89,3 +89,32 @@ def test_the_camera_follows_its_generator_and_leaves_the_picture_alone():
         assert shot.dtype == np.uint8
         assert np.abs(shot.astype(float) - image).mean() < 70
     assert sum((shot != image).any() for shot in shots) > 6
+
+
+def test_an_enlarged_part_is_of_the_picture_and_fills_its_size():
+    rows = np.repeat(np.arange(SIZE, dtype=np.uint8)[:, None, None], SIZE, 1).repeat(3, 2)
+    for seed in range(20):
+        part = enlarged_part(rows, np.random.default_rng(seed))
+        assert part.shape == rows.shape
+        spread = int(part.max()) - int(part.min())
+        assert 0.3 * SIZE < spread < 0.52 * SIZE
+
+
+@given(seed=st.integers(0, 999))
+def test_a_print_stays_on_the_mask_and_takes_its_light(seed):
+    rng = np.random.default_rng(seed)
+    image = np.full((SIZE, SIZE, 3), 200, np.uint8)
+    image[:, : SIZE // 2] = 100
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[30:80, 20:76] = True
+    seen = printed(image, mask, np.full_like(image, 60), rng).astype(int)
+    away = np.ones_like(mask)
+    away[26:84, 16:80] = False
+    np.testing.assert_array_equal(seen[away], image[away])
+    changed = mask & (np.abs(seen - image).max(axis=2) > 20)
+    assert changed.any()
+    left, right = (
+        seen[34:76, columns][changed[34:76, columns]] for columns in (slice(24, 44), slice(52, 72))
+    )
+    if len(left) and len(right):
+        assert left.mean() < right.mean()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from unmask.data.views import aligned, loosely_framed, unchanged
+from unmask.data.views import aligned, in_surroundings, loosely_framed, unchanged
 from unmask.faces.landmarks import eye_centres
 
 
@@ -13,7 +13,7 @@ def eyes_apart(landmarks: np.ndarray) -> float:
     return float(np.hypot(*(right - left)))
 
 
-@pytest.mark.parametrize("sample", [aligned, loosely_framed, unchanged])
+@pytest.mark.parametrize("sample", [aligned, loosely_framed, in_surroundings, unchanged])
 def test_every_view_has_the_same_kinds_of_array(split, sample):
     for seed in range(6):
         made = sample(split, 1, 1, np.random.default_rng(seed))
@@ -27,7 +27,7 @@ def test_every_view_has_the_same_kinds_of_array(split, sample):
         assert made["gender"] == 0
 
 
-@pytest.mark.parametrize("sample", [aligned, loosely_framed])
+@pytest.mark.parametrize("sample", [aligned, loosely_framed, in_surroundings])
 def test_a_view_follows_its_generator(split, sample):
     one, two, other = (sample(split, 0, 0, np.random.default_rng(seed)) for seed in (5, 5, 6))
     for name in one:
@@ -35,7 +35,7 @@ def test_a_view_follows_its_generator(split, sample):
     assert (one["image"] != other["image"]).any()
 
 
-@pytest.mark.parametrize("sample", [aligned, loosely_framed])
+@pytest.mark.parametrize("sample", [aligned, loosely_framed, in_surroundings])
 def test_the_mask_stays_over_the_mouth(split, sample):
     for seed in range(20):
         made = sample(split, 0, 0, np.random.default_rng(seed))
@@ -74,9 +74,28 @@ def test_loose_framing_varies_far_more_than_aligned_views(split):
     assert far.max() > 1.25
 
 
-def test_some_faces_are_shown_bare_so_that_a_mask_is_not_always_found(split):
-    made = [aligned(split, 0, 0, np.random.default_rng(seed)) for seed in range(300)]
+@pytest.mark.parametrize("sample", [aligned, in_surroundings])
+def test_some_faces_are_shown_bare_so_that_a_mask_is_not_always_found(sample, split):
+    made = [sample(split, 0, 0, np.random.default_rng(seed)) for seed in range(300)]
     assert 0.06 < np.mean([not one["mask"].any() for one in made]) < 0.2
+
+
+def test_surroundings_are_of_another_picture_and_never_mask(split):
+    valid = split.valid.copy()
+    valid[:, :, :24] = False
+    plain = [np.full_like(split.image[:1], level) for level in (40, 90, 140)]
+    half = dataclasses.replace(split, valid=valid, image=np.concatenate(plain))
+    mask = np.zeros_like(split.mask)
+    mask[:, :, 30:60, 30:60] = True
+    masked = np.full_like(split.masked, 255)
+    half = dataclasses.replace(half, mask=mask, masked=masked)
+    surrounded = 0
+    for seed in range(40):
+        made = in_surroundings(half, 0, 0, np.random.default_rng(seed))
+        corner = made["image"].mean(axis=2)[~made["mask"]]
+        surrounded += bool((corner < 200).mean() > 0.2)
+        assert made["mask"].sum() <= 30 * 30 * 1.18**2 * 1.1
+    assert surrounded > 35
 
 
 def test_the_plain_view_is_the_stored_one(split):

@@ -53,6 +53,36 @@ def view(
     return np.ascontiguousarray(image), np.ascontiguousarray(mask > 127), landmarks
 
 
+def enlarged_part(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random square of a picture (S, S, 3), a third to a half of it wide, enlarged to all."""
+    size = len(picture)
+    side = int(size * rng.uniform(0.33, 0.5))
+    x, y = rng.integers(0, size - side + 1, 2)
+    return cv2.resize(picture[y : y + side, x : x + side], (size, size))
+
+
+def printed(
+    image: np.ndarray, mask: np.ndarray, print_: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """A masked face (S, S, 3) uint8 with a picture of its size printed on its mask (S, S) bool.
+
+    The print takes the light of the fabric under it, and covers all of the mask or one side of a
+    straight line across it, as panels, valves and labels do.
+    """
+    alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7) * rng.uniform(0.4, 1.0)
+    if rng.random() < 0.4:
+        rows, columns = np.nonzero(mask)
+        chosen = rng.integers(len(rows))
+        turn = rng.uniform(0, 2 * np.pi)
+        y, x = np.ogrid[: len(image), : len(image)]
+        across = (x - columns[chosen]) * np.cos(turn) + (y - rows[chosen]) * np.sin(turn)
+        alpha = alpha * (across > 0)
+    light = image.astype(np.float32).mean(axis=2)
+    shade = (light / max(float(light[mask].mean()), 1.0)).clip(0.4, 1.8)
+    mixed = image + alpha[..., None] * (print_ * shade[..., None] - image)
+    return mixed.clip(0, 255).astype(np.uint8)
+
+
 @cache
 def _camera() -> A.Compose:
     return A.Compose(

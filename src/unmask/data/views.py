@@ -1,12 +1,14 @@
 """Views of masked faces: what the gender, landmark and segmentation networks are shown."""
 
+import cv2
 import numpy as np
 
-from unmask.data.augment import jitter, photographed, view
+from unmask.data.augment import enlarged_part, jitter, photographed, printed, view
 from unmask.data.cache import Split
 from unmask.faces.frame import UNSHOWN
 
 _BARE = 0.12  # share of faces shown without a mask, so that one is not always found
+_PRINTED = 0.35  # share of masks that something else is printed on
 
 
 def _view(
@@ -48,6 +50,39 @@ def loosely_framed(split: Split, face: int, variant: int, rng: np.random.Generat
     if rng.integers(2):
         return aligned(split, face, variant, rng)
     return _view(split, face, variant, rng, scale=(0.42, 1.4), roll=14, shift=0.12)
+
+
+def in_surroundings(
+    split: Split, face: int, variant: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """As frames that follow a mask show it: half aligned, half down to the smallest that widening
+    leads to, with parts of another picture around what theirs shows, and printed on some masks."""
+    other = np.asarray(split.image[rng.integers(len(split))])
+    masked, mask = (np.asarray(of[face, variant]) for of in (split.masked, split.mask))
+    if mask.any() and rng.random() < _PRINTED:
+        masked = printed(masked, mask, enlarged_part(other, rng), rng)
+    made = {"scale": (0.85, 1.18), "roll": 5, "shift": 0.05}
+    if rng.integers(2):
+        made = {"scale": (0.5, 1.18), "roll": 10, "shift": 0.1}
+    matrix, flip = jitter(rng, split.size, **made), bool(rng.integers(2))
+    bare = rng.random() < _BARE
+    image, mask, landmarks = view(
+        np.asarray(split.image[face]) if bare else masked,
+        np.zeros_like(mask) if bare else mask,
+        split.landmarks[face],
+        matrix,
+        flip,
+    )
+    valid = np.asarray(split.valid[face]).astype(np.uint8) * 255
+    shown = cv2.warpAffine(valid, matrix, mask.shape[::-1])
+    shown = shown[:, ::-1] if flip else shown
+    around = enlarged_part(other, rng) if rng.random() < 0.8 else np.full_like(image, UNSHOWN)
+    return {
+        "image": photographed(np.where(shown[..., None] == 255, image, around), rng),
+        "mask": mask,
+        "landmarks": landmarks,
+        "gender": split.gender(face),
+    }
 
 
 def unchanged(split: Split, face: int, variant: int, rng: np.random.Generator) -> dict:

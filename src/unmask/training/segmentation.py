@@ -1,10 +1,10 @@
-"""Training of Mask R-CNN on roughly aligned masked faces."""
+"""Training of Mask R-CNN on masked faces in their surroundings."""
 
 import numpy as np
 from torch import Tensor
 
 from unmask.data.batches import Sample
-from unmask.data.views import aligned, unchanged
+from unmask.data.views import in_surroundings, unchanged
 from unmask.losses.segmentation.total import total_loss
 from unmask.models.segmentation import detection_target
 from unmask.training.module import NetworkModule
@@ -17,7 +17,7 @@ class SegmentationModule(NetworkModule):
     name, monitor, mode = "segmentation", "val/iou", "max"
 
     def training_sample(self) -> Sample:
-        return aligned
+        return in_surroundings
 
     def validation_sample(self) -> Sample:
         return unchanged
