@@ -104,6 +104,25 @@ def release(
     typer.echo(f"{out}: {size:.1f} MB, hole PSNR {metrics['chain']['hole_psnr']:.2f} dB")
 
 
+@models_app.command("score")
+def models_score(
+    out: Out,
+    model: Annotated[
+        str | None,
+        typer.Option(help="models:/unmask@champion, models:/unmask/3, release, or a folder."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of data/masked.")] = "holdout",
+) -> None:
+    """Score a model on the pictures of a split, as the sources in params.yaml give them."""
+    from unmask.params import load_params
+    from unmask.registry.loading import find_networks
+    from unmask.registry.release import score
+
+    folder, name = find_networks(model)
+    metrics = score(load_params(), Path("data/masked"), split, folder, out)
+    typer.echo(f"{name}: hole PSNR {metrics['chain']['hole_psnr']:.2f} dB, all in {out}")
+
+
 @models_app.command("promote")
 def models_promote(
     version: Annotated[str | None, typer.Argument(help="Default: the challenger.")] = None,

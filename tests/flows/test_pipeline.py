@@ -192,7 +192,11 @@ def test_a_version_is_released_with_its_card_and_restores(project):
     card = (project / "released" / "MODEL_CARD.md").read_text()
     assert "of the holdout split" in card
     assert "from scratch" in card
-    assert (project / "reports" / "release" / "metrics.json").is_file()
+    metrics = json.loads((project / "reports" / "release" / "metrics.json").read_text())
+    succeed(project, "unmask", "models", "score", "--model", "released", "-o", "scored")
+    assert json.loads((project / "scored" / "metrics.json").read_text()) == metrics
+    done = run_in(project, "unmask", "models", "score", "--split", "all", "-o", "scored")
+    assert "no faces in the split 'all'" in done.stderr
     succeed(project, "unmask", "faces", "sample", "-o", "masked", "--count", "1", "--masked")
     succeed(
         project, "unmask", "restore", "masked", "-o", "by-release", "--model", "released",

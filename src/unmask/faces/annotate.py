@@ -17,25 +17,32 @@ from unmask.errors import UnmaskError
 from unmask.faces.landmarks import COUNT
 
 STORE = Path(".unmask/landmarks.db")
-_PREDICTOR = "models/shape_predictor_68_face_landmarks.dat"
+_PREDICTOR = "shape_predictor_68_face_landmarks.dat"
 
 
 class AnnotatorError(UnmaskError):
     """dlib is not installed; the message says how to install it."""
 
 
+def dlib_weights(name: str) -> Path | None:
+    """A file of the package face_recognition_models; None where that or dlib is not installed."""
+    package = find_spec("face_recognition_models")
+    if package is None or find_spec("dlib") is None:
+        return None
+    return Path(package.submodule_search_locations[0]) / "models" / name
+
+
 @cache
 def _dlib():
-    models = find_spec("face_recognition_models")
-    if find_spec("dlib") is None or models is None:
+    weights = dlib_weights(_PREDICTOR)
+    if weights is None:
         raise AnnotatorError(
             "these faces have no landmarks and dlib, which finds them, is not installed: "
             "pip install 'unmask[annotate]'."
         )
     import dlib
 
-    predictor = Path(models.submodule_search_locations[0]) / _PREDICTOR
-    return dlib.get_frontal_face_detector(), dlib.shape_predictor(str(predictor))
+    return dlib.get_frontal_face_detector(), dlib.shape_predictor(str(weights))
 
 
 def _annotate(image: np.ndarray) -> np.ndarray | None:

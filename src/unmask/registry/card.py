@@ -49,13 +49,14 @@ def _training(models: Path) -> list[str]:
     return lines
 
 
-def model_card(models: Path, reports: Path, split: str = "test") -> str:
+def model_card(models: Path, reports: Path, split: str = "test", *, framed: bool = True) -> str:
     """Markdown: what the model does, how it was trained, how it scores, what it must not be for.
 
     Args:
         models: the folder of the stored networks.
         reports: the folder of the evaluation's metrics.json and plots/slices.csv.
         split: that it scored.
+        framed: whether it scored canonical frames, or pictures as their sources give them.
     """
     scores = json.loads((reports / "metrics.json").read_text())
     chain = scores["chain"]
@@ -64,7 +65,7 @@ def model_card(models: Path, reports: Path, split: str = "test") -> str:
     with (reports / "plots" / "slices.csv").open(newline="") as file:
         slices = list(csv.DictReader(file))
     gender = chain.get("gender_accuracy")
-    pixels = "" if "alone" in scores else ", in the pictures that its sources give"
+    pixels = "" if framed else ", in the pictures that its sources give"
     return "\n".join(
         [
             "# unmask",

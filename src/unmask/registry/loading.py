@@ -18,8 +18,8 @@ def _has_champion() -> bool:
     return version_of(CHAMPION) is not None
 
 
-def load_chain(uri: str | None = None) -> tuple[Chain, str]:
-    """The chain of a model.
+def find_networks(uri: str | None = None) -> tuple[Path, str]:
+    """The stored networks of a model.
 
     Args:
         uri: models:/unmask@champion, models:/unmask/3, 'release' for the weights that come with the
@@ -27,19 +27,29 @@ def load_chain(uri: str | None = None) -> tuple[Chain, str]:
             else the release.
 
     Returns:
-        (the chain, the model's name and version).
+        (their folder, the model's name and version).
+
+    Raises:
+        RegistryError: when the URI names no model.
+        StoredModelError: when a released network is missing.
+    """
+    if uri is None:
+        uri = CHAMPION_URI if _has_champion() else RELEASE
+    if uri == RELEASE:
+        return RELEASED, f"unmask/release-{packed_md5(RELEASED)[:8]}"
+    if not uri.startswith("models:/"):
+        return Path(uri), uri
+    from unmask.registry.versions import networks_of
+
+    return networks_of(uri)
+
+
+def load_chain(uri: str | None = None) -> tuple[Chain, str]:
+    """The chain of a model, named as for `find_networks`, and its name and version.
 
     Raises:
         RegistryError: when the URI names no model.
         StoredModelError: when a network is missing or damaged.
     """
-    if uri is None:
-        uri = CHAMPION_URI if _has_champion() else RELEASE
-    if uri == RELEASE:
-        return Chain.load(RELEASED), f"unmask/release-{packed_md5(RELEASED)[:8]}"
-    if not uri.startswith("models:/"):
-        return Chain.load(Path(uri)), uri
-    from unmask.registry.versions import networks_of
-
-    folder, name = networks_of(uri)
+    folder, name = find_networks(uri)
     return Chain.load(folder), name

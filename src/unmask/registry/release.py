@@ -1,4 +1,5 @@
-"""The released weights: a version's networks as float16 inside the package, with their card."""
+"""The released weights: a version's networks as float16 inside the package, with their card; and
+scoring, as a release is scored."""
 
 import json
 import os
@@ -36,10 +37,28 @@ def export(networks: Path, out: Path) -> None:
         save_network(network, name, section, size, metadata, out / name)
 
 
+def score(params: Params, masked: Path, split: str, models: Path, reports: Path) -> dict:
+    """Score stored networks on the pictures of a split, as their sources give them.
+
+    Args:
+        masked: the masked faces, of whose split the pictures are.
+        models: the folder of the stored networks.
+        reports: the folder for the scores, plots and pictures.
+
+    Returns:
+        The scores, as in reports/metrics.json.
+
+    Raises:
+        EmptySplit: when the split has no faces.
+    """
+    shard = as_given(params, Path(), open_split(masked, split))
+    reports.mkdir(parents=True, exist_ok=True)
+    return evaluate(params, shard, open_split(masked, "train"), models, reports)
+
+
 def release(params: Params, masked: Path, uri: str, out: Path, reports: Path) -> dict:
     """Export a registered version, score what was exported on the holdout, and write its card.
 
-    The holdout's pictures are scored as their sources give them, at their own pixels.
     `out` stays as it was until all is done.
 
     Args:
@@ -52,15 +71,12 @@ def release(params: Params, masked: Path, uri: str, out: Path, reports: Path) ->
         The scores, as in reports/metrics.json.
     """
     networks, _ = networks_of(uri)
-    reports.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent) as folder:
         partial = Path(folder)
         export(networks, partial)
-        shard = as_given(params, Path(), open_split(masked, "holdout"))
-        train = open_split(masked, "train")
-        metrics = evaluate(params, shard, train, partial, reports)
-        (partial / CARD).write_text(model_card(partial, reports, "holdout"))
+        metrics = score(params, masked, "holdout", partial, reports)
+        (partial / CARD).write_text(model_card(partial, reports, "holdout", framed=False))
         for name in NETWORKS:
             shutil.rmtree(out / name, ignore_errors=True)
         for part in (*NETWORKS, CARD):
