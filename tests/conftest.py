@@ -13,6 +13,8 @@ from project import ROOT
 
 from unmask.data import faces_stage, masked_stage
 from unmask.faces.sources import Sampled
+from unmask.models import build
+from unmask.models.stored import save_network
 from unmask.params import Params, load_params
 from unmask.profiles import use_profile
 
@@ -41,6 +43,17 @@ def masked(smoke: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
     faces_stage.make(smoke, folder)
     masked_stage.make(smoke, folder)
     return folder / "masked"
+
+
+@pytest.fixture(scope="session")
+def models(smoke: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an untrained landmark network of profile smoke, which guides inpainting."""
+    folder, section = tmp_path_factory.mktemp("models"), smoke.train.landmarks
+    torch.manual_seed(0)
+    network = build("landmarks", section, smoke.image_size, pretrained=False)
+    stored = section.model_dump(mode="json")
+    save_network(network, "landmarks", stored, smoke.image_size, {}, folder / "landmarks")
+    return folder
 
 
 @pytest.fixture

@@ -164,7 +164,6 @@ class Inpainting(Fit):
     adversarial_from: Annotated[int, Field(ge=0)]
     discriminator_learning_rate: Positive
     ema: Fraction
-    noise: Positive
 
     @model_validator(mode="after")
     def _adversarial_in_time(self) -> "Inpainting":

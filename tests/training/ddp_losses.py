@@ -1,6 +1,6 @@
 """Trains one network a few steps, in as many processes as torchrun starts, and writes its losses.
 
-Usage: ddp_losses.py NETWORK PARAMS MASKED OUT
+Usage: ddp_losses.py NETWORK PARAMS MASKED MODELS OUT
 """
 
 import json
@@ -35,7 +35,7 @@ class Recorder(L.Callback):
 
 
 def main() -> None:
-    name, params, masked, out = sys.argv[1], *map(Path, sys.argv[2:])
+    name, params, masked, models, out = sys.argv[1], *map(Path, sys.argv[2:])
     torch.set_num_threads(1)
     changes = {"steps": 4, "epoch_steps": 1, "batch_size": 4}
     if name == "gender":
@@ -43,7 +43,7 @@ def main() -> None:
     section = getattr(load_params(params).train, name).model_copy(update=changes)
     train, val = (open_split(masked, split, out / "cache") for split in ("train", "val"))
     L.seed_everything(0, verbose=False)
-    module, recorder = make_module(name, section, train, val, 0), Recorder()
+    module, recorder = make_module(name, section, train, val, 0, models), Recorder()
     trainer = make_trainer(section, [recorder], int(os.environ["WORLD_SIZE"]))
     trainer.fit(module)
     if trainer.global_rank == 0:

@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).with_name("ddp_losses.py")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gender", "landmarks", "inpainting"])
-def test_two_gloo_processes_have_the_losses_of_one(name, masked, tmp_path):
+def test_two_gloo_processes_have_the_losses_of_one(name, masked, models, tmp_path):
     params = tmp_path / "params.yaml"
     use_profile("smoke", ROOT / "conf", params)
     for processes in (1, 2):
@@ -27,7 +27,7 @@ def test_two_gloo_processes_have_the_losses_of_one(name, masked, tmp_path):
             *("--nproc_per_node", str(processes), str(SCRIPT)),
         ]
         done = subprocess.run(
-            [*launch, name, str(params), str(masked), str(tmp_path)],
+            [*launch, name, str(params), str(masked), str(models), str(tmp_path)],
             capture_output=True,
             text=True,
             check=False,

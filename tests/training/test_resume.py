@@ -1,6 +1,7 @@
 """A training killed with SIGKILL and run again ends with the weights of one never stopped."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ NETWORKS = ("gender", "landmarks", "segmentation", "inpainting")
 
 
 @pytest.fixture
-def workshop(masked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def workshop(masked: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Makes folders with params, data and a tracking store of their own."""
     from project import ROOT
 
@@ -26,6 +27,7 @@ def workshop(masked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         folder = tmp_path / name
         (folder / "data").mkdir(parents=True)
         (folder / "data" / "masked").symlink_to(masked)
+        shutil.copytree(models, folder / "models")
         (folder / "dvc.yaml").touch()
         use_profile("smoke", ROOT / "conf", folder / "params.yaml")
         yaml = YAML()

@@ -16,13 +16,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def module(smoke: Params, masked: Path, tmp_path: Path):
+def module(smoke: Params, masked: Path, models: Path, tmp_path: Path):
     """Makes a fresh training module of one network at smoke size."""
     split = open_split(masked, "train", tmp_path / "cache")
 
     def make(name: str, **changes):
         params = getattr(smoke.train, name).model_copy(update=changes)
-        return stage.make_module(name, params, split, split, 0)
+        return stage.make_module(name, params, split, split, 0, models)
 
     return make
 
@@ -69,7 +69,7 @@ def test_the_stage_records_what_it_started_from(
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / "params.yaml").write_text("{}")
     params = smoke.model_copy(update={"train": smoke.train.model_copy(update={"init": "release"})})
-    stage.train_network("gender", params, masked, tmp_path / "models" / "gender")
+    stage.train_network("gender", params, masked, tmp_path / "models")
     metadata = json.loads((tmp_path / "models" / "gender" / METADATA).read_text())
     assert metadata["init"] == "release"
     assert metadata["init_md5"] == json.loads((folder / METADATA).read_text())["weights_md5"]

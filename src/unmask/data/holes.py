@@ -6,19 +6,8 @@ import numpy as np
 from unmask.data.augment import jitter, view
 from unmask.data.cache import Split
 from unmask.data.morphology import grown
-from unmask.faces.landmarks import BROWS, EYES, JAW, MOUTH, NOSE
 
 _TOLD = 0.25  # share of faces whose z comes from the truth
-_SCATTER = 0.35
-#: Standard deviations in x and y of a part's shift and of its stretch, as the landmark network of
-#: profile cpu-full made them on val faces; these and the scatter in hundredths of the side.
-_PART_ERRORS = (
-    (JAW, (0.45, 0.9), (0.8, 0.9)),
-    (BROWS, (0.45, 0.9), (0.6, 0.45)),
-    (NOSE, (0.55, 1.05), (0.3, 0.4)),
-    (EYES, (0.35, 0.5), (0.3, 0.25)),
-    (MOUTH, (0.75, 1.5), (0.85, 1.05)),
-)
 
 
 def _guessed_mask(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -34,19 +23,6 @@ def _guessed_mask(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return grown(shifted.astype(bool), round(unit * rng.uniform(-0.5, 4.0)))
 
 
-def _guessed_landmarks(landmarks: np.ndarray, size: int, rng: np.random.Generator, noise: float):
-    """True landmarks with the kind of error a landmark network makes on masked faces: small for
-    what is seen, large for what is hidden, and alike within each part of the face."""
-    unit = noise * size / 100
-    guessed = landmarks + rng.normal(0, _SCATTER * unit, landmarks.shape)
-    for part, shift, stretch in _PART_ERRORS:
-        points = landmarks[part]
-        away = points - points.mean(axis=0)
-        stretched = away / away.std(axis=0) * rng.normal(0, stretch) * unit
-        guessed[part] += stretched + rng.normal(0, shift) * unit
-    return guessed.astype(np.float32)
-
-
 def _guessed_gender(gender: np.float32, rng: np.random.Generator) -> np.float32:
     """From -1 (female) to 1 (male), less sure or now and then wrong, and in one of ten unknown."""
     if rng.random() < 0.1:
@@ -56,14 +32,13 @@ def _guessed_gender(gender: np.float32, rng: np.random.Generator) -> np.float32:
 
 
 def holed(
-    split: Split, face: int, variant: int, rng: np.random.Generator, noise: float, latent: int
-) -> dict:
-    """A masked face with a hole, landmarks and gender as the chain would guess them, and the truth.
+    split: Split, face: int, variant: int, rng: np.random.Generator, latent: int
+) -> dict[str, np.ndarray]:
+    """A masked face with a hole and a gender as the chain would guess them, and the truth.
 
     The hole is the mask and all that the picture does not show.
 
     Args:
-        noise: of the landmarks, in multiples of what is usual.
         latent: numbers in z.
 
     Returns:
@@ -73,7 +48,7 @@ def holed(
     size = split.size
     matrix = jitter(rng, size, scale=(0.78, 1.08), roll=3, shift=0.03)
     flip = bool(rng.integers(2))
-    masked, mask, landmarks = view(
+    masked, mask, _ = view(
         np.asarray(split.masked[face, variant]),
         np.asarray(split.mask[face, variant]),
         split.landmarks[face],
@@ -91,7 +66,6 @@ def holed(
         "image": image,
         "masked": masked,
         "hole": _guessed_mask(mask, rng) | ~valid,
-        "landmarks": _guessed_landmarks(landmarks, size, rng, noise),
         "valid": valid,
         "gender": _guessed_gender(split.gender(face), rng),
         "sharp": np.float32(split.labels[face]["scale"] >= 0.9),
@@ -108,7 +82,6 @@ def holed_unchanged(split: Split, face: int, variant: int, rng: np.random.Genera
         "image": np.asarray(split.image[face]),
         "masked": np.asarray(split.masked[face, variant]),
         "hole": grown(np.asarray(split.mask[face, variant]), max(1, round(0.02 * size))) | ~valid,
-        "landmarks": split.landmarks[face],
         "valid": valid,
         "gender": np.float32(2 * split.gender(face) - 1),
         "sharp": np.float32(1),

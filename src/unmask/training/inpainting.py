@@ -35,9 +35,13 @@ class InpaintingModule(NetworkModule):
 
     Most faces are filled with z = 0, from which the network learns the most plausible answer; the
     others draw z from the posterior of the true face, from which it learns what z may change.
+
+    The landmarks that guide it are the landmark network's own, as in the chain: true ones with
+    noise would teach it to trust a mouth that no one can see.
     """
 
     name, monitor, mode = "inpainting", "val/hole_psnr", "max"
+    guided_by = "landmarks"
 
     def __init__(
         self, params: Inpainting, train: Split, val: Split, seed: int, workers: int = 0
@@ -52,12 +56,16 @@ class InpaintingModule(NetworkModule):
         self.features = features.to(memory_format=torch.channels_last).requires_grad_(False)
         self.features.eval()  # Lightning trains modules in the mode they come in
 
+    def follow(self, guide: nn.Module) -> None:
+        """Take the landmark network that guides it."""
+        self.guide = guide.to(memory_format=torch.channels_last).requires_grad_(False).eval()
+
     def start_from(self, network: nn.Module) -> None:
         super().start_from(network)
         self.average.module.load_state_dict(self.network.state_dict())
 
     def training_sample(self) -> Sample:
-        return partial(holed, noise=self.params.noise, latent=self.params.latent)
+        return partial(holed, latent=self.params.latent)
 
     def validation_sample(self) -> Sample:
         return holed_unchanged
@@ -91,9 +99,15 @@ class InpaintingModule(NetworkModule):
         z = mean + batch["drawn"] * (0.5 * log_variance).exp()
         return z * told[:, None], (kl_divergence(mean, log_variance) * told).mean()
 
+    @torch.no_grad()
+    def landmarks(self, batch: dict[str, Tensor]) -> Tensor:
+        """What the guide sees in the masked faces, (N, 68, 2) pixels."""
+        return self.guide(batch["masked"])
+
     def train(self, mode: bool = True) -> "InpaintingModule":
         super().train(mode)
-        self.features.eval()  # its batch norms must not follow the batch
+        for fixed in (self.features, self.guide):
+            fixed.eval()  # its batch norms must not follow the batch
         return self
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> None:
@@ -103,7 +117,8 @@ class InpaintingModule(NetworkModule):
         counts = hole * valid
         textured = counts * batch["sharp"][:, None, None, None]
         latent, divergence = self._latent(batch, hole)
-        filled = self.network(batch["masked"], hole, batch["landmarks"], batch["gender"], latent)
+        landmarks = self.landmarks(batch)
+        filled = self.network(batch["masked"], hole, landmarks, batch["gender"], latent)
         composed = torch.where(counts > 0.5, filled, true)
 
         # Lightning counts every optimiser's steps as one, hence the count of its own
@@ -154,7 +169,7 @@ class InpaintingModule(NetworkModule):
         return self.average.module(
             batch["masked"],
             batch["hole"][:, None].float(),
-            batch["landmarks"],
+            self.landmarks(batch),
             batch["gender"],
             latent,
         ).clamp(0, 1)

@@ -48,11 +48,13 @@ class NetworkModule(L.LightningModule):
         name: the network's name in params.
         monitor: the validation score that early stopping watches.
         mode: 'max' or 'min', which way it improves.
+        guided_by: the network, trained before, whose answers it is guided by; None where by none.
     """
 
     name: ClassVar[str]
     monitor: ClassVar[str]
     mode: ClassVar[str]
+    guided_by: ClassVar[str | None] = None
 
     def __init__(self, params: Fit, train: Split, val: Split, seed: int, workers: int = 0) -> None:
         super().__init__()

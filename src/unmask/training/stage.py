@@ -20,11 +20,23 @@ from unmask.training.progress import Curves, Progress
 from unmask.training.tracking import WEIGHTS, stage_run
 
 
-def make_module(name: str, params: Fit, train: Split, val: Split, seed: int) -> NetworkModule:
-    """The training module of network `name`."""
+def make_module(
+    name: str, params: Fit, train: Split, val: Split, seed: int, models: Path
+) -> NetworkModule:
+    """The training module of network `name`.
+
+    Args:
+        models: the folder of the trained networks, one of which may guide it.
+
+    Raises:
+        StoredModelError: when the one that guides it is missing or damaged.
+    """
     modules = import_module(f"unmask.training.{name}")
     workers = 4 if torch.cuda.is_available() else 0
-    return getattr(modules, f"{name.capitalize()}Module")(params, train, val, seed, workers)
+    module = getattr(modules, f"{name.capitalize()}Module")(params, train, val, seed, workers)
+    if module.guided_by is not None:
+        module.follow(load_network(models / module.guided_by))
+    return module
 
 
 def resolved_precision(precision: str) -> str:
@@ -67,8 +79,10 @@ def make_trainer(
     )
 
 
-def train_network(name: str, params: Params, masked: Path, out: Path, cache: Path = CACHE) -> None:
-    """Train network `name` on the masked faces and store it in `out`.
+def train_network(
+    name: str, params: Params, masked: Path, models: Path, cache: Path = CACHE
+) -> None:
+    """Train network `name` on the masked faces and store it in the folder `models`.
 
     An interrupted training of the same params, data and code goes on from its last epoch.
     """
@@ -76,8 +90,10 @@ def train_network(name: str, params: Params, masked: Path, out: Path, cache: Pat
     section: Fit = getattr(params.train, name)
     train, val = open_split(masked, "train", cache), open_split(masked, "val", cache)
     L.seed_everything(params.seed, verbose=False)
-    module = make_module(name, section, train, val, params.seed)
+    module = make_module(name, section, train, val, params.seed, models)
     start = {"init": params.train.init}
+    if module.guided_by is not None:
+        start["guide_md5"] = module.guide.weights_md5
     if params.train.init == "release":
         released = load_network(RELEASED / name)
         start["init_md5"] = released.weights_md5
@@ -107,9 +123,10 @@ def train_network(name: str, params: Params, masked: Path, out: Path, cache: Pat
         trainer.fit(module, ckpt_path=checkpoint.path, weights_only=False)
         faces = Counter(label["source"] for label in train.labels)
         metadata = {"data_md5": train.digest, "faces": faces, "seed": params.seed, **start}
-        run.tag(
-            {WEIGHTS: save_network(module.trained(), name, resolved, train.size, metadata, out)}
+        weights_md5 = save_network(
+            module.trained(), name, resolved, train.size, metadata, models / name
         )
+        run.tag({WEIGHTS: weights_md5})
     checkpoint.delete()
 
 
@@ -118,7 +135,7 @@ def main() -> None:
     """The stage as DVC runs it, in the folder of params.yaml."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     name = sys.argv[1]
-    train_network(name, load_params(), Path("data/masked"), Path("models") / name)
+    train_network(name, load_params(), Path("data/masked"), Path("models"))
 
 
 if __name__ == "__main__":
