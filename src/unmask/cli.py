@@ -88,12 +88,14 @@ def models_import() -> None:
 
 @app.command("release")
 def release(
-    model: Annotated[str, typer.Option(help="The registered version.")] = "models:/unmask@champion",
+    model: Annotated[
+        str, typer.Option(help="A registered version, or a folder of trained networks.")
+    ] = "models:/unmask@champion",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Default: the package's own folder.")
     ] = None,
 ) -> None:
-    """Export a version as the weights of the package, scored on the holdout split."""
+    """Export a model as the weights of the package, scored on the holdout split."""
     from unmask.models.stored import RELEASED
     from unmask.params import load_params
     from unmask.registry.release import release as export

@@ -66,16 +66,15 @@ def test_a_release_that_cannot_be_scored_leaves_the_old_one(networks, tmp_path, 
     def fail(*args, **options):
         raise ValueError("no holdout")
 
-    monkeypatch.setattr(release, "networks_of", lambda uri: (networks, uri))
     monkeypatch.setattr(release, "open_split", fail)
     out = tmp_path / "release"
     (out / "gender").mkdir(parents=True)
     (out / "gender" / "model.safetensors").write_text("old")
     with pytest.raises(ValueError, match="no holdout"):
-        release.release(None, tmp_path, "models:/unmask/1", out, tmp_path / "reports")
+        release.release(None, tmp_path, str(networks), out, tmp_path / "reports")
     assert [path.name for path in out.iterdir()] == ["gender"]
     assert (out / "gender" / "model.safetensors").read_text() == "old"
-    assert {path.name for path in tmp_path.iterdir()} >= {"networks", "release", "reports"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"networks", "release"}
     assert not list(tmp_path.glob("tmp*"))
 
 

@@ -15,7 +15,8 @@ from unmask.evaluation.stage import evaluate
 from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
 from unmask.params import NETWORKS, Params
 from unmask.registry.card import model_card
-from unmask.registry.versions import RegistryError, networks_of, register
+from unmask.registry.loading import find_networks
+from unmask.registry.versions import RegistryError, register
 
 CARD = "MODEL_CARD.md"
 
@@ -56,21 +57,21 @@ def score(params: Params, masked: Path, split: str, models: Path, reports: Path)
     return evaluate(params, shard, open_split(masked, "train"), models, reports)
 
 
-def release(params: Params, masked: Path, uri: str, out: Path, reports: Path) -> dict:
-    """Export a registered version, score what was exported on the holdout, and write its card.
+def release(params: Params, masked: Path, model: str, out: Path, reports: Path) -> dict:
+    """Export a model, score what was exported on the holdout, and write its card.
 
     `out` stays as it was until all is done.
 
     Args:
         masked: the masked faces, of whose holdout split the pictures are.
-        uri: of the registered version.
+        model: as `find_networks` names it, e.g. models:/unmask@champion or a folder.
         out: the folder of the released networks.
         reports: the folder for the scores, plots and pictures.
 
     Returns:
         The scores, as in reports/metrics.json.
     """
-    networks, _ = networks_of(uri)
+    networks, _ = find_networks(model)
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent) as folder:
         partial = Path(folder)
