@@ -53,3 +53,10 @@ def test_what_looks_like_the_mask_but_does_not_touch_it_stays():
 def test_with_nothing_to_learn_from_nothing_changes(seen):
     crop, _ = masked_face()
     np.testing.assert_array_equal(with_missed_pieces(crop, seen), seen)
+
+
+def test_a_coat_of_the_mask_s_colour_is_no_piece_of_it():
+    crop, truth = masked_face()
+    crop[105:, :] = np.where(truth[105:, :, None], crop[105:], FABRIC)
+    covered = with_missed_pieces(crop, truth.astype(np.float32)) > 0.5
+    assert not (covered & ~truth)[112:].any()

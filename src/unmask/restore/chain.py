@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unmask.faces.frame import canonical_transform, invert, move_points, scale_of, shown, warp
-from unmask.faces.landmarks import mirrored
+from unmask.faces.frame import move_points, shown, warp
+from unmask.faces.landmarks import OUTER_EYE_CORNERS, mirrored
 from unmask.models.stored import load_network
 from unmask.params import NETWORKS
+from unmask.restore.alignment import Box, align
 from unmask.restore.answer import (
     LIKELIEST,
     FaceAnswer,
@@ -19,11 +20,10 @@ from unmask.restore.answer import (
     untouched,
 )
 from unmask.restore.fabric import with_missed_pieces
+from unmask.restore.loops import with_loops
 from unmask.restore.paste import frame_hole, paste_back, picture_mask
 from unmask.restore.widening import WIDENINGS, next_frame, shows_more
 
-_ALIGNMENTS = 2
-_LOOSELY = 1.5  # sides of a found face's box to the frame's
 _SMALLEST_MASK = 0.05  # of the frame's area
 _LEAST_SCORE = 0.5
 THREADS = 2  # the pixels are the same for the same number
@@ -32,22 +32,6 @@ SMALLEST_PICTURE = 16  # pixels
 
 def _tensor(crop: np.ndarray) -> Tensor:
     return torch.from_numpy(crop).permute(2, 0, 1)[None].contiguous().float().div_(255)
-
-
-def _whole(picture: np.ndarray, size: int) -> np.ndarray:
-    """The transform that shows a whole picture, centred, in a square of `size`."""
-    height, width = picture.shape[:2]
-    ratio = size / max(height, width)
-    shift = (size - ratio * np.array([width, height])) / 2 + 0.5 * ratio - 0.5
-    return np.column_stack([np.eye(2) * ratio, shift])
-
-
-def _around(box: tuple[float, float, float, float], size: int) -> np.ndarray:
-    """The transform that shows a found face, hairline to chin, a little loosely framed."""
-    x0, y0, x1, y1 = box
-    ratio = size / (_LOOSELY * max(x1 - x0, y1 - y0))
-    centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) - 0.5
-    return np.column_stack([np.eye(2) * ratio, (size - 1) / 2 - ratio * centre])
 
 
 class Chain:
@@ -76,11 +60,18 @@ class Chain:
         return cls(networks, networks["inpainting"].image_size)
 
     @torch.inference_mode()
-    def landmarks(self, crop: np.ndarray) -> np.ndarray:
-        """Landmarks (68, 2) of a crop (S, S, 3) uint8, the mean of its and its mirror image's."""
+    def _look(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
         seen = _tensor(crop)
         straight, turned = self.networks["landmarks"](torch.cat([seen, seen.flip(3)])).numpy()
-        return (straight + mirrored(turned, self.size)) / 2
+        turned = mirrored(turned, self.size)
+        mean = (straight + turned) / 2
+        right, left = mean[list(OUTER_EYE_CORNERS)]
+        apart = np.linalg.norm(straight - turned, axis=1).mean()
+        return mean, float(apart / max(float(np.linalg.norm(right - left)), 1.0))
+
+    def landmarks(self, crop: np.ndarray) -> np.ndarray:
+        """Landmarks (68, 2) of a crop (S, S, 3) uint8, the mean of its and its mirror image's."""
+        return self._look(crop)[0]
 
     @torch.inference_mode()
     def segment(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
@@ -128,39 +119,11 @@ class Chain:
         pixels = filled[0].clamp(0, 1).mul(255).round().byte()
         return pixels.permute(1, 2, 0).contiguous().numpy()
 
-    def align(
-        self, picture: np.ndarray, box: tuple[float, float, float, float] | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Find the face of a picture that shows one.
-
-        Args:
-            box: x0, y0, x1, y1 where the face is known to be; None looks at the whole picture.
-
-        Returns:
-            (transform (2, 3) from picture to canonical frame, landmarks (68, 2) in the picture).
-
-        Raises:
-            PictureError: when no face's landmarks can be made out.
-        """
-        transform = _around(box, self.size) if box else _whole(picture, self.size)
-        for _ in range(_ALIGNMENTS + 1):
-            crop = warp(picture, transform, (self.size, self.size))
-            found = move_points(self.landmarks(crop), invert(transform))
-            try:
-                aligned = canonical_transform(found, self.size)
-            except ValueError as error:
-                raise PictureError(str(error)) from error
-            height, width = picture.shape[:2]
-            if not 0.02 < self.size * scale_of(aligned) / max(height, width) < 6:
-                raise PictureError("no face fills the picture, so it cannot be aligned")
-            transform = aligned
-        return transform, found
-
     def restore(
         self,
         picture: np.ndarray,
         what_if: WhatIf = LIKELIEST,
-        box: tuple[float, float, float, float] | None = None,
+        box: Box | None = None,
         valid: np.ndarray | None = None,
     ) -> Restoration:
         """Restore one face: that of a face chip or portrait, or the one in `box`.
@@ -181,7 +144,7 @@ class Chain:
                     f"the picture is {width} x {height} pixels; at least {SMALLEST_PICTURE} are "
                     "needed each way"
                 )
-            transform, landmarks = self.align(picture, box)
+            transform, landmarks = align(picture, self._look, self.size, box)
         except PictureError as error:
             answer = FaceAnswer(
                 "skipped", str(error), (0.0, 0.0, float(width), float(height)), None, 0.5, 0.0, 0.0
@@ -214,9 +177,12 @@ class Chain:
             )
             return untouched(picture, nothing, answer, what_if)
         assumed = {None: male, "male": 1.0, "female": 0.0}[what_if.gender]
-        covered = with_missed_pieces(crop, probability)
-        hole = frame_hole(covered) | ~shown(valid, transform, frame)
-        guide = (hole, move_points(landmarks, transform), assumed)
+        points = move_points(landmarks, transform)
+        covered, seen = with_missed_pieces(crop, probability), shown(valid, transform, frame)
+        bordered = warp(picture, transform, frame, beyond=None)
+        covered = with_loops(bordered, covered, points, seen)
+        hole = frame_hole(covered) | ~seen
+        guide = (hole, points, assumed)
         noise = torch.Generator().manual_seed(what_if.seed)
         latent = self.networks["inpainting"].latent
         drawn = torch.randn(what_if.samples, latent, generator=noise)
