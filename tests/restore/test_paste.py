@@ -149,3 +149,18 @@ def test_growing_is_a_disc(seed, pixels):
     distance = distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.inf)
     assert not bigger[distance > pixels + 0.9].any()
     assert bigger[distance <= pixels * 0.85].all()
+
+
+def test_a_hole_that_the_frame_cuts_off_fades_out_and_one_at_the_picture_s_border_does_not():
+    probability = np.zeros((SIDE, SIDE), np.float32)
+    probability[20:, 10:54] = 1
+    filled = np.full((SIDE, SIDE, 3), 200, np.uint8)
+    frame = np.array([[1.0, 0, 0], [0, 1, 0]])
+    within = paste_back(np.full((SIDE, SIDE, 3), 100, np.uint8), filled, probability, frame)
+    assert (within.picture[-3:, 20:44] > 190).all()
+    beyond = paste_back(np.full((2 * SIDE, SIDE, 3), 100, np.uint8), filled, probability, frame)
+    column = beyond.picture[SIDE - 6 : SIDE + 1, 32, 0].astype(int)
+    assert (np.diff(column) <= 0).all()
+    assert column[0] > 190
+    assert 100 < column[-2] < 160
+    assert column[-1] == 100

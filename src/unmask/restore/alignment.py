@@ -11,7 +11,8 @@ Box = tuple[float, float, float, float]
 Look = Callable[[np.ndarray], tuple[np.ndarray, float]]
 
 _FOLLOWED = 3  # times
-_LOOSELY = (1.5, 1.2, 2.0, 2.6)  # sides of a found face's box to the frame's
+_LOOSELY = (1.5, 1.2, 2.0)  # sides of a found face's box to the frame's
+_WIDTHS = (0.4, 2.5)  # of the landmarks of a found face, in widths of its box
 _SURE = 0.03  # inter-ocular distances that a sure frame's landmarks lie apart at most
 
 
@@ -43,14 +44,22 @@ def _followed(
     return transform, landmarks, apart
 
 
+def lie_on(landmarks: np.ndarray, box: Box) -> bool:
+    """Whether landmarks (68, 2) are those of the face found in a box, x0, y0, x1, y1."""
+    x0, y0, x1, y1 = box
+    x, y = landmarks.mean(axis=0)
+    width = np.ptp(landmarks[:, 0]) / max(x1 - x0, 1)
+    return bool(x0 <= x <= x1 and y0 <= y <= y1 and _WIDTHS[0] < width < _WIDTHS[1])
+
+
 def align(
     picture: np.ndarray, look: Look, size: int, box: Box | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the face of a picture that shows one.
 
     Landmarks are followed from one start after the other, until those of a crop and of its mirror
-    image agree; else those are taken that agree best. From a single start half profiles and
-    close-ups end with both eyes on one, where they do not agree.
+    image agree; else those that lie on the face and agree best are taken. From a single start half
+    profiles and close-ups end with both eyes on one, where they do not agree.
 
     Args:
         picture: (H, W, 3) uint8 RGB.
@@ -65,16 +74,20 @@ def align(
     Raises:
         PictureError: when no face's landmarks can be made out.
     """
-    found, failed = [], []
+    found, elsewhere, failed = [], [], []
     for start in _starts(picture.shape, box, size):
         try:
-            found.append(_followed(picture, look, start, size))
+            answer = _followed(picture, look, start, size)
         except PictureError as error:
             failed.append(error)
             continue
-        if found[-1][2] <= _SURE:
+        if box is not None and not lie_on(answer[1], box):
+            elsewhere.append(answer)
+            continue
+        found.append(answer)
+        if answer[2] <= _SURE:
             break
-    if not found:
+    if not (found or elsewhere):
         raise failed[0]
-    transform, landmarks, _ = min(found, key=lambda answer: answer[2])
+    transform, landmarks, _ = min(found or elsewhere, key=lambda answer: answer[2])
     return transform, landmarks

@@ -25,7 +25,8 @@ from unmask.restore.paste import frame_hole, paste_back, picture_mask
 from unmask.restore.widening import WIDENINGS, next_frame, shows_more
 
 _SMALLEST_MASK = 0.05  # of the frame's area
-_LEAST_SCORE = 0.5
+_SEEN = 0.5  # a view's score
+_LEAST_SCORE = 0.8  # masked val faces have 0.99 and more, 99 in 100 bare ones 0.4 and less
 THREADS = 2  # the pixels are the same for the same number
 SMALLEST_PICTURE = 16  # pixels
 
@@ -81,7 +82,7 @@ class Chain:
         found, scores = self.networks["segmentation"](torch.cat([seen, seen.flip(3)]))
         straight, turned = found[0].numpy(), found[1].flip(1).numpy()
         score, other = scores.tolist()
-        if (score < _LEAST_SCORE) != (other < _LEAST_SCORE):
+        if (score < _SEEN) != (other < _SEEN):
             return (straight, score) if score > other else (turned, other)
         return (straight + turned) / 2, (score + other) / 2
 

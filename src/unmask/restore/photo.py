@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from unmask.restore.alignment import lie_on
 from unmask.restore.answer import LIKELIEST, FaceAnswer, Restoration, WhatIf, untouched
 from unmask.restore.chain import Chain
 from unmask.restore.finding import FaceFinder, Found
 
 _AROUND = 1.6  # of the box's longer side, to each side of its centre
 _LEAST_SIDE = 16  # pixels
-_WIDTHS = (0.4, 2.5)  # of the landmarks, in widths of the box
 
 
 class PhotoRestorer:
@@ -43,7 +43,7 @@ class PhotoRestorer:
                 continue
             part = self._chain.restore(picture[rows, columns], what_if, start)
             answer = part.faces[0].moved(columns.start, rows.start)
-            if answer.landmarks is not None and not _agree(answer, face):
+            if answer.landmarks is not None and not lie_on(answer.landmarks, face.box):
                 answers.append(_skipped(face, "its landmarks cannot be made out"))
                 continue
             for sample, drawn in zip(samples, part.samples, strict=True):
@@ -75,14 +75,6 @@ def _part(face: Found, shape: tuple[int, ...]):
         return rows, columns, None
     dx, dy = columns.start, rows.start
     return rows, columns, (x0 - dx, y0 - dy, x1 - dx, y1 - dy)
-
-
-def _agree(answer: FaceAnswer, face: Found) -> bool:
-    """Whether landmarks lie on the face that was found."""
-    x0, y0, x1, y1 = face.box
-    x, y = answer.landmarks.mean(axis=0)
-    width = np.ptp(answer.landmarks[:, 0]) / max(x1 - x0, 1)
-    return bool(x0 <= x <= x1 and y0 <= y <= y1 and _WIDTHS[0] < width < _WIDTHS[1])
 
 
 def _skipped(face: Found, reason: str) -> FaceAnswer:
