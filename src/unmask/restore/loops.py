@@ -49,7 +49,8 @@ def with_loops(
     level = (y > corners[:, 1].min() - _ABOVE * side) & (y < landmarks[JAW, 1].max())
     where = beside & level & seen & ~mask
     distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    lines = _thin_lines(np.where(mask[..., None], _beside(crop, mask), crop))
+    # the mask is painted over from around, so that no edge of it looks like a line
+    lines = _thin_lines(cv2.inpaint(crop, mask.astype(np.uint8), 2, cv2.INPAINT_NS))
     lines[~where | (distance > _FARTHEST * side)] = 0
     weak = (lines > _STANDS_OUT[0]).astype(np.uint8)
     count, pieces, boxes, _ = cv2.connectedComponentsWithStats(weak, connectivity=8)
@@ -64,10 +65,4 @@ def with_loops(
             and boxes[piece, 4] <= _WIDEST * side * length
         ):
             found |= this
-    return np.where(grown(found, 1) & found.any() & ~mask, np.float32(1), probability)
-
-
-def _beside(crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The crop with its mask painted over from around, so that no edge of it looks like a line."""
-    hole = mask.astype(np.uint8)
-    return cv2.inpaint(crop, hole, 2, cv2.INPAINT_NS)
+    return np.where(grown(found, 1) & ~mask, np.float32(1), probability)
