@@ -162,7 +162,7 @@ def test_pyfunc_gives_the_command_s_answer(project, monkeypatch):
     import pandas as pd
 
     succeed(project, "unmask", "faces", "sample", "-o", "one", "--count", "1", "--masked")
-    succeed(project, "unmask", "restore", "one", "-o", "one-out", "--crop")
+    succeed(project, "unmask", "restore", "one", "-o", "one-out", "--crop", "--save-masks")
     monkeypatch.chdir(project)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'mlflow.db'}")
     mlflow.set_tracking_uri(f"sqlite:///{project / 'mlflow.db'}")
@@ -174,6 +174,8 @@ def test_pyfunc_gives_the_command_s_answer(project, monkeypatch):
         np.frombuffer(base64.b64decode(answer["image"]), np.uint8), cv2.IMREAD_COLOR
     )
     assert (pixels == cv2.imread(str(project / "one-out" / "face-0000.png"))).all()
+    mask = base64.b64decode(answer["mask"])
+    assert mask == (project / "one-out" / "face-0000.mask.png").read_bytes()
     document = json.loads((project / "one-out" / "face-0000.json").read_text())
     assert answer["faces"] == document["faces"]
 

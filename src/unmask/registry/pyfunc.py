@@ -29,6 +29,7 @@ OUTPUTS = Schema(
     [
         ColSpec(DataType.string, "image"),
         ColSpec(Array(_FACE), "faces"),
+        ColSpec(DataType.string, "mask"),
         ColSpec(Array(DataType.string), "samples"),
     ]
 )
@@ -43,8 +44,9 @@ PARAMS = ParamSchema(
 
 
 class Unmask(PythonModel):
-    """Column `image` (base64 JPEG or PNG) to `image` (base64 PNG, same size), `faces`, and
-    `samples` (base64 PNG), other plausible restorations, as many as are asked for."""
+    """Column `image` (base64 JPEG or PNG) to `image` (base64 PNG, same size), `faces`, `mask`
+    (base64 PNG, 255 where pixels were replaced), and `samples` (base64 PNG), other plausible
+    restorations, as many as are asked for."""
 
     def load_context(self, context) -> None:
         """Load the four networks."""
@@ -75,6 +77,7 @@ class Unmask(PythonModel):
                 {
                     "image": to_base64(restored.picture, synthesised),
                     "faces": [face.as_json() for face in restored.faces],
+                    "mask": to_base64(restored.hole),
                     "samples": [to_base64(sample, synthesised) for sample in restored.samples],
                 }
             )
