@@ -65,10 +65,14 @@ class Painter:
 
     def __init__(self, agree: bool = True) -> None:
         self.seen: list = []
+        self.owns: list = []
+        self.untouched: list = []
         self._agree = agree
 
-    def restore(self, picture, what_if=LIKELIEST, box=None) -> Restoration:
+    def restore(self, picture, what_if=LIKELIEST, box=None, own=None) -> Restoration:
         self.seen.append((picture.shape, what_if, box))
+        self.owns.append(own)
+        self.untouched.append(not (picture == (255, 0, 0)).all(axis=2).any())
         hole = np.zeros(picture.shape[:2], bool)
         if box is None:
             answer = FaceAnswer("no_mask", "no mask", (0, 0, 1, 1), None, 0.5, 0.0, 0.0)
@@ -108,6 +112,19 @@ def test_each_face_is_restored_in_its_part_and_answered_in_the_photos_pixels():
         x, y = np.round(centre(face.box)).astype(int)
         assert restored.hole[y + 3, x]
         assert not restored.hole[y - 5, x]
+
+
+def test_neighbours_are_restored_from_the_photo_as_given_each_on_its_own_ground():
+    photo, chain = photo_with((40, 60, 220), (230, 60, 220)), Painter()
+    restored = PhotoRestorer(chain).restore(photo)
+    assert [face.status for face in restored.faces] == ["restored", "restored"]
+    assert chain.untouched == [True, True]
+    for (shape, _, box), own in zip(chain.seen, chain.owns, strict=True):
+        assert own.shape == shape[:2]
+        x0, y0, x1, y1 = (round(v) for v in box)
+        middle = (x0 + x1) // 2
+        assert own[(y0 + y1) // 2, middle]
+        assert not own.all()
 
 
 def test_landmarks_beside_the_face_leave_it_untouched():

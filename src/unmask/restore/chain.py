@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unmask.faces.frame import move_points, shown, warp
-from unmask.faces.landmarks import OUTER_EYE_CORNERS, mirrored
+from unmask.faces.frame import invert, move_points, shown, warp
+from unmask.faces.landmarks import MOUTH, OUTER_EYE_CORNERS, mirrored
 from unmask.models.stored import load_network
 from unmask.params import NETWORKS
 from unmask.restore.alignment import Box, align
@@ -26,6 +27,8 @@ from unmask.restore.widening import WIDENINGS, next_frame, shows_more
 
 _SMALLEST_MASK = 0.05  # of the frame's area
 _SEEN = 0.5  # a view's score
+_TURNED = 8  # degrees, of which each way the mask is looked at once more
+_LEAST_MOUTH = 0.3  # of the mouth's landmarks, under the mask
 _LEAST_SCORE = 0.8  # masked val faces have 0.99 and more, 99 in 100 bare ones 0.4 and less
 THREADS = 2  # the pixels are the same for the same number
 SMALLEST_PICTURE = 16  # pixels
@@ -33,6 +36,12 @@ SMALLEST_PICTURE = 16  # pixels
 
 def _tensor(crop: np.ndarray) -> Tensor:
     return torch.from_numpy(crop).permute(2, 0, 1)[None].contiguous().float().div_(255)
+
+
+def _share_under(probability: np.ndarray, points: np.ndarray) -> float:
+    """The share of points (N, 2) that lie under a mask, of its probability (S, S)."""
+    columns, rows = points.round().astype(int).clip(0, len(probability) - 1).T
+    return float((probability[rows, columns] > 0.5).mean())
 
 
 class Chain:
@@ -87,6 +96,28 @@ class Chain:
         return (straight + turned) / 2, (score + other) / 2
 
     @torch.inference_mode()
+    def _turned_too(
+        self, picture: np.ndarray, transform: np.ndarray, probability: np.ndarray
+    ) -> np.ndarray:
+        """The mean of the probability of mask (S, S) in a frame and in the frame turned either way,
+        one of them mirrored; on val faces the masks' IoU is 0.964 by it, else 0.963."""
+        frame, centre = (self.size, self.size), ((self.size - 1) / 2,) * 2
+        turns = [
+            np.vstack([cv2.getRotationMatrix2D(centre, a, 1), [0, 0, 1]])
+            for a in (_TURNED, -_TURNED)
+        ]
+        whole = np.vstack([transform, [0, 0, 1]])
+        left, right = (_tensor(warp(picture, (turn @ whole)[:2], frame)) for turn in turns)
+        found, scores = self.networks["segmentation"](torch.cat([left, right.flip(3)]))
+        total, views = 2 * probability, np.full(probability.shape, 2.0, np.float32)
+        for turn, view, score in zip(turns, (found[0], found[1].flip(1)), scores, strict=True):
+            if score >= _SEEN:
+                back = invert(turn[:2])
+                total += warp(view.numpy(), back, frame, beyond=0)
+                views += warp(np.ones_like(probability), back, frame, beyond=0)
+        return total / views
+
+    @torch.inference_mode()
     def gender_male(self, crop: np.ndarray) -> float:
         """Probability of 'male'."""
         return float(self.networks["gender"](_tensor(crop))[0].sigmoid())
@@ -126,6 +157,7 @@ class Chain:
         what_if: WhatIf = LIKELIEST,
         box: Box | None = None,
         valid: np.ndarray | None = None,
+        own: np.ndarray | None = None,
     ) -> Restoration:
         """Restore one face: that of a face chip or portrait, or the one in `box`.
 
@@ -135,6 +167,7 @@ class Chain:
             picture: (H, W, 3) uint8 RGB.
             box: x0, y0, x1, y1 of the face in the picture; None for a picture of one face.
             valid: (H, W) bool, false on padding; None where all pixels are the picture's.
+            own: (H, W) bool, false where another face lies, whose mask is not this one's.
         """
         height, width = picture.shape[:2]
         valid = np.ones((height, width), bool) if valid is None else valid
@@ -164,9 +197,18 @@ class Chain:
             if not shows_more(probability, transform, found, wider, least):
                 break
             transform, crop, probability, score = wider, seen, found, confidence
+        if score >= _LEAST_SCORE:
+            probability = self._turned_too(picture, transform, probability)
+        if own is not None:
+            probability = probability * shown(own, transform, frame)
+        points = move_points(landmarks, transform)
         fraction = float((probability > 0.5).mean())
         corners = (*landmarks.min(axis=0).tolist(), *landmarks.max(axis=0).tolist())
-        if score < _LEAST_SCORE or fraction < _SMALLEST_MASK:
+        if (
+            score < _LEAST_SCORE
+            or fraction < _SMALLEST_MASK
+            or _share_under(probability, points[MOUTH]) < _LEAST_MOUTH
+        ):
             answer = FaceAnswer(
                 "no_mask",
                 "no mask was found on the face",
@@ -178,7 +220,6 @@ class Chain:
             )
             return untouched(picture, nothing, answer, what_if)
         assumed = {None: male, "male": 1.0, "female": 0.0}[what_if.gender]
-        points = move_points(landmarks, transform)
         covered, seen = with_missed_pieces(crop, probability), shown(valid, transform, frame)
         bordered = warp(picture, transform, frame, beyond=None)
         covered = with_loops(bordered, covered, points, seen)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unmask.restore.alignment import lie_on
+from unmask.restore.alignment import Box, lie_on
 from unmask.restore.answer import LIKELIEST, FaceAnswer, Restoration, WhatIf, untouched
 from unmask.restore.chain import Chain
 from unmask.restore.finding import FaceFinder, Found
@@ -41,15 +41,16 @@ class PhotoRestorer:
             if start is None:
                 answers.append(_skipped(face, "the face is too small to restore"))
                 continue
-            part = self._chain.restore(picture[rows, columns], what_if, start)
+            own = _own(face, found, rows, columns)
+            part = self._chain.restore(photo[rows, columns], what_if, start, own=own)
             answer = part.faces[0].moved(columns.start, rows.start)
             if answer.landmarks is not None and not lie_on(answer.landmarks, face.box):
                 answers.append(_skipped(face, "its landmarks cannot be made out"))
                 continue
-            for sample, drawn in zip(samples, part.samples, strict=True):
-                changed = (drawn != picture[rows, columns]).any(axis=2)
-                sample[rows, columns][changed] = drawn[changed]
-            picture[rows, columns] = part.picture
+            drawn = (part.picture, *part.samples)
+            for whole, piece in zip((picture, *samples), drawn, strict=True):
+                changed = (piece != photo[rows, columns]).any(axis=2)
+                whole[rows, columns][changed] = piece[changed]
             mask[rows, columns] |= part.mask
             hole[rows, columns] |= part.hole
             answers.append(answer)
@@ -75,6 +76,23 @@ def _part(face: Found, shape: tuple[int, ...]):
         return rows, columns, None
     dx, dy = columns.start, rows.start
     return rows, columns, (x0 - dx, y0 - dy, x1 - dx, y1 - dy)
+
+
+def _own(face: Found, found: list[Found], rows: slice, columns: slice) -> np.ndarray:
+    """Where a part of a photo may show a face, bool: not in the box of another that is nearer, in
+    sides of their boxes."""
+    y, x = np.ogrid[rows, columns]
+
+    def distance(box: Box) -> np.ndarray:
+        x0, y0, x1, y1 = box
+        return np.hypot((2 * x - x0 - x1) / (x1 - x0), (2 * y - y0 - y1) / (y1 - y0))
+
+    nearness = distance(face.box)
+    own = np.ones(nearness.shape, bool)
+    for x0, y0, x1, y1 in (other.box for other in found if other is not face):
+        inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+        own &= ~(inside & (distance((x0, y0, x1, y1)) < nearness))
+    return own
 
 
 def _skipped(face: Found, reason: str) -> FaceAnswer:
