@@ -16,6 +16,7 @@ from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_
 from unmask.params import NETWORKS, Params
 from unmask.registry.card import model_card
 from unmask.registry.loading import find_networks
+from unmask.registry.references import RELEASED_REFERENCE, keep_reference
 from unmask.registry.versions import RegistryError, register
 
 CARD = "MODEL_CARD.md"
@@ -87,4 +88,6 @@ def release(params: Params, masked: Path, model: str, out: Path, reports: Path) 
 
 def import_release() -> str:
     """Register the released weights as a version, the challenger; returns its number."""
-    return register(RELEASED, (RELEASED / CARD).read_text)
+    version = register(RELEASED, (RELEASED / CARD).read_text)
+    keep_reference(version, RELEASED_REFERENCE)
+    return version
