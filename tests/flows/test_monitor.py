@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.events import Event
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.testing.utilities import prefect_test_harness
 from production import darker, seen_like
@@ -35,13 +36,13 @@ def root(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def events(least: int) -> list[dict]:
+def events(least: int) -> list[Event]:
     """The drift events that the server holds, once there are so many."""
     wanted = EventFilter(event=EventNameFilter(name=[EVENT]))
     deadline = time.monotonic() + 60
     with get_client(sync_client=True) as client:
         while True:
-            found = client.read_events(wanted).events
+            found = client.read_events(wanted, limit=20).events
             if len(found) >= least or time.monotonic() > deadline:
                 return found
             time.sleep(0.5)

@@ -94,9 +94,9 @@ def _kinds(features: tuple[str, ...]) -> set[str]:
 
 def _text(name: str, batches: int, others: int, verdict: str, findings: list[Finding]) -> str:
     lines = [f"# Drift since the training of {name}: {verdict}", ""]
-    lines += [f"{batches} batches since the last check."]
+    lines += [f"Batches since the last check: {batches}."]
     if others:
-        lines += [f"{others} faces were restored by another model and are left out."]
+        lines += [f"Faces that another model restored, which are left out: {others}."]
     return "\n".join([*lines, "", table_of(findings), ""])
 
 
