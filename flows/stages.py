@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import networkx
@@ -18,6 +19,7 @@ def stage_names(root: Path) -> list[str]:
         graph = networkx.relabel_nodes(
             repo.index.graph, {s: s.addressing for s in repo.index.graph}
         )
+        graph.remove_nodes_from([s.addressing for s in repo.index.stages if s.is_data_source])
     return list(networkx.lexicographical_topological_sort(graph.reverse()))
 
 
@@ -71,6 +73,34 @@ def run_stage(stage: str, root: Path) -> float:
     start = time.monotonic()
     _stream(_dvc("--wait-for-lock", "repro", "--single-item", stage), root)
     return (time.monotonic() - start) / 60
+
+
+def run_stages(root: Path) -> dict[str, float]:
+    """Run every stage of a project in order; all are up to date at the end.
+
+    Returns:
+        The minutes that each took.
+
+    Raises:
+        RuntimeError: with the last lines of the stage that failed.
+    """
+    logger, stages = get_run_logger(), stage_names(root)
+    minutes = {}
+    for number, stage in enumerate(stages, 1):
+        logger.info(f"stage {number} of {len(stages)}: {stage}")
+        minutes[stage] = run_stage.with_options(name=stage)(stage, root)
+        logger.info(f"stage {stage} took {minutes[stage]:.1f} minutes")
+    check_clean(root)
+    spent = ", ".join(f"{stage} {value:.1f}" for stage, value in minutes.items())
+    logger.info(f"minutes: {spent}, together {sum(minutes.values()):.1f}")
+    return minutes
+
+
+def new_pipeline() -> str:
+    """Name the pipeline that this process runs, for MLflow's parent run; returns the name."""
+    name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    os.environ["UNMASK_PIPELINE_ID"] = name
+    return name
 
 
 @task

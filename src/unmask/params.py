@@ -211,6 +211,26 @@ class Gate(Section):
     latency_ratio: Positive
 
 
+class NewData(Section):
+    """What a folder of new faces must keep to before it may enter a training."""
+
+    failures: Fraction  # share of its faces that may fail; those are left out
+    minimum: Count  # faces that must be left
+    eye_distance: Positive  # pixels between the eyes, at least
+    shape_error: Positive  # RMS distance from the mean face's landmarks, in eye distances, at most
+
+
+class Loop(Section):
+    """The flows that retrain and promote."""
+
+    drop: str
+    pool: Literal["unmask", "gpu"]
+    promote: Literal["automatic", "by_hand"]
+    attempts: Count
+    declared: Annotated[tuple[str, ...], Field(strict=False)]
+    new_data: NewData
+
+
 class Params(Section):
     seed: Annotated[int, Field(ge=0)]
     image_size: Literal[64, 128, 192, 256]
@@ -220,6 +240,7 @@ class Params(Section):
     train: Train
     evaluate: Evaluate
     gate: Gate
+    loop: Loop
 
     @model_validator(mode="after")
     def _divisible(self) -> "Params":

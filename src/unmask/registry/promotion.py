@@ -12,7 +12,7 @@ from unmask.evaluation.scores import TrueFaces
 from unmask.evaluation.shard import Shard, fill_shard, fitting_faces, take
 from unmask.evaluation.slices import groups_of
 from unmask.params import Params
-from unmask.registry.gate import GateScores, Verdict, judge
+from unmask.registry.gate import GateScores, Reason, Verdict, judge
 from unmask.registry.loading import load_chain
 from unmask.registry.versions import (
     CHALLENGER,
@@ -21,6 +21,7 @@ from unmask.registry.versions import (
     RegistryError,
     make_champion,
     tag_verdict,
+    verdict_of,
     version_of,
 )
 from unmask.restore.chain import Chain
@@ -55,7 +56,23 @@ def _scores(
 
 
 def promote(params: Params, masked: Path, version: str | None = None) -> Promotion:
-    """Judge a version and, if every rule of the gate holds, make it champion.
+    """Judge a version as `judge_version` does and, if every rule holds, make it champion."""
+    done = judge_version(params, masked, version)
+    if done.verdict is not None and done.verdict.promote:
+        make_champion(done.version, "the gate's rules all held")
+    return done
+
+
+def judged(version: str) -> Promotion | None:
+    """What the gate said of a version against the present champion, if it was asked already."""
+    verdict, champion = verdict_of(version), version_of(CHAMPION)
+    if verdict is None or verdict.get("champion") != champion:
+        return None
+    return Promotion(version, champion, Verdict(tuple(Reason(**r) for r in verdict["reasons"])))
+
+
+def judge_version(params: Params, masked: Path, version: str | None = None) -> Promotion:
+    """Judge a version by the gate; the champion stays.
 
     Args:
         masked: the masked faces, whose gate split both models are scored on.
@@ -85,7 +102,5 @@ def promote(params: Params, masked: Path, version: str | None = None) -> Promoti
         verdict = judge(scores[version], scores.get(champion), params.gate)
         run.text("\n".join(f"{r.holds}: {r.rule}: {r.text}" for r in verdict.reasons), "gate.txt")
         run.tag({"unmask.verdict": verdict.summary[:4000]})
-    tag_verdict(version, verdict.as_json())
-    if verdict.promote:
-        make_champion(version, "the gate's rules all held")
+    tag_verdict(version, {**verdict.as_json(), "champion": champion})
     return Promotion(version, champion, verdict)

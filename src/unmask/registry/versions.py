@@ -19,8 +19,9 @@ from mlflow.models import ModelSignature
 from unmask.errors import UnmaskError
 from unmask.models.stored import METADATA, packed_md5
 from unmask.params import NETWORKS
+from unmask.registry.origin import log_origin
 from unmask.restore.pictures import encode_picture
-from unmask.training.tracking import connect, git_commit, stage_run
+from unmask.training.tracking import connect, stage_run
 
 NAME = "unmask"
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -48,7 +49,7 @@ class RegistryError(UnmaskError):
 class Change:
     """One change of the champion: from and to which version, by whom, when (UTC) and why.
 
-    `kind` is 'promote' or 'rollback'.
+    `kind` is 'promote', 'rollback', or 'refuse' where a person kept the champion `previous`.
     """
 
     kind: str
@@ -105,14 +106,15 @@ def _log(models: Path, card: Callable[[], str], packed: str) -> str:
             await_registration_for=60,
         )
         parent = run.parent_id
+        origin = log_origin(run, models)
     version = str(info.registered_model_version)
     metadata = json.loads((models / "inpainting" / METADATA).read_text())
     client = connect()
     for key, value in {
         PACKED: packed,
         "unmask.data_md5": metadata["data_md5"],
-        "unmask.git_commit": git_commit(),
         "unmask.pipeline_run": parent,
+        **origin,
     }.items():
         client.set_model_version_tag(NAME, version, key, value)
     client.update_model_version(NAME, version, card())
@@ -167,8 +169,14 @@ def tag_verdict(version: str, verdict: dict) -> None:
     connect().set_model_version_tag(NAME, version, VERDICT, json.dumps(verdict))
 
 
+def verdict_of(version: str) -> dict | None:
+    """The verdict kept on a version, or None."""
+    tags = connect().get_model_version(NAME, version).tags
+    return json.loads(tags[VERDICT]) if VERDICT in tags else None
+
+
 def history() -> list[Change]:
-    """Every change of the champion, oldest first."""
+    """Every change of the champion, and every refusal by a person, oldest first."""
     try:
         tags = connect().get_registered_model(NAME).tags
     except MlflowException:
@@ -183,8 +191,11 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def make_champion(version: str, why: str, kind: str = "promote") -> Change:
+def make_champion(version: str, why: str, kind: str = "promote", who: str | None = None) -> Change:
     """Point `champion` at a version and record who did it, when and why.
+
+    Args:
+        who: by default the user that runs this.
 
     Raises:
         RegistryError: when there is no such version.
@@ -196,18 +207,28 @@ def make_champion(version: str, why: str, kind: str = "promote") -> Change:
         raise RegistryError(
             f"{NAME} has no version {version}: see `unmask models list`."
         ) from error
-    change = Change(
-        kind,
-        version,
-        _aliases(client).get(CHAMPION),
-        _user(),
-        datetime.now(UTC).isoformat(timespec="seconds"),
-        why[:200],
-    )
+    change = _change(client, kind, version, who, why)
     client.set_registered_model_alias(NAME, CHAMPION, version)
+    _remember(client, change)
+    return change
+
+
+def refuse(version: str, why: str, who: str | None = None) -> Change:
+    """Record that a person kept the champion, who, when and why."""
+    client = connect()
+    change = _change(client, "refuse", version, who, why)
+    _remember(client, change)
+    return change
+
+
+def _change(client: MlflowClient, kind: str, version: str, who: str | None, why: str) -> Change:
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    return Change(kind, version, _aliases(client).get(CHAMPION), who or _user(), when, why[:200])
+
+
+def _remember(client: MlflowClient, change: Change) -> None:
     changes = [*history(), change][-_REMEMBERED:]
     client.set_registered_model_tag(NAME, HISTORY, json.dumps([asdict(c) for c in changes]))
-    return change
 
 
 def roll_back(why: str) -> Change:
@@ -222,7 +243,7 @@ def roll_back(why: str) -> Change:
     for change in history():
         if change.kind == "rollback":
             del champions[-1:]
-        else:
+        elif change.kind == "promote":
             champions.append(change.version)
     present = version_of(CHAMPION)
     earlier = [version for version in champions[:-1] if version != present]
