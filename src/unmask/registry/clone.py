@@ -50,8 +50,12 @@ def dvc(folder: Path, *arguments: str, **environment: str) -> str:
 
 def code_of(folder: Path) -> dict[str, str]:
     """Environment in which the stages' `python` is this one and `unmask` the project's own code."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {"PATH": path, "PYTHONPATH": str(folder / "src"), "PYTHONUNBUFFERED": "1"}
+    ours = {"PATH": Path(sys.executable).parent, "PYTHONPATH": folder / "src"}
+    joined = {
+        name: f"{first}{os.pathsep}{os.environ.get(name, '')}".rstrip(os.pathsep)
+        for name, first in ours.items()
+    }
+    return {**joined, "PYTHONUNBUFFERED": "1"}
 
 
 def absolute_tracking_uri(root: Path) -> str:

@@ -171,17 +171,12 @@ def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
             accepted.append(drop)
             known = known_faces(load_params(file), clone)
         kept = Records(root / RECORDS).keep(drop, report)
-        print(
-            f"new faces {drop.folder.name}: {_verdict(report.refusals)}, see {kept / 'report.md'}"
-        )
+        verdict = f"refused: {'; '.join(report.refusals)}" if report.refusals else "accepted"
+        print(f"new faces {drop.folder.name}: {verdict}, see {kept / 'report.md'}")
     git(clone, "add", "--all")
     if git(clone, "status", "--porcelain"):
         git(clone, "commit", "--quiet", "-m", "Set params and data of a retraining")
     return accepted
-
-
-def _verdict(refusals: tuple[str, ...]) -> str:
-    return f"refused: {'; '.join(refusals)}" if refusals else "accepted"
 
 
 def store_data(clone: Path) -> None:
