@@ -72,7 +72,7 @@ def _storage(root: Path) -> tuple[Path, dict[str, str]]:
 
     with Repo(str(root)) as repo:
         remotes = {name: remote["url"] for name, remote in repo.config["remote"].items()}
-        return Path(repo.cache.local.path), {n: u for n, u in remotes.items() if "://" not in u}
+        return Path(repo.cache.local_cache_dir), {n: u for n, u in remotes.items() if "://" not in u}
 
 
 def make_clone(root: Path, folder: Path, commit: str) -> None:

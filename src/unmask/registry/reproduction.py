@@ -24,23 +24,33 @@ class Reproduction:
     rebuilt: tuple[str, ...]
 
 
-def _targets(folder: Path) -> tuple[list[str], list[str]]:
-    """(pointers to the sources, stages that make data and weights), as DVC addresses them."""
+@dataclass(frozen=True)
+class _Tracked:
+    """Something that DVC tracks: how its command line names it, its outs, whether it is a source
+    (else a stage makes it)."""
+
+    target: str
+    outs: tuple[Path, ...]
+    source: bool
+
+
+def _tracked(folder: Path) -> list[_Tracked]:
+    """The sources of a project, and the stages that make its data and weights."""
     with Repo(str(folder)) as repo:
-        sources = [s.addressing for s in repo.index.stages if s.is_data_source]
-        made = [
-            s.addressing
-            for s in repo.index.stages
-            if s.outs and str(s.outs[0]).startswith(("data/", "models/")) and not s.is_data_source
+        found = [
+            _Tracked(
+                getattr(stage, "name", None) or stage.path_in_repo,
+                tuple(Path(out.fs_path).relative_to(folder) for out in stage.outs),
+                stage.is_data_source,
+            )
+            for stage in repo.index.stages
         ]
-    return sorted(sources), sorted(made)
+    made = ("data", "models")
+    return [t for t in found if t.source or (t.outs and t.outs[0].parts[0] in made)]
 
 
-def _missing(folder: Path, targets: list[str]) -> list[str]:
-    """Outs of the targets that are not in the project."""
-    with Repo(str(folder)) as repo:
-        outs = [out for s in repo.index.stages if s.addressing in targets for out in s.outs]
-        return sorted(str(out) for out in outs if not out.exists)
+def _missing(folder: Path, tracked: list[_Tracked]) -> list[str]:
+    return sorted(str(out) for t in tracked for out in t.outs if not (folder / out).exists())
 
 
 def reproduce(version: str, out: Path) -> Reproduction:
@@ -88,8 +98,9 @@ def reproduce(version: str, out: Path) -> Reproduction:
 
 
 def _rebuilt(folder: Path, version: str, tags: dict[str, str]) -> Reproduction:
-    sources, made = _targets(folder)
-    get_data(folder, sources + made)
+    tracked = _tracked(folder)
+    sources, made = [t for t in tracked if t.source], [t for t in tracked if not t.source]
+    get_data(folder, [t.target for t in tracked])
     rebuilt: list[str] = []
     gone = _missing(folder, made)
     if lost := _missing(folder, sources):
@@ -98,8 +109,9 @@ def _rebuilt(folder: Path, version: str, tags: dict[str, str]) -> Reproduction:
             f"{', '.join(lost + gone)}."
         )
     if gone:
-        said = dvc(folder, "repro", *made, MLFLOW_TRACKING_URI=f"sqlite:///{folder / 'mlflow.db'}")
-        lines = said.splitlines()
+        own_store = f"sqlite:///{folder / 'mlflow.db'}"
+        stages = [t.target for t in made]
+        lines = dvc(folder, "repro", *stages, MLFLOW_TRACKING_URI=own_store).splitlines()
         rebuilt = [line.split("'")[1] for line in lines if line.startswith("Running stage '")]
     packed = packed_md5(folder / "models")
     if packed != tags[PACKED]:
