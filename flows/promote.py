@@ -8,14 +8,8 @@ from typing import Literal
 from prefect import flow, get_run_logger, runtime, suspend_flow_run, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.input import RunInput
-from prefect.tasks import exponential_backoff
 
-#: For tasks that reach a server or a storage, which may be away for a while.
-PATIENT = {
-    "retries": 3,
-    "retry_delay_seconds": exponential_backoff(backoff_factor=5),
-    "retry_condition_fn": lambda task, run, state: _is_away(state.result(raise_on_failure=False)),
-}
+from flows.patience import PATIENT
 
 
 class Decision(RunInput):
@@ -24,14 +18,6 @@ class Decision(RunInput):
     decision: Literal["promote", "refuse"]
     why: str
     who: str
-
-
-def _is_away(error: object) -> bool:
-    """Whether an error says that the tracking store or a storage does not answer."""
-    from unmask.registry.clone import CloneError
-    from unmask.training.tracking import TrackingError
-
-    return isinstance(error, TrackingError | CloneError | ConnectionError)
 
 
 def gate_table(version: str, champion: str | None, reasons: list[dict]) -> str:

@@ -11,7 +11,8 @@ from prefect import State, flow, get_run_logger, runtime, task
 from prefect.deployments import run_deployment
 from prefect.states import Completed
 
-from flows.promote import PATIENT, judge_challenger
+from flows.patience import PATIENT
+from flows.promote import judge_challenger
 from flows.stages import new_pipeline, run_stages
 
 
@@ -31,14 +32,11 @@ def _alone(root: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _working_in(root: Path, clone: Path) -> Iterator[None]:
-    """Work in a clone, with its code, the project's tracking store and its checkpoints, so that a
-    training that failed goes on when it is tried again."""
+    """Work in a clone with its code, and with the project's tracking store and state: a training
+    that failed goes on when it is tried again, and the locks are the project's."""
     from unmask.registry.clone import absolute_tracking_uri, code_of
 
-    checkpoints = root / ".unmask" / "checkpoints"
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    (clone / ".unmask").mkdir(exist_ok=True)
-    (clone / ".unmask" / "checkpoints").symlink_to(checkpoints)
+    (clone / ".unmask").symlink_to(root / ".unmask")
     before = dict(os.environ)
     uri = absolute_tracking_uri(root)
     try:

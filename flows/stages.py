@@ -12,6 +12,18 @@ import networkx
 from dvc.repo import Repo
 from prefect import get_run_logger, task
 
+from flows.patience import PATIENT
+from unmask.errors import TEMPORARY
+
+
+class StageError(RuntimeError):
+    """A command that failed; the message holds its last lines."""
+
+    def __init__(self, command: list[str], code: int, last: list[str]) -> None:
+        super().__init__(f"{' '.join(command)} ended with {code}: " + " | ".join(last))
+        if any(f"exited with {TEMPORARY}" in line for line in last):  # so DVC says it of a stage
+            self.status = TEMPORARY
+
 
 def stage_names(root: Path) -> list[str]:
     """All stages of the project in an order in which each comes after what it depends on."""
@@ -37,7 +49,7 @@ def _stream(command: list[str], root: Path) -> None:
     """Run a command, sending every line it prints to the run's log; its children end with it.
 
     Raises:
-        RuntimeError: with the command and its last lines, when it fails.
+        StageError: with the command and its last lines, when it fails.
     """
     logger, last = get_run_logger(), []
     process = subprocess.Popen(
@@ -60,10 +72,10 @@ def _stream(command: list[str], root: Path) -> None:
         process.wait()
         raise
     if code != 0:
-        raise RuntimeError(f"{' '.join(command)} ended with {code}: " + " | ".join(last))
+        raise StageError(command, code, last)
 
 
-@task
+@task(**PATIENT)
 def run_stage(stage: str, root: Path) -> float:
     """Reproduce one stage, whose dependencies are fresh.
 

@@ -62,7 +62,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     document = yaml.load((ROOT / "prefect.yaml").read_text())
     names = ("retrain", "retrain-gpu", "promote")
     document["deployments"] = [d for d in document["deployments"] if d["name"] in names]
-    document["deployments"][0]["schedules"] = [{"interval": 3600, "slug": "weekly"}]
+    document["deployments"][0]["schedules"] = [{"interval": 90, "slug": "weekly"}]
     with (project / "prefect.yaml").open("w") as file:
         yaml.dump(document, file)
     text = (project / "params.yaml").read_text()
@@ -88,7 +88,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
-                )  # fmt: skip
+                )
             )
 
     def healthy() -> bool:

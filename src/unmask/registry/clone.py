@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from unmask.errors import UnmaskError
+from unmask.errors import TEMPORARY, UnmaskError
 from unmask.training.store import tracking_uri
 
 _LAST_LINES = 8
@@ -14,6 +14,12 @@ _LAST_LINES = 8
 
 class CloneError(UnmaskError):
     """A command of git or DVC that failed; the message holds its last lines."""
+
+
+class StorageError(CloneError):
+    """A storage of DVC that did not take or give data, and may when it is asked again."""
+
+    status = TEMPORARY
 
 
 def _run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
@@ -72,7 +78,8 @@ def _storage(root: Path) -> tuple[Path, dict[str, str]]:
 
     with Repo(str(root)) as repo:
         remotes = {name: remote["url"] for name, remote in repo.config["remote"].items()}
-        return Path(repo.cache.local_cache_dir), {n: u for n, u in remotes.items() if "://" not in u}
+        folders = {name: url for name, url in remotes.items() if "://" not in url}
+        return Path(repo.cache.local_cache_dir), folders
 
 
 def make_clone(root: Path, folder: Path, commit: str) -> None:
@@ -93,6 +100,8 @@ def make_clone(root: Path, folder: Path, commit: str) -> None:
         git(folder, "checkout", "--quiet", "--detach", commit)
         for key, fallback in (("user.name", "unmask"), ("user.email", "unmask@localhost")):
             git(folder, "config", key, git(root, "config", "--default", fallback, "--get", key))
+        with (folder / ".git" / "info" / "exclude").open("a") as file:
+            file.write("/.unmask\n")  # a link, perhaps
         for key in ("commit.gpgsign", "tag.gpgsign"):
             git(folder, "config", key, "false")
         if (local := root / ".dvc" / "config.local").is_file():

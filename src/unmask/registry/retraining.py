@@ -12,7 +12,15 @@ from unmask.errors import UnmaskError
 from unmask.faces.folder import annotations_of
 from unmask.params import Params, load_params
 from unmask.profiles import add_sources, change_params
-from unmask.registry.clone import default_remote, dvc, get_data, git, make_clone
+from unmask.registry.clone import (
+    CloneError,
+    StorageError,
+    default_remote,
+    dvc,
+    get_data,
+    git,
+    make_clone,
+)
 
 BRANCHES = "retrain"
 STATE = Path(".unmask/retrain")  # the clone of a retraining that is under way
@@ -183,10 +191,13 @@ def store_data(clone: Path) -> None:
     """Push data and weights to the project's remote, if it has one.
 
     Raises:
-        CloneError: when the storage does not answer.
+        StorageError: when it fails.
     """
     if default_remote(clone):
-        dvc(clone, "push")
+        try:
+            dvc(clone, "push")
+        except CloneError as error:
+            raise StorageError(str(error)) from error
 
 
 def publish(clone: Path, version: str, reason: str) -> str:
