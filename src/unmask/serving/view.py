@@ -165,6 +165,7 @@ def _cells(number: int, face: dict) -> Iterator[str]:
         yield "<td>–</td>" * 2 + f"<td>{face['score']:.2f}</td>"
         return
     male = face["gender_male"]
-    likelier = f"{max(male, 1 - male):.0%} {'male' if male >= 0.5 else 'female'}"
-    yield f'<td>{likelier}<span class="scale"><i style="width:{male:.0%}"></i></span></td>'
+    name, share = ("male", male) if male >= 0.5 else ("female", 1 - male)
+    scale = f'<span class="scale"><i style="width:{share:.0%}"></i></span>'
+    yield f"<td>{share:.0%} {name}{scale}</td>"
     yield f"<td>{face['mask_fraction']:.0%}</td><td>{face['score']:.2f}</td>"
