@@ -44,6 +44,11 @@ def invert(transform: np.ndarray) -> np.ndarray:
     return cv2.invertAffineTransform(transform)
 
 
+def chained(first: np.ndarray, then: np.ndarray) -> np.ndarray:
+    """The affine transform (2, 3) that maps by one, then by another, each (2, 3)."""
+    return then @ np.vstack([first, [0, 0, 1]])
+
+
 def move_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
     """Map points (N, 2) by an affine transform (2, 3); float32."""
     return (points @ transform[:, :2].T + transform[:, 2]).astype(np.float32)

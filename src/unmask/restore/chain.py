@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unmask.faces.frame import invert, move_points, shown, warp
+from unmask.faces.frame import chained, invert, move_points, shown, warp
 from unmask.faces.landmarks import MOUTH, OUTER_EYE_CORNERS, mirrored
 from unmask.models.stored import load_network
 from unmask.params import NETWORKS
@@ -84,38 +84,36 @@ class Chain:
         return self._look(crop)[0]
 
     @torch.inference_mode()
+    def _masks(self, straight: np.ndarray, turned: np.ndarray) -> list[tuple[np.ndarray, float]]:
+        """Probability of mask (S, S) and the detection's confidence in one crop, and in another,
+        which the network sees mirrored."""
+        seen = torch.cat([_tensor(straight), _tensor(turned).flip(3)])
+        found, scores = self.networks["segmentation"](seen)
+        masks = found[0].numpy(), found[1].flip(1).numpy()
+        return list(zip(masks, scores.tolist(), strict=True))
+
     def segment(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
         """Probability of mask (S, S) and the detection's confidence: the mean of the crop's and
         its mirror image's, or those of the one in which a mask is found."""
-        seen = _tensor(crop)
-        found, scores = self.networks["segmentation"](torch.cat([seen, seen.flip(3)]))
-        straight, turned = found[0].numpy(), found[1].flip(1).numpy()
-        score, other = scores.tolist()
+        (straight, score), (turned, other) = self._masks(crop, crop)
         if (score < _SEEN) != (other < _SEEN):
             return (straight, score) if score > other else (turned, other)
         return (straight + turned) / 2, (score + other) / 2
 
-    @torch.inference_mode()
     def _turned_too(
         self, picture: np.ndarray, transform: np.ndarray, probability: np.ndarray
     ) -> np.ndarray:
         """The mean of the probability of mask (S, S) in a frame and in the frame turned either way,
         one of them mirrored; on val faces the masks' IoU is 0.964 by it, else 0.963."""
         frame, centre = (self.size, self.size), ((self.size - 1) / 2,) * 2
-        turns = [
-            np.vstack([cv2.getRotationMatrix2D(centre, a, 1), [0, 0, 1]])
-            for a in (_TURNED, -_TURNED)
-        ]
-        whole = np.vstack([transform, [0, 0, 1]])
-        left, right = (_tensor(warp(picture, (turn @ whole)[:2], frame)) for turn in turns)
-        found, scores = self.networks["segmentation"](torch.cat([left, right.flip(3)]))
-        total, views = 2 * probability, np.full(probability.shape, 2.0, np.float32)
-        for turn, view, score in zip(turns, (found[0], found[1].flip(1)), scores, strict=True):
+        turns = [cv2.getRotationMatrix2D(centre, angle, 1) for angle in (_TURNED, -_TURNED)]
+        views = self._masks(*(warp(picture, chained(transform, turn), frame) for turn in turns))
+        total, count = 2 * probability, np.full(probability.shape, 2.0, np.float32)
+        for turn, (found, score) in zip(turns, views, strict=True):
             if score >= _SEEN:
-                back = invert(turn[:2])
-                total += warp(view.numpy(), back, frame, beyond=0)
-                views += warp(np.ones_like(probability), back, frame, beyond=0)
-        return total / views
+                total += warp(found, invert(turn), frame, beyond=0)
+                count += warp(np.ones_like(probability), invert(turn), frame, beyond=0)
+        return total / count
 
     @torch.inference_mode()
     def gender_male(self, crop: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from unmask.faces.frame import invert, move_points, warp
+from unmask.faces.frame import chained, invert, move_points, warp
 
 WIDENINGS = 7
 _WIDENED = 0.89
@@ -48,7 +48,7 @@ def wider_frame(
     if not (left or right or bottom):
         return None
     fixed = (last / 2 if left == right else float(last) * left, 0.0 if bottom else last / 2)
-    return cv2.getRotationMatrix2D(fixed, 0, _WIDENED) @ np.vstack([transform, [0, 0, 1]])
+    return chained(transform, cv2.getRotationMatrix2D(fixed, 0, _WIDENED))
 
 
 def next_frame(
@@ -71,8 +71,7 @@ def shows_more(
 ) -> bool:
     """Whether what is found in a wider frame is the mask found before, and `least` times as much
     or more."""
-    moved = wider @ np.vstack([invert(transform), [0, 0, 1]])
-    before = warp(probability, moved, probability.shape, beyond=0) > 0.5
+    before = warp(probability, chained(invert(transform), wider), probability.shape, beyond=0) > 0.5
     after = found > 0.5
     same = (before & after).sum() >= _KEPT * before.sum()
     return bool(same and after.sum() >= least * before.sum())
