@@ -5,11 +5,16 @@ from unmask.training.stage import resolved_precision
 
 
 @pytest.mark.parametrize(
-    ("capability", "gpu", "precision"),
-    [("AVX2", False, "32-true"), ("AVX512", False, "bf16-mixed"), ("AVX2", True, "bf16-mixed")],
+    ("capabilities", "gpu", "precision"),
+    [
+        ({"avx2": True}, False, "32-true"),
+        ({"avx512_f": True, "avx512_bf16": False}, False, "32-true"),
+        ({"avx512_f": True, "avx512_bf16": True}, False, "bf16-mixed"),
+        ({"avx2": True}, True, "bf16-mixed"),
+    ],
 )
-def test_auto_is_bf16_where_the_processor_computes_in_it(monkeypatch, capability, gpu, precision):
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+def test_auto_is_bf16_where_the_processor_computes_in_it(monkeypatch, capabilities, gpu, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     assert resolved_precision("auto") == precision
     assert resolved_precision("32-true") == "32-true"

@@ -42,11 +42,11 @@ def make_module(
 def resolved_precision(precision: str) -> str:
     """What `precision` means on this machine: `auto` is bf16 where the processor computes in it.
 
-    A CPU without AVX-512 emulates bf16, ten times slower than it computes in fp32.
+    A CPU without AVX512_BF16 emulates bf16: a convolution takes 4 to 10 times its time in fp32.
     """
     if precision != "auto":
         return precision
-    fast = torch.cuda.is_available() or torch.backends.cpu.get_cpu_capability() == "AVX512"
+    fast = torch.cuda.is_available() or torch.cpu.get_capabilities().get("avx512_bf16", False)
     return "bf16-mixed" if fast else "32-true"
 
 
