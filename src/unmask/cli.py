@@ -147,7 +147,7 @@ def models_promote(
 @models_app.command("rollback")
 def models_rollback(why: Why = "rolled back by hand") -> None:
     """Make the champion before the present one champion again."""
-    from unmask.registry.versions import roll_back
+    from unmask.registry.champions import roll_back
 
     change = roll_back(why)
     typer.echo(f"version {change.version} is the champion again, in place of {change.previous}")
@@ -156,7 +156,7 @@ def models_rollback(why: Why = "rolled back by hand") -> None:
 @models_app.command("history")
 def models_history() -> None:
     """Show every change of the champion, oldest first."""
-    from unmask.registry.versions import history
+    from unmask.registry.champions import history
 
     for change in history():
         typer.echo(

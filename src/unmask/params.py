@@ -201,6 +201,7 @@ class Floors(Section):
 
 class Gate(Section):
     floors: Floors
+    minimum_faces: Count
     minimum_slice: Count
     slice_tolerance: Positive  # dB of hole PSNR that a slice may lose
     mask_iou_tolerance: Positive  # what the means may get worse by, against the champion

@@ -233,7 +233,7 @@ def test_rollback_goes_back_to_the_champion_before(project):
     from unmask.registry import versions as registry
 
     code = (
-        "from unmask.registry.versions import make_champion;"
+        "from unmask.registry.champions import make_champion;"
         "make_champion('2', 'a test of rollback')"
     )
     succeed(project, "python", "-c", code)

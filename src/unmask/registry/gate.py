@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unmask.params import Gate
+from unmask.registry.bootstrap import lower_bound, upper_bounds
 
 
 @dataclass(frozen=True)
@@ -14,22 +15,39 @@ class GateScores:
 
     Attributes:
         hole_psnr: (N,) dB, the primary metric, face by face in the shard's order.
-        mask_iou, nme, gender_accuracy: means in [0, 1]; an error for nme.
+        mask_iou, nme: (N,) in [0, 1]; an error for nme.
+        gender_right: (N,) 1 or 0; NaN where the source does not say.
         bare_restored: share of faces without a mask that are altered all the same.
         over_mean_face, over_telea: hole PSNR above the baseline's, dB.
         groups: indices (M,) of the faces of each slice.
-        seconds: median a picture.
+        seconds: (P,) of P pictures that both models restored in turn.
     """
 
     hole_psnr: np.ndarray
-    mask_iou: float
-    nme: float
-    gender_accuracy: float
+    mask_iou: np.ndarray
+    nme: np.ndarray
+    gender_right: np.ndarray
     over_mean_face: float
     over_telea: float
     bare_restored: float
     groups: dict[str, np.ndarray]
-    seconds: float
+    seconds: np.ndarray
+
+    def figures(self) -> dict[str, float]:
+        """The means by name; NaN where nothing was measured."""
+        arrays = {
+            "hole_psnr": self.hole_psnr,
+            "mask_iou": self.mask_iou,
+            "nme": self.nme,
+            "gender_accuracy": self.gender_right[~np.isnan(self.gender_right)],
+        }
+        return {
+            **{name: float(a.mean()) if a.size else math.nan for name, a in arrays.items()},
+            "hole_psnr_over_mean_face": self.over_mean_face,
+            "hole_psnr_over_telea": self.over_telea,
+            "bare_restored": self.bare_restored,
+            "seconds": float(np.median(self.seconds)) if self.seconds.size else math.nan,
+        }
 
 
 @dataclass(frozen=True)
@@ -69,87 +87,118 @@ class Verdict:
 def _floor(name: str, value: float, floor: float, *, ceiling: bool = False) -> Reason:
     holds = bool(math.isfinite(value) and (value <= floor if ceiling else value >= floor))
     bound = "at most" if ceiling else "at least"
-    return Reason(f"floor {name}", holds, f"{name} {value:.4g}, {bound} {floor:.4g} wanted")
+    shown = f"{value:.4g}" if math.isfinite(value) else "is missing or not finite"
+    return Reason(f"floor {name}", holds, f"{name} {shown}, {bound} {floor:.4g} wanted")
 
 
 def _floors(scores: GateScores, params: Gate) -> list[Reason]:
-    floors = params.floors
+    floors, found = params.floors, scores.figures()
+    over = "hole PSNR over"
     return [
-        _floor("mask IoU", scores.mask_iou, floors.mask_iou),
-        _floor("NME", scores.nme, floors.nme, ceiling=True),
-        _floor("gender accuracy", scores.gender_accuracy, floors.gender_accuracy),
-        _floor("hole PSNR over mean face", scores.over_mean_face, floors.hole_psnr_over_mean_face),
-        _floor("hole PSNR over Telea", scores.over_telea, floors.hole_psnr_over_telea),
+        _floor("mask IoU", found["mask_iou"], floors.mask_iou),
+        _floor("NME", found["nme"], floors.nme, ceiling=True),
+        _floor("gender accuracy", found["gender_accuracy"], floors.gender_accuracy),
+        _floor(f"{over} mean face", scores.over_mean_face, floors.hole_psnr_over_mean_face),
+        _floor(f"{over} Telea", scores.over_telea, floors.hole_psnr_over_telea),
         _floor("bare faces altered", scores.bare_restored, floors.bare_restored, ceiling=True),
     ]
 
 
-def _not_worse(name: str, loss: float, tolerance: float) -> Reason:
+@dataclass(frozen=True)
+class _Change:
+    """What the faces `members` (M,) gained, (M,); they may lose `tolerance` in the mean."""
+
+    rule: str
+    name: str
+    members: np.ndarray
+    gained: np.ndarray
+    tolerance: float
+
+    def reason(self, bound: float, params: Gate) -> Reason:
+        mean = float(self.gained.mean()) if self.gained.size else math.nan
+        holds = math.isfinite(mean) and (mean >= -self.tolerance or bound >= 0)
+        return Reason(
+            self.rule,
+            bool(holds),
+            f"{self.name} {mean:+.3f} on {len(self.members)} faces, at best {bound:+.3f} at "
+            f"{params.confidence:.0%} confidence, no loss over {self.tolerance:.3g} wanted that "
+            "chance does not explain",
+        )
+
+
+def _changes(challenger: GateScores, champion: GateScores, params: Gate) -> list[_Change]:
+    psnr = challenger.hole_psnr - champion.hole_psnr
+    accuracy = challenger.gender_right - champion.gender_right
+    everyone = np.arange(len(psnr))
+    known = everyone[~np.isnan(champion.gender_right)]
+    means = [
+        ("mask IoU", everyone, challenger.mask_iou - champion.mask_iou, params.mask_iou_tolerance),
+        ("NME", everyone, champion.nme - challenger.nme, params.nme_tolerance),
+        ("gender accuracy", known, accuracy[known], params.gender_accuracy_tolerance),
+    ]
+    return [
+        *(_Change(f"not worse {name}", f"gain in {name}", *rest) for name, *rest in means),
+        *(
+            _Change(f"slice {name}", f"gain in {name}", group, psnr[group], params.slice_tolerance)
+            for name, group in challenger.groups.items()
+            if len(group) >= params.minimum_slice
+        ),
+    ]
+
+
+def _not_worse(challenger: GateScores, champion: GateScores, params: Gate) -> list[Reason]:
+    changes = _changes(challenger, champion, params)
+    sound = [c for c in changes if c.gained.size and np.isfinite(c.gained).all()]
+    bounds = dict.fromkeys((c.rule for c in changes), math.nan)
+    if sound:
+        gained, members = [c.gained for c in sound], [c.members for c in sound]
+        faces = len(challenger.hole_psnr)
+        found = upper_bounds(gained, members, faces, params.confidence, params.resamples)
+        bounds |= {c.rule: float(b) for c, b in zip(sound, found, strict=True)}
+    return [change.reason(bounds[change.rule], params) for change in changes]
+
+
+def _latency(challenger: GateScores, champion: GateScores, params: Gate) -> Reason:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = float(np.median(challenger.seconds / champion.seconds))
     return Reason(
-        f"not worse {name}",
-        bool(math.isfinite(loss) and loss <= tolerance),
-        f"{name} worse by {loss:+.4f}, at most {tolerance:+.4f} wanted",
+        "latency",
+        bool(math.isfinite(ratio) and ratio <= params.latency_ratio),
+        f"takes {ratio:.2f} times as long, at most {params.latency_ratio:.2f} wanted",
     )
-
-
-def lower_bound(differences: np.ndarray, params: Gate) -> float:
-    """One-sided lower confidence bound of the mean difference by a paired bootstrap.
-
-    Args:
-        differences: (N,) challenger minus champion, face by face.
-    """
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(len(differences), size=(params.resamples, len(differences)))
-    return float(np.quantile(differences[drawn].mean(axis=1), 1 - params.confidence))
 
 
 def judge(challenger: GateScores, champion: GateScores | None, params: Gate) -> Verdict:
     """Judge a challenger by absolute floors and, where there is one, against the champion.
 
     Against a champion it must be better on the primary metric with the confidence asked for, lose
-    no slice and no other mean by more than its tolerance, and not be slower than the ratio. A
-    figure that is missing or not finite fails.
+    no slice and no other mean by more than its tolerance, unless chance explains the loss, and not
+    be slower than the ratio. Slices of too few faces are not judged. A figure that is missing or
+    not finite fails, and so do too few faces.
     """
-    finite = bool(np.isfinite(challenger.hole_psnr).all() and math.isfinite(challenger.seconds))
-    reasons = [Reason("finite", finite, "hole PSNR and time of every face are numbers")]
+    faces = len(challenger.hole_psnr)
+    enough = f"{faces} faces were scored, at least {params.minimum_faces} wanted"
+    reasons = [Reason("faces", faces >= params.minimum_faces, enough)]
+    if not faces:
+        return Verdict(tuple(reasons))
+    finite = np.isfinite([*challenger.hole_psnr, *challenger.seconds]).all()
+    reasons.append(Reason("finite", bool(finite), "hole PSNR and time of every face are numbers"))
     reasons += _floors(challenger, params)
     if champion is None:
         return Verdict(tuple(reasons))
     if challenger.hole_psnr.shape != champion.hole_psnr.shape:
         raise ValueError("both models must be scored on the same faces")
-    differences = challenger.hole_psnr - champion.hole_psnr
-    bound = lower_bound(differences, params) if np.isfinite(differences).all() else math.nan
+    gained = challenger.hole_psnr - champion.hole_psnr
+    finite = np.isfinite(gained).all()
+    bound = lower_bound(gained, params.confidence, params.resamples) if finite else math.nan
     reasons.append(
         Reason(
             "better",
             bool(bound > 0),
-            f"hole PSNR {differences.mean():+.3f} dB, of which {bound:+.3f} at "
+            f"hole PSNR {gained.mean():+.3f} dB, of which {bound:+.3f} at "
             f"{params.confidence:.0%} confidence, more than 0 wanted",
         )
     )
-    accuracy = champion.gender_accuracy - challenger.gender_accuracy
-    reasons += [
-        _not_worse("mask IoU", champion.mask_iou - challenger.mask_iou, params.mask_iou_tolerance),
-        _not_worse("NME", challenger.nme - champion.nme, params.nme_tolerance),
-        _not_worse("gender accuracy", accuracy, params.gender_accuracy_tolerance),
-    ]
-    for name, members in challenger.groups.items():
-        if len(members) >= params.minimum_slice:
-            change = float(differences[members].mean())
-            reasons.append(
-                Reason(
-                    f"slice {name}",
-                    math.isfinite(change) and change >= -params.slice_tolerance,
-                    f"{name} {change:+.3f} dB on {len(members)} faces, at least "
-                    f"{-params.slice_tolerance:+.3g} wanted",
-                )
-            )
-    ratio = challenger.seconds / champion.seconds if champion.seconds > 0 else math.nan
-    reasons.append(
-        Reason(
-            "latency",
-            bool(math.isfinite(ratio) and ratio <= params.latency_ratio),
-            f"takes {ratio:.2f} times as long, at most {params.latency_ratio:.2f} wanted",
-        )
-    )
+    reasons += _not_worse(challenger, champion, params)
+    reasons.append(_latency(challenger, champion, params))
     return Verdict(tuple(reasons))

@@ -1,8 +1,10 @@
 """Promotion: score challenger and champion on the gate shard in one run, judge, move the alias."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from unmask.data.cache import open_split
@@ -11,20 +13,24 @@ from unmask.evaluation.measure import bare_restored, measure_chain
 from unmask.evaluation.scores import TrueFaces
 from unmask.evaluation.shard import Shard, fill_shard, fitting_faces, take
 from unmask.evaluation.slices import groups_of
+from unmask.models.stored import StoredModelError
 from unmask.params import Params
-from unmask.registry.gate import GateScores, Verdict, judge
+from unmask.registry.champions import rolled_back, succeed
+from unmask.registry.gate import GateScores, Reason, Verdict, judge
+from unmask.registry.latency import seconds_in_turn
 from unmask.registry.loading import load_chain
 from unmask.registry.versions import (
     CHALLENGER,
     CHAMPION,
     NAME,
     RegistryError,
-    make_champion,
     tag_verdict,
     version_of,
 )
 from unmask.restore.chain import Chain
 from unmask.training.tracking import stage_run
+
+_UNNAMEABLE = re.compile(r"[^\w. -]")  # in a metric's name
 
 
 @dataclass(frozen=True)
@@ -37,15 +43,20 @@ class Promotion:
 
 
 def _scores(
-    chain: Chain, shard: Shard, truth: TrueFaces, baselines: dict[str, float]
+    chain: Chain,
+    shard: Shard,
+    truth: TrueFaces,
+    baselines: dict[str, float],
+    seconds: np.ndarray,
 ) -> GateScores:
-    measured, seconds = measure_chain(chain, shard, truth)
+    measured, _ = measure_chain(chain, shard, truth)
     psnr = measured.table["hole_psnr"]
+    right = (measured.gender_male > 0.5) == (shard.gender == 1)
     return GateScores(
         hole_psnr=measured.hole.psnr,
-        mask_iou=measured.table["mask_iou"],
-        nme=measured.table["nme"],
-        gender_accuracy=measured.table.get("gender_accuracy", float("nan")),
+        mask_iou=measured.iou,
+        nme=measured.nme,
+        gender_right=np.where(shard.gender >= 0, right, np.nan),
         over_mean_face=psnr - baselines["mean_face"],
         over_telea=psnr - baselines["telea"],
         bare_restored=bare_restored(chain, shard),
@@ -54,38 +65,82 @@ def _scores(
     )
 
 
+def _score_all(chains: dict[str, Chain], shard: Shard, train_images: tuple) -> dict:
+    """The scores of every version on the same faces."""
+    truth = TrueFaces(shard.images, shard.valid, shard.masks)
+    mean_face = MeanFace.fit(*train_images)
+    baselines = {
+        name: float(truth.score(fill_shard(fill, shard)).psnr.mean())
+        for name, fill in {"mean_face": mean_face.fill, "telea": telea}.items()
+    }
+    seconds = seconds_in_turn(list(chains.values()), shard)
+    return {
+        version: _scores(chain, shard, truth, baselines, taken)
+        for (version, chain), taken in zip(chains.items(), seconds, strict=True)
+    }
+
+
+def _figures(scores: GateScores, minimum_slice: int) -> dict[str, float]:
+    """Means and slices under names that MLflow takes, those that are numbers."""
+    figures = scores.figures() | {
+        "slice/" + _UNNAMEABLE.sub("_", name): float(scores.hole_psnr[members].mean())
+        for name, members in scores.groups.items()
+        if len(members) >= minimum_slice
+    }
+    return {name: value for name, value in figures.items() if np.isfinite(value)}
+
+
+def _champion_chain(version: str) -> Chain:
+    try:
+        return load_chain(f"models:/{NAME}/{version}")[0]
+    except (RegistryError, StoredModelError, OSError) as error:
+        raise RegistryError(
+            f"the champion, version {version}, cannot be loaded, so nothing can be judged against "
+            f"it ({error}) Restore the store from a backup, or `unmask models rollback`."
+        ) from error
+
+
 def promote(params: Params, masked: Path, version: str | None = None) -> Promotion:
     """Judge a version and, if every rule of the gate holds, make it champion.
 
     Args:
         masked: the masked faces, whose gate split both models are scored on.
-        version: the version to judge; None takes the challenger.
+        version: the version to judge; None takes the challenger, and refuses one that was
+            rolled back.
 
     Raises:
-        RegistryError: when there is no challenger or no such version.
+        RegistryError: when there is no challenger or no such version, when the champion cannot be
+            loaded, or when it was replaced while the version was judged.
     """
     torch.set_num_threads(params.threads)
-    version = version or version_of(CHALLENGER)
+    named, version = version, version or version_of(CHALLENGER)
     if version is None:
         raise RegistryError("there is no challenger: run `dvc repro` and `unmask models sync`.")
     champion = version_of(CHAMPION)
     if champion == version:
         return Promotion(version, champion, None)
+    if named is None and (change := rolled_back(version)):
+        text = (
+            f"{change.who} rolled version {version} back at {change.when} ({change.why}): "
+            f"`unmask models promote {version}` judges it again"
+        )
+        return Promotion(version, champion, Verdict((Reason("not rolled back", False, text),)))
+    chains = {version: load_chain(f"models:/{NAME}/{version}")[0]}
+    if champion:
+        chains[champion] = _champion_chain(champion)
     split = open_split(masked, "gate")
-    shard = take(split, params.evaluate.max_faces)
-    truth = TrueFaces(shard.images, shard.valid, shard.masks)
-    mean_face = MeanFace.fit(*fitting_faces(open_split(masked, "train")))
-    baselines = {
-        name: float(truth.score(fill_shard(fill, shard)).psnr.mean())
-        for name, fill in {"mean_face": mean_face.fill, "telea": telea}.items()
-    }
-    with stage_run("gate", {"unmask.data_md5": split.digest, "unmask.version": version}) as run:
-        chains = {v: load_chain(f"models:/{NAME}/{v}")[0] for v in (version, champion) if v}
-        scores = {v: _scores(chain, shard, truth, baselines) for v, chain in chains.items()}
+    tags = {"unmask.data_md5": split.digest, "unmask.version": version}
+    with stage_run("gate", tags) as run:
+        shard = take(split, params.evaluate.max_faces)
+        scores = _score_all(chains, shard, fitting_faces(open_split(masked, "train")))
         verdict = judge(scores[version], scores.get(champion), params.gate)
+        for role, scored in {"challenger": version, "champion": champion}.items():
+            if scored:
+                figures = _figures(scores[scored], params.gate.minimum_slice)
+                run.metrics({f"{role}/{name}": value for name, value in figures.items()})
         run.text("\n".join(f"{r.holds}: {r.rule}: {r.text}" for r in verdict.reasons), "gate.txt")
-        run.tag({"unmask.verdict": verdict.summary[:4000]})
-    tag_verdict(version, verdict.as_json())
+        run.tag({"unmask.champion": champion or "", "unmask.verdict": verdict.summary[:4000]})
+        tag_verdict(version, {**verdict.as_json(), "champion": champion, "run": run.id})
     if verdict.promote:
-        make_champion(version, "the gate's rules all held")
+        succeed(champion, version, "the gate's rules all held")
     return Promotion(version, champion, verdict)

@@ -1,11 +1,9 @@
 """Versions of the registered model `unmask`, and the aliases that point at them."""
 
 import base64
-import getpass
 import json
-import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 
@@ -24,7 +23,7 @@ from unmask.training.tracking import connect, git_commit, stage_run
 
 NAME = "unmask"
 CHAMPION, CHALLENGER = "champion", "challenger"
-PACKED, VERDICT, HISTORY = "unmask.packed_md5", "unmask.gate", "unmask.champions"
+PACKED, VERDICT = "unmask.packed_md5", "unmask.gate"
 _NETWORKS = "networks"
 # besides this package, which is on no index and must be installed where the model is loaded
 _REQUIREMENTS = (
@@ -37,26 +36,10 @@ _REQUIREMENTS = (
     "torch",
     "torchvision",
 )
-_REMEMBERED = 15  # changes of the champion; MLflow keeps 5,000 characters
 
 
 class RegistryError(UnmaskError):
     """A version or alias that is not there; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """One change of the champion: from and to which version, by whom, when (UTC) and why.
-
-    `kind` is 'promote' or 'rollback'.
-    """
-
-    kind: str
-    version: str
-    previous: str | None
-    who: str
-    when: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -70,11 +53,26 @@ class Version:
     verdict: str
 
 
-def _aliases(client: MlflowClient) -> dict[str, str]:
+def registered_model(client: MlflowClient) -> RegisteredModel | None:
+    """The registered model, or None before its first version.
+
+    Raises:
+        RegistryError: when the store does not answer, which must not pass for 'no champion'.
+    """
     try:
-        return dict(client.get_registered_model(NAME).aliases)
-    except MlflowException:
-        return {}
+        return client.get_registered_model(NAME)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        reason = str(error).splitlines()[0][:200]
+        raise RegistryError(
+            f"the model registry cannot be read ({reason}): try again when it answers."
+        ) from error
+
+
+def _aliases(client: MlflowClient) -> dict[str, str]:
+    model = registered_model(client)
+    return dict(model.aliases) if model else {}
 
 
 def _found(client: MlflowClient, packed: str) -> str | None:
@@ -165,70 +163,6 @@ def version_of(alias: str) -> str | None:
 def tag_verdict(version: str, verdict: dict) -> None:
     """Keep a gate's verdict on the version it judged."""
     connect().set_model_version_tag(NAME, version, VERDICT, json.dumps(verdict))
-
-
-def history() -> list[Change]:
-    """Every change of the champion, oldest first."""
-    try:
-        tags = connect().get_registered_model(NAME).tags
-    except MlflowException:
-        return []
-    return [Change(**entry) for entry in json.loads(tags.get(HISTORY, "[]"))]
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without an entry in passwd
-        return str(os.getuid())
-
-
-def make_champion(version: str, why: str, kind: str = "promote") -> Change:
-    """Point `champion` at a version and record who did it, when and why.
-
-    Raises:
-        RegistryError: when there is no such version.
-    """
-    client = connect()
-    try:
-        client.get_model_version(NAME, version)
-    except MlflowException as error:
-        raise RegistryError(
-            f"{NAME} has no version {version}: see `unmask models list`."
-        ) from error
-    change = Change(
-        kind,
-        version,
-        _aliases(client).get(CHAMPION),
-        _user(),
-        datetime.now(UTC).isoformat(timespec="seconds"),
-        why[:200],
-    )
-    client.set_registered_model_alias(NAME, CHAMPION, version)
-    changes = [*history(), change][-_REMEMBERED:]
-    client.set_registered_model_tag(NAME, HISTORY, json.dumps([asdict(c) for c in changes]))
-    return change
-
-
-def roll_back(why: str) -> Change:
-    """Make the version that was champion before the present one champion again.
-
-    Rolling back twice goes back twice.
-
-    Raises:
-        RegistryError: when there was none.
-    """
-    champions: list[str] = []
-    for change in history():
-        if change.kind == "rollback":
-            del champions[-1:]
-        else:
-            champions.append(change.version)
-    present = version_of(CHAMPION)
-    earlier = [version for version in champions[:-1] if version != present]
-    if present is None or not earlier:
-        raise RegistryError("there is no earlier champion to roll back to.")
-    return make_champion(earlier[-1], why, kind="rollback")
 
 
 def networks_of(uri: str) -> tuple[Path, str]:

@@ -1,0 +1,145 @@
+"""Changes of the champion: promotion, rollback, and who made them, when and why."""
+
+import getpass
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from unmask.registry.versions import (
+    CHAMPION,
+    NAME,
+    RegistryError,
+    registered_model,
+    version_of,
+)
+from unmask.training.store import project_root
+from unmask.training.tracking import connect
+
+_CHANGE = "unmask.champion."  # begins the key of a change's tag
+_WHY = 1000  # characters kept; a tag of a registered model holds 5,000
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of the champion: from and to which version, by whom, when (UTC) and why.
+
+    `kind` is 'promote' or 'rollback'.
+    """
+
+    kind: str
+    version: str
+    previous: str | None
+    who: str
+    when: str
+    why: str
+
+
+def history() -> list[Change]:
+    """Every change of the champion, oldest first."""
+    model = registered_model(connect())
+    tags = model.tags if model else {}
+    return [Change(**json.loads(tags[key])) for key in sorted(tags) if key.startswith(_CHANGE)]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without an entry in passwd
+        return str(os.getuid())
+
+
+def _alone() -> FileLock:
+    """Held while the champion changes, so that what was looked up still holds."""
+    return FileLock(project_root() / ".unmask" / "champion.lock")
+
+
+def _point(client: MlflowClient, version: str, why: str, kind: str) -> Change:
+    """Move the alias and record the change, as a tag of its own that no other change overwrites."""
+    try:
+        client.get_model_version(NAME, version)
+    except MlflowException as error:
+        raise RegistryError(
+            f"{NAME} has no version {version}: see `unmask models list`."
+        ) from error
+    now = datetime.now(UTC)
+    change = Change(
+        kind,
+        version,
+        version_of(CHAMPION),
+        _user(),
+        now.isoformat(timespec="seconds"),
+        why[:_WHY],
+    )
+    client.set_registered_model_alias(NAME, CHAMPION, version)
+    entry = json.dumps(asdict(change), ensure_ascii=False)
+    client.set_registered_model_tag(NAME, f"{_CHANGE}{now:%Y%m%dT%H%M%S.%f}", entry)
+    return change
+
+
+def make_champion(version: str, why: str) -> Change:
+    """Point `champion` at a version and record who did it, when and why.
+
+    Raises:
+        RegistryError: when there is no such version.
+    """
+    client = connect()
+    with _alone():
+        return _point(client, version, why, "promote")
+
+
+def succeed(champion: str | None, version: str, why: str) -> Change:
+    """Make a version champion that was judged against `champion`, if that still is the champion.
+
+    Raises:
+        RegistryError: when another version became champion meanwhile.
+    """
+    client = connect()
+    with _alone():
+        present = version_of(CHAMPION)
+        if present != champion:
+            raise RegistryError(
+                f"version {version} was judged against {_named(champion)}, but meanwhile the "
+                f"champion became {_named(present)}: run `unmask models promote {version}` again."
+            )
+        return _point(client, version, why, "promote")
+
+
+def _named(champion: str | None) -> str:
+    return f"version {champion}" if champion else "no champion"
+
+
+def roll_back(why: str) -> Change:
+    """Make the version that was champion before the present one champion again.
+
+    Rolling back twice goes back twice. Versions that were deleted are passed over.
+
+    Raises:
+        RegistryError: when there was none.
+    """
+    client = connect()
+    with _alone():
+        champions: list[str] = []
+        for change in history():
+            if change.kind == "rollback":
+                while champions and champions[-1] != change.version:
+                    champions.pop()
+            else:
+                champions.append(change.version)
+        kept = {v.version for v in client.search_model_versions(f"name = '{NAME}'")}
+        kept.discard(version_of(CHAMPION))
+        earlier = [version for version in champions if version in kept]
+        if not earlier:
+            raise RegistryError("there is no earlier champion to roll back to.")
+        return _point(client, earlier[-1], why, "rollback")
+
+
+def rolled_back(version: str) -> Change | None:
+    """The rollback that took a version out of service, if that was the last that became of it."""
+    concerned = [c for c in history() if version in (c.version, c.previous)]
+    last = concerned[-1] if concerned else None
+    return last if last and last.kind == "rollback" and last.previous == version else None
