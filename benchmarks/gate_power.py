@@ -35,7 +35,7 @@ def _groups(faces: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 def _scores(psnr: np.ndarray, groups: dict[str, np.ndarray], right: np.ndarray) -> GateScores:
     same = np.full(len(psnr), 0.9)
-    return GateScores(psnr, same, 1 - same, right, 9.0, 9.0, 0.0, groups, np.ones(9))
+    return GateScores(psnr, same, same / 20, right, 9.0, 9.0, 0.0, groups, np.ones(9))
 
 
 def _share(gain: float, worse: dict[str, float], asked: argparse.Namespace, gate: Gate) -> dict:

@@ -207,7 +207,8 @@ class Gate(Section):
     mask_iou_tolerance: Positive  # what the means may get worse by, against the champion
     nme_tolerance: Positive
     gender_accuracy_tolerance: Positive
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]  # that the challenger is better
+    loss_confidence: Annotated[float, Field(gt=0.5, lt=1)]  # that no chance explains a loss
     resamples: Count
     latency_ratio: Positive
 

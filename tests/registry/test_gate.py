@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unmask.params import Gate
-from unmask.registry.gate import GateScores, judge, lower_bound
+from unmask.registry.gate import GateScores, judge
 
 NAN = float("nan")
 FLOORS = {
@@ -22,33 +22,39 @@ FLOORS = {
 PARAMS = Gate.model_validate(
     {
         "floors": FLOORS,
+        "minimum_faces": 30,
         "minimum_slice": 10,
         "slice_tolerance": 0.5,
         "mask_iou_tolerance": 0.02,
         "nme_tolerance": 0.01,
         "gender_accuracy_tolerance": 0.05,
         "confidence": 0.95,
+        "loss_confidence": 0.8,
         "resamples": 500,
         "latency_ratio": 1.5,
     }
 )
 HALVES = {"gender=male": np.arange(20), "gender=female": np.arange(20, 40)}
+MEANS = ("mask_iou", "nme", "gender_right")
 
 
 def scores(gain: float | np.ndarray = 0.0, **changes) -> GateScores:
+    """Scores of 40 faces; a number in place of an array is every face's."""
     base = np.random.default_rng(0).normal(20, 3, 40)
     values = {
         "hole_psnr": base + gain,
         "mask_iou": 0.9,
         "nme": 0.05,
-        "gender_accuracy": 0.8,
+        "gender_right": 0.8,
         "over_mean_face": 5.0,
         "over_telea": 5.0,
         "bare_restored": 0.02,
         "groups": HALVES,
         "seconds": 0.1,
-    }
-    return GateScores(**values | changes)
+    } | changes
+    for name in (*MEANS, "seconds"):
+        values[name] = np.broadcast_to(np.float64(values[name]), values["hole_psnr"].shape)
+    return GateScores(**values)
 
 
 def failed(verdict) -> list[str]:
@@ -59,8 +65,8 @@ def test_the_first_model_needs_the_floors_alone():
     verdict = judge(scores(), None, PARAMS)
     assert verdict.promote
     assert verdict.summary == "promoted"
-    assert len(verdict.reasons) == 7
-    assert all(reason.rule.split()[0] in ("finite", "floor") for reason in verdict.reasons)
+    assert len(verdict.reasons) == 8
+    assert all(reason.rule.split()[0] in ("faces", "finite", "floor") for reason in verdict.reasons)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +74,7 @@ def test_the_first_model_needs_the_floors_alone():
     [
         ("mask_iou", "floor mask IoU", 0.8, -1e-6),
         ("nme", "floor NME", 0.1, 1e-6),
-        ("gender_accuracy", "floor gender accuracy", 0.7, -1e-6),
+        ("gender_right", "floor gender accuracy", 0.7, -1e-6),
         ("over_mean_face", "floor hole PSNR over mean face", 3.0, -1e-6),
         ("over_telea", "floor hole PSNR over Telea", 2.0, -1e-6),
         ("bare_restored", "floor bare faces altered", 0.1, 1e-6),
@@ -77,11 +83,12 @@ def test_the_first_model_needs_the_floors_alone():
 @pytest.mark.parametrize("first", [True, False])
 def test_each_floor_is_kept(name, rule, floor, worse, first):
     # a champion just as near to the floor, so that the challenger is not worse than it
+    floor += 1e-9 if worse < 0 else -1e-9  # of an array's mean
     champion = None if first else scores(-1.0, **{name: floor})
     assert judge(scores(**{name: floor}), champion, PARAMS).promote
     for value in (floor + worse, NAN, math.inf, -math.inf):
         verdict = judge(scores(**{name: value}), champion, PARAMS)
-        assert failed(verdict)[0] == rule
+        assert rule in failed(verdict)
         if math.isfinite(value):
             assert failed(verdict) == [rule]
         assert not verdict.promote
@@ -92,6 +99,7 @@ def test_a_better_model_is_promoted_and_a_worse_or_equal_one_refused():
     champion = scores()
     assert judge(scores(0.3), champion, PARAMS).promote
     assert failed(judge(scores(-0.3), champion, PARAMS)) == ["better"]
+    assert "slice gender=male" in failed(judge(scores(-0.6), champion, PARAMS))
     assert failed(judge(scores(), champion, PARAMS)) == ["better"]
 
 
@@ -106,7 +114,7 @@ def test_a_slice_that_got_worse_is_refused_however_good_the_rest():
     gain[20:] = -0.6
     verdict = judge(scores(gain), scores(), PARAMS)
     assert failed(verdict) == ["slice gender=female"]
-    assert "-0.600 dB on 20 faces" in verdict.summary
+    assert "gender=female -0.600 on 20 faces" in verdict.summary
     gain[20:] = -0.4  # within the tolerance
     assert judge(scores(gain), scores(), PARAMS).promote
 
@@ -116,11 +124,11 @@ def test_a_slice_that_got_worse_is_refused_however_good_the_rest():
     [
         ("mask_iou", "not worse mask IoU", -0.02),
         ("nme", "not worse NME", 0.01),
-        ("gender_accuracy", "not worse gender accuracy", -0.05),
+        ("gender_right", "not worse gender accuracy", -0.05),
     ],
 )
 def test_other_means_may_get_worse_by_their_tolerance_and_no_more(name, rule, tolerance):
-    before = getattr(scores(), name)
+    before = getattr(scores(), name)[0]
     within = scores(1.0, **{name: before + 0.99 * tolerance})
     beyond = scores(1.0, **{name: before + 1.01 * tolerance})
     assert judge(within, scores(), PARAMS).promote
@@ -134,8 +142,49 @@ def test_slices_of_too_few_faces_are_not_judged():
     gain[:9] = -4.0
     groups = {"yaw=25-91": np.arange(9)}
     assert judge(scores(gain, groups=groups), scores(), PARAMS).promote
+    gain[9] = -4.0
     groups = {"yaw=25-91": np.arange(10)}
     assert failed(judge(scores(gain, groups=groups), scores(), PARAMS)) == ["slice yaw=25-91"]
+
+
+def test_a_slice_that_lost_by_chance_alone_is_kept():
+    gain = np.full(40, 3.0)
+    gain[:10] = [9, -9, 7, -7, 5, -5, 3, -9, 8, -8]  # -0.6 in the mean, of a spread of 7
+    groups = {"ethnicity=other": np.arange(10)}
+    assert judge(scores(gain, groups=groups), scores(), PARAMS).promote
+    gain[:10] = -0.6
+    verdict = judge(scores(gain, groups=groups), scores(), PARAMS)
+    assert failed(verdict) == ["slice ethnicity=other"]
+
+
+def test_gender_is_judged_on_the_faces_whose_gender_is_known():
+    right = np.array([1.0] * 30 + [NAN] * 10)
+    wrong = np.array([1.0] * 15 + [0.0] * 15 + [NAN] * 10)
+    params = PARAMS.model_copy(
+        update={"floors": PARAMS.floors.model_copy(update={"gender_accuracy": 0.5})}
+    )
+    assert judge(scores(1.0, gender_right=right), scores(gender_right=right), params).promote
+    verdict = judge(scores(1.0, gender_right=wrong), scores(gender_right=right), params)
+    assert failed(verdict) == ["not worse gender accuracy"]
+    assert "-0.500 on 30 faces" in verdict.summary
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_gate_split_without_known_gender_says_so():
+    verdict = judge(scores(1.0, gender_right=NAN), scores(gender_right=NAN), PARAMS)
+    assert failed(verdict) == ["floor gender accuracy", "not worse gender accuracy"]
+    assert "gender accuracy is missing" in verdict.summary
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_too_few_faces_are_refused(first):
+    few = {name: np.full(29, getattr(scores(), name)[0]) for name in ("hole_psnr", *MEANS)}
+    groups = {"gender=male": np.arange(29)}
+    better = scores(**few | {"hole_psnr": few["hole_psnr"] + 1}, groups=groups)
+    champion = None if first else scores(**few, groups=groups)
+    verdict = judge(better, champion, PARAMS)
+    assert failed(verdict) == ["faces"]
+    assert verdict.summary == "refused: 29 faces were scored, at least 30 wanted"
 
 
 @pytest.mark.parametrize(("seconds", "holds"), [(0.15, True), (0.1501, False), (0.01, True)])
@@ -145,11 +194,29 @@ def test_latency(seconds, holds):
     assert failed(verdict) == ([] if holds else ["latency"])
 
 
+def test_latency_is_judged_picture_by_picture():
+    """A machine that was busy during half of the pictures slowed both models alike."""
+    busy = np.where(np.arange(40) < 20, 10.0, 1.0)
+    champion = scores(seconds=0.1 * busy)
+    assert judge(scores(1.0, seconds=0.14 * busy), champion, PARAMS).promote
+    assert failed(judge(scores(1.0, seconds=0.16 * busy), champion, PARAMS)) == ["latency"]
+    hiccup = np.full(40, 0.1)
+    hiccup[:19] = 60.0
+    assert judge(scores(1.0, seconds=hiccup), scores(), PARAMS).promote
+
+
 def test_nan_anywhere_is_refused():
     psnr = scores(1.0).hole_psnr.copy()
     psnr[25] = NAN
     verdict = judge(scores(hole_psnr=psnr), scores(), PARAMS)
     assert failed(verdict) == ["finite", "better", "slice gender=female"]
+    for infinite in (math.inf, -math.inf):
+        psnr[25] = infinite
+        assert failed(judge(scores(1.0), scores(hole_psnr=psnr), PARAMS))[:2] == [
+            "better",
+            "slice gender=female",
+        ]
+    psnr[25] = NAN
     assert failed(judge(scores(1.0), scores(hole_psnr=psnr), PARAMS))[0] == "better"
     assert failed(judge(scores(1.0, seconds=NAN), scores(), PARAMS)) == ["finite", "latency"]
     assert failed(judge(scores(1.0), scores(seconds=NAN), PARAMS)) == ["latency"]
@@ -166,22 +233,23 @@ def test_a_champion_that_took_no_time_refuses_by_latency():
     assert failed(judge(scores(1.0), scores(seconds=0.0), PARAMS)) == ["latency"]
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.filterwarnings("error")
 def test_no_faces_are_a_refusal():
-    empty = {"hole_psnr": np.zeros(0), "groups": {}}
-    assert failed(judge(scores(**empty), scores(**empty), PARAMS)) == ["better"]
+    empty = scores(hole_psnr=np.zeros(0), mask_iou=(), nme=(), gender_right=(), groups={})
+    assert failed(judge(empty, empty, PARAMS)) == ["faces"]
+    assert failed(judge(empty, None, PARAMS)) == ["faces"]
 
 
 def test_scores_of_different_faces_are_never_compared():
     with pytest.raises(ValueError, match="faces"):
-        judge(scores(1.0), scores(hole_psnr=np.array([1.0])), PARAMS)
+        judge(scores(1.0), scores(hole_psnr=np.ones(39)), PARAMS)
 
 
 def test_the_verdict_is_json_even_of_numpys_numbers():
     found = {
         field.name: np.float64(getattr(scores(), field.name))
         for field in dataclasses.fields(GateScores)
-        if field.name not in ("groups", "hole_psnr")
+        if field.type is float
     }
     for champion in (None, scores(-1.0)):
         verdict = judge(scores(**found), champion, PARAMS)
@@ -189,34 +257,6 @@ def test_the_verdict_is_json_even_of_numpys_numbers():
         assert document["promote"] is True
         assert document["summary"] == "promoted"
         assert len(document["reasons"]) == len(verdict.reasons)
-
-
-def test_the_bound_of_a_constant_is_the_constant():
-    assert lower_bound(np.full(30, 0.25), PARAMS) == 0.25
-
-
-def test_the_bound_is_where_the_normal_approximation_puts_it():
-    differences = np.random.default_rng(2).normal(0.5, 1.0, 400)
-    many = PARAMS.model_copy(update={"resamples": 4000})
-    expected = differences.mean() - 1.645 * differences.std() / 20
-    assert lower_bound(differences, many) == pytest.approx(expected, abs=0.015)
-
-
-def test_the_bound_holds_about_as_often_as_it_says():
-    rng = np.random.default_rng(3)
-    below = [lower_bound(rng.normal(1.0, 1.0, 60), PARAMS) <= 1.0 for _ in range(200)]
-    assert 0.88 < np.mean(below) < 0.99
-
-
-@given(seed=st.integers(0, 9999), size=st.integers(1, 60), shift=st.floats(-5, 5))
-def test_the_bound_lies_within_the_data_below_the_mean_and_moves_with_it(seed, size, shift):
-    differences = np.random.default_rng(seed).normal(0, 2, size)
-    bound = lower_bound(differences, PARAMS)
-    assert differences.min() - 1e-12 <= bound <= differences.mean() + 1e-9
-    assert lower_bound(differences + shift, PARAMS) == pytest.approx(bound + shift, abs=1e-9)
-    assert lower_bound(differences, PARAMS) == bound
-    surer = PARAMS.model_copy(update={"confidence": 0.99})
-    assert lower_bound(differences, surer) <= bound
 
 
 @given(seed=st.integers(0, 9999), gain=st.floats(0.01, 10))
@@ -236,7 +276,7 @@ def test_a_gain_on_every_face_is_always_promoted(gain):
     numbers=st.fixed_dictionaries(
         {
             name: st.floats(allow_nan=True, allow_infinity=True)
-            for name in ("mask_iou", "nme", "gender_accuracy", "over_mean_face", "over_telea")
+            for name in ("mask_iou", "nme", "gender_right", "over_mean_face", "over_telea")
         }
     )
 )
@@ -245,7 +285,7 @@ def test_promotion_means_that_every_floor_holds(numbers):
     expected = (
         numbers["mask_iou"] >= 0.8
         and numbers["nme"] <= 0.1
-        and numbers["gender_accuracy"] >= 0.7
+        and numbers["gender_right"] >= 0.7
         and numbers["over_mean_face"] >= 3
         and numbers["over_telea"] >= 2
         and all(math.isfinite(number) for number in numbers.values())

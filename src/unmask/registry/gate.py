@@ -121,7 +121,7 @@ class _Change:
             self.rule,
             bool(holds),
             f"{self.name} {mean:+.3f} on {len(self.members)} faces, at best {bound:+.3f} at "
-            f"{params.confidence:.0%} confidence, no loss over {self.tolerance:.3g} wanted that "
+            f"{params.loss_confidence:.0%} confidence, no loss over {self.tolerance:.3g} wanted that "
             "chance does not explain",
         )
 
@@ -153,7 +153,7 @@ def _not_worse(challenger: GateScores, champion: GateScores, params: Gate) -> li
     if sound:
         gained, members = [c.gained for c in sound], [c.members for c in sound]
         faces = len(challenger.hole_psnr)
-        found = upper_bounds(gained, members, faces, params.confidence, params.resamples)
+        found = upper_bounds(gained, members, faces, params.loss_confidence, params.resamples)
         bounds |= {c.rule: float(b) for c, b in zip(sound, found, strict=True)}
     return [change.reason(bounds[change.rule], params) for change in changes]
 
