@@ -121,8 +121,8 @@ class _Change:
             self.rule,
             bool(holds),
             f"{self.name} {mean:+.3f} on {len(self.members)} faces, at best {bound:+.3f} at "
-            f"{params.loss_confidence:.0%} confidence, no loss over {self.tolerance:.3g} wanted that "
-            "chance does not explain",
+            f"{params.loss_confidence:.0%} confidence, a loss over {self.tolerance:.3g} wants "
+            "chance to explain it",
         )
 
 

@@ -1,0 +1,139 @@
+"""Changes of the champion in a real MLflow store."""
+
+import getpass
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from mlflow import MlflowClient
+
+from unmask.registry.champions import history, make_champion, roll_back, rolled_back, succeed
+from unmask.registry.versions import CHAMPION, NAME, RegistryError, version_of
+from unmask.training.tracking import connect
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return tmp_path_factory.mktemp("project")
+
+
+@pytest.fixture
+def client(project, monkeypatch) -> MlflowClient:
+    """A store whose model has versions 1 to 4 and no champion."""
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    client = connect()
+    if client.search_registered_models():
+        client.delete_registered_model(NAME)
+    client.create_registered_model(NAME)
+    for _ in range(4):
+        client.create_model_version(NAME, (project / "networks").as_uri())
+    return client
+
+
+def test_every_change_is_kept_with_who_when_and_why(client):
+    why = "ü" * 1500
+    for number in range(24):
+        make_champion(str(1 + number % 4), f"{number} {why}")
+    changes = history()
+    assert [c.version for c in changes] == [str(1 + number % 4) for number in range(24)]
+    assert [c.previous for c in changes] == [None, *[c.version for c in changes[:-1]]]
+    assert [int(c.why.split()[0]) for c in changes] == list(range(24))
+    tags = client.get_registered_model(NAME).tags.values()
+    assert max(map(len, tags)) <= 5000  # what PostgreSQL's column holds
+
+
+def test_a_rollback_is_recorded_and_takes_effect_at_once(client):
+    make_champion("1", "first")
+    make_champion("2", "better")
+    before = datetime.now(UTC).replace(microsecond=0)
+    change = roll_back("worse on real photos")
+    assert version_of(CHAMPION) == "1"
+    assert history()[-1] == change
+    assert (change.kind, change.previous, change.who) == ("rollback", "2", getpass.getuser())
+    assert change.why == "worse on real photos"
+    assert before <= datetime.fromisoformat(change.when) <= datetime.now(UTC)
+    with pytest.raises(RegistryError, match="no earlier champion"):
+        roll_back("once more")
+
+
+def test_rolling_back_twice_goes_back_twice_and_promotion_goes_on_from_there(client):
+    for version in ("1", "2", "3"):
+        make_champion(version, "better")
+    assert [roll_back("worse").version for _ in range(2)] == ["2", "1"]
+    make_champion("4", "better")
+    assert roll_back("worse").version == "1"
+
+
+def test_rollback_passes_over_deleted_versions(client):
+    for version in ("1", "2", "3"):
+        make_champion(version, "better")
+    client.delete_model_version(NAME, "2")
+    assert roll_back("worse").version == "1"
+    client.delete_model_version(NAME, "1")
+    with pytest.raises(RegistryError, match="no version 1"):
+        make_champion("1", "gone")
+    with pytest.raises(RegistryError, match="no earlier champion"):
+        roll_back("3 was rolled back, and nothing before it is left")
+
+
+def test_a_deleted_champion_is_rolled_back_from(client):
+    make_champion("1", "first")
+    make_champion("2", "better")
+    client.delete_model_version(NAME, "2")
+    assert version_of(CHAMPION) is None
+    assert roll_back("deleted by mistake").version == "1"
+
+
+def test_an_alias_moved_by_hand_is_rolled_back_to_the_last_champion_on_record(client):
+    make_champion("1", "first")
+    make_champion("2", "better")
+    client.set_registered_model_alias(NAME, CHAMPION, "4")
+    assert roll_back("not judged").version == "2"
+
+
+def test_what_was_rolled_back_is_known_until_it_is_promoted_again(client):
+    make_champion("1", "first")
+    make_champion("2", "better")
+    assert rolled_back("2") is None
+    change = roll_back("worse")
+    assert rolled_back("2") == change
+    assert rolled_back("1") is None
+    make_champion("2", "better after all")
+    assert rolled_back("2") is None
+
+
+def test_of_promotions_judged_against_one_champion_the_first_wins(client):
+    make_champion("1", "first")
+
+    def try_to(version: str) -> str | RegistryError:
+        try:
+            return succeed("1", version, "better than 1").version
+        except RegistryError as error:
+            return error
+
+    with ThreadPoolExecutor(3) as pool:
+        ended = list(pool.map(try_to, ("2", "3", "4")))
+    (winner,) = [end for end in ended if isinstance(end, str)]
+    assert version_of(CHAMPION) == winner
+    assert [c.version for c in history()] == ["1", winner]
+    for error in ended:
+        if error != winner:
+            assert f"meanwhile the champion became version {winner}" in str(error)
+
+
+def test_a_registry_that_fails_is_not_one_without_a_champion(client, project):
+    make_champion("1", "first")
+    with sqlite3.connect(project / "mlflow.db") as database:
+        database.execute("alter table registered_model_aliases rename to lost")
+    try:
+        for read in (lambda: version_of(CHAMPION), history):
+            with pytest.raises(RegistryError, match="cannot be read"):
+                read()
+    finally:
+        with sqlite3.connect(project / "mlflow.db") as database:
+            database.execute("alter table lost rename to registered_model_aliases")
+    assert version_of(CHAMPION) == "1"

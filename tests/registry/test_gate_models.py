@@ -1,0 +1,220 @@
+"""The gate on real models: trained for real, kept in a real MLflow store, judged on the gate split.
+
+The champion is a small inpainting network trained for a few steps beside the released gender,
+landmark and segmentation networks.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from mlflow import MlflowClient
+from project import ROOT
+
+from unmask.data import faces_stage, masked_stage
+from unmask.data.shards import decode_image, encode_image
+from unmask.models import build
+from unmask.models.stored import RELEASED, save_network
+from unmask.params import NETWORKS, Params, load_params
+from unmask.profiles import use_profile
+from unmask.registry.champions import make_champion, roll_back
+from unmask.registry.promotion import Promotion, promote
+from unmask.registry.release import import_release
+from unmask.registry.versions import (
+    CHAMPION,
+    NAME,
+    RegistryError,
+    networks_of,
+    register,
+    version_of,
+)
+from unmask.training.stage import train_network
+from unmask.training.tracking import connect
+
+pytestmark = pytest.mark.slow
+
+FACES = 900  # about 45 of them in the gate split
+SMALL = {
+    "channels": (16, 24, 32, 48),
+    "batch_size": 8,
+    "learning_rate": 0.003,
+    "perceptual": 0.0,
+    "style": 0.0,
+    "ema": 0.95,
+    "precision": "32-true",
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with data and a store, in which version 1 is the champion."""
+
+    params: Params
+    masked: Path
+    client: MlflowClient
+
+    def judge(self, version: str | None = None, **gate) -> Promotion:
+        rules = self.params.gate.model_copy(update=gate)
+        return promote(self.params.model_copy(update={"gate": rules}), self.masked, version)
+
+
+def params_of(path: Path) -> Params:
+    """Profile cpu's, with fewer faces; a small champion need not reach its floors or be as slow."""
+    use_profile("cpu", ROOT / "conf", path)
+    params = load_params(path)
+    source = params.faces.sources[0].model_copy(update={"count": FACES})
+    faces = params.faces.model_copy(update={"sources": (source,)})
+    floors = params.gate.floors.model_copy(
+        update={"hole_psnr_over_mean_face": -5.0, "hole_psnr_over_telea": -5.0}
+    )
+    gate = params.gate.model_copy(
+        update={"minimum_faces": 30, "latency_ratio": 5.0, "floors": floors}
+    )
+    return params.model_copy(update={"faces": faces, "gate": gate})
+
+
+def trained(params: Params, masked: Path, models: Path, steps: int, **inpainting) -> str:
+    """Train an inpainting network beside the released others; the version it is registered as."""
+    steps = {"steps": steps, "epoch_steps": steps, "adversarial_from": steps - 1}
+    section = params.train.inpainting.model_copy(update=SMALL | steps | inpainting)
+    init = "release" if section.channels != SMALL["channels"] else "scratch"
+    train = params.train.model_copy(update={"init": init, "inpainting": section})
+    for name in NETWORKS[:3]:
+        shutil.copytree(RELEASED / name, models / name)
+    train_network("inpainting", params.model_copy(update={"train": train}), masked, models)
+    return register(models, lambda: "a test's")
+
+
+def corrupted(masked: Path, to: Path, change: Callable[[list[dict]], None]) -> Path:
+    """A copy of the masked faces whose training rows were changed."""
+    shutil.copytree(masked, to)
+    for shard in sorted(to.glob("train-*.parquet")):
+        table = pq.read_table(shard)
+        rows = table.to_pylist()
+        change(rows)
+        pq.write_table(pa.Table.from_pylist(rows, table.schema), shard, compression="none")
+    return to
+
+
+def pair_wrongly(rows: list[dict]) -> None:
+    """Every masked face is given the face after it as the truth."""
+    images = [row["image"] for row in rows]
+    for row, image in zip(rows, images[1:] + images[:1], strict=True):
+        row["image"] = image
+
+
+def darken_women(rows: list[dict]) -> None:
+    """The true faces of women are darker than their masked pictures."""
+    for row in rows:
+        if row["gender"] == "female":
+            row["image"] = encode_image((decode_image(row["image"]) * 0.75).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    folder = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        params = params_of(folder / "params.yaml")
+        faces_stage.make(params, folder / "data")
+        masked_stage.make(params, folder / "data")
+        masked = folder / "data" / "masked"
+        project = Project(params, masked, connect())
+        version = trained(params, masked, folder / "champion", 80)
+        assert project.judge(version).verdict.summary == "promoted"
+        yield project
+
+
+def failed(done: Promotion) -> set[str]:
+    return {reason.rule for reason in done.verdict.reasons if not reason.holds}
+
+
+def assert_refused(project: Project, done: Promotion) -> None:
+    """The champion stays, and the version and its run tell why."""
+    assert not done.verdict.promote
+    assert version_of(CHAMPION) == done.champion
+    kept = json.loads(project.client.get_model_version(NAME, done.version).tags["unmask.gate"])
+    assert kept["promote"] is False
+    assert kept["champion"] == done.champion
+    assert {r["rule"] for r in kept["reasons"] if not r["holds"]} == failed(done)
+    run = project.client.get_run(kept["run"]).data
+    assert run.tags["unmask.version"] == done.version
+    assert run.tags["unmask.verdict"] == done.verdict.summary
+    assert run.metrics["challenger/hole_psnr"] != run.metrics["champion/hole_psnr"]
+    assert "champion/slice/gender_female" in run.metrics
+
+
+def test_a_challenger_trained_on_corrupted_data_is_refused(project, tmp_path):
+    data = corrupted(project.masked, tmp_path / "masked", pair_wrongly)
+    done = project.judge(trained(project.params, data, tmp_path / "models", 80))
+    assert_refused(project, done)
+    assert {"better", "slice gender=female", "slice gender=male"} <= failed(done)
+    assert "hole PSNR -" in done.verdict.summary
+
+
+def test_a_challenger_that_is_better_but_worse_for_women_is_refused(project, tmp_path):
+    data = corrupted(project.masked, tmp_path / "masked", darken_women)
+    released = project.params.train.inpainting.channels
+    done = project.judge(
+        trained(
+            project.params, data, tmp_path / "models", 60, channels=released, learning_rate=0.001
+        )
+    )
+    assert_refused(project, done)
+    assert "slice gender=female" in failed(done)
+    assert not {"better", "slice gender=male", "latency"} & failed(done)
+    assert "gender=female -" in done.verdict.summary
+
+
+def test_a_better_challenger_is_promoted_and_once_rolled_back_stays_out(project):
+    version = import_release()
+    done = project.judge()  # the challenger
+    assert done.version == version
+    assert done.verdict.summary == "promoted"
+    assert version_of(CHAMPION) == version
+    assert project.judge(version).verdict is None
+    assert roll_back("worse on real photos").version == done.champion
+    again = project.judge()
+    assert failed(again) == {"not rolled back"}
+    assert "worse on real photos" in again.verdict.summary
+    assert version_of(CHAMPION) == done.champion
+
+
+def test_a_champion_that_cannot_be_loaded_is_named_and_stays(project):
+    champion, challenger = version_of(CHAMPION), import_release()
+    weights = networks_of(f"models:/{NAME}/{champion}")[0] / "inpainting" / "model.safetensors"
+    whole = weights.read_bytes()
+    for break_it in (lambda: weights.write_bytes(whole[:-1]), weights.unlink):
+        break_it()
+        with pytest.raises(RegistryError, match=f"version {champion}, cannot be loaded.*rollback"):
+            project.judge(challenger)
+    weights.write_bytes(whole)
+    assert version_of(CHAMPION) == champion
+
+
+def test_a_champion_of_another_image_size_is_judged_on_the_same_faces(project, smoke, tmp_path):
+    before = version_of(CHAMPION)
+    for name in NETWORKS:
+        section = getattr(smoke.train, name)
+        network, stored = build(name, section, 64), section.model_dump(mode="json")
+        save_network(network, name, stored, 64, {"data_md5": "0"}, tmp_path / "models" / name)
+    small = register(tmp_path / "models", lambda: "64 pixels, untrained")
+    make_champion(small, "a test of sizes")
+    done = project.judge(before)
+    assert done.champion == small
+    assert done.verdict.summary == "promoted"
+    assert version_of(CHAMPION) == before
+
+
+def test_too_few_faces_refuse_whatever_they_say(project):
+    done = project.judge(import_release(), minimum_faces=1000)
+    assert "faces" in failed(done)
+    assert "at least 1000 wanted" in done.verdict.summary
+    assert version_of(CHAMPION) == done.champion
