@@ -59,9 +59,16 @@ class Project:
     masked: Path
     client: MlflowClient
 
-    def judge(self, version: str | None = None, **gate) -> Promotion:
-        rules = self.params.gate.model_copy(update=gate)
-        return promote(self.params.model_copy(update={"gate": rules}), self.masked, version)
+    def judge(self, version: str | None = None) -> Promotion:
+        return promote(self.params, self.masked, version)
+
+    def judge_on(self, faces: int, version: str, **gate) -> Promotion:
+        """Judge on fewer faces than there are."""
+        changed = {
+            "evaluate": self.params.evaluate.model_copy(update={"max_faces": faces}),
+            "gate": self.params.gate.model_copy(update=gate),
+        }
+        return promote(self.params.model_copy(update=changed), self.masked, version)
 
 
 def params_of(path: Path) -> Params:
@@ -113,7 +120,7 @@ def darken_women(rows: list[dict]) -> None:
     """The true faces of women are darker than their masked pictures."""
     for row in rows:
         if row["gender"] == "female":
-            row["image"] = encode_image((decode_image(row["image"]) * 0.75).astype(np.uint8))
+            row["image"] = encode_image((decode_image(row["image"]) * 0.65).astype(np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +134,7 @@ def project(tmp_path_factory) -> Project:
         masked_stage.make(params, folder / "data")
         masked = folder / "data" / "masked"
         project = Project(params, masked, connect())
-        version = trained(params, masked, folder / "champion", 80)
+        version = trained(params, masked, folder / "champion", 60)
         assert project.judge(version).verdict.summary == "promoted"
         yield project
 
@@ -153,7 +160,7 @@ def assert_refused(project: Project, done: Promotion) -> None:
 
 def test_a_challenger_trained_on_corrupted_data_is_refused(project, tmp_path):
     data = corrupted(project.masked, tmp_path / "masked", pair_wrongly)
-    done = project.judge(trained(project.params, data, tmp_path / "models", 80))
+    done = project.judge(trained(project.params, data, tmp_path / "models", 40))
     assert_refused(project, done)
     assert {"better", "slice gender=female", "slice gender=male"} <= failed(done)
     assert "hole PSNR -" in done.verdict.summary
@@ -207,14 +214,14 @@ def test_a_champion_of_another_image_size_is_judged_on_the_same_faces(project, s
         save_network(network, name, stored, 64, {"data_md5": "0"}, tmp_path / "models" / name)
     small = register(tmp_path / "models", lambda: "64 pixels, untrained")
     make_champion(small, "a test of sizes")
-    done = project.judge(before)
+    done = project.judge_on(12, before, minimum_faces=12)
     assert done.champion == small
     assert done.verdict.summary == "promoted"
     assert version_of(CHAMPION) == before
 
 
 def test_too_few_faces_refuse_whatever_they_say(project):
-    done = project.judge(import_release(), minimum_faces=1000)
+    done = project.judge_on(8, import_release())
     assert "faces" in failed(done)
-    assert "at least 1000 wanted" in done.verdict.summary
+    assert "8 faces were scored, at least 30 wanted" in done.verdict.summary
     assert version_of(CHAMPION) == done.champion

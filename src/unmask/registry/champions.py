@@ -14,6 +14,7 @@ from unmask.registry.versions import (
     CHAMPION,
     NAME,
     RegistryError,
+    kept_versions,
     registered_model,
     version_of,
 )
@@ -130,8 +131,7 @@ def roll_back(why: str) -> Change:
                     champions.pop()
             else:
                 champions.append(change.version)
-        kept = {v.version for v in client.search_model_versions(f"name = '{NAME}'")}
-        kept.discard(version_of(CHAMPION))
+        kept = kept_versions(client).keys() - {version_of(CHAMPION)}
         earlier = [version for version in champions if version in kept]
         if not earlier:
             raise RegistryError("there is no earlier champion to roll back to.")

@@ -7,7 +7,7 @@ import numpy as np
 from unmask.evaluation.shard import Shard, box_of
 from unmask.restore.chain import Chain
 
-_PICTURES, _ROUNDS = 16, 3
+_PICTURES, _ROUNDS = 10, 3
 
 
 def seconds_in_turn(chains: list[Chain], shard: Shard) -> list[np.ndarray]:

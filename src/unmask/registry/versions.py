@@ -11,7 +11,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities.model_registry import RegisteredModel
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 
@@ -71,13 +71,20 @@ def registered_model(client: MlflowClient) -> RegisteredModel | None:
 
 
 def _aliases(client: MlflowClient) -> dict[str, str]:
+    """Versions by alias; MLflow gives their numbers as int or str, as its store does."""
     model = registered_model(client)
-    return dict(model.aliases) if model else {}
+    return {alias: str(number) for alias, number in model.aliases.items()} if model else {}
+
+
+def kept_versions(client: MlflowClient) -> dict[str, ModelVersion]:
+    """The versions that were not deleted, by number, oldest first."""
+    found = client.search_model_versions(f"name = '{NAME}'")
+    return {str(v.version): v for v in sorted(found, key=lambda v: int(v.version))}
 
 
 def _found(client: MlflowClient, packed: str) -> str | None:
-    versions = client.search_model_versions(f"name = '{NAME}' and tags.`{PACKED}` = '{packed}'")
-    return max((v.version for v in versions), key=int, default=None)
+    found = [n for n, v in kept_versions(client).items() if v.tags.get(PACKED) == packed]
+    return found[-1] if found else None
 
 
 def _example() -> pd.DataFrame:
@@ -142,16 +149,15 @@ def list_versions() -> list[Version]:
     aliases: dict[str, list[str]] = {}
     for alias, number in _aliases(client).items():
         aliases.setdefault(number, []).append(alias)
-    found = client.search_model_versions(f"name = '{NAME}'")
     return [
         Version(
-            v.version,
-            sorted(aliases.get(v.version, [])),
+            number,
+            sorted(aliases.get(number, [])),
             datetime.fromtimestamp(v.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
             v.tags.get(PACKED, ""),
             json.loads(v.tags[VERDICT])["summary"] if VERDICT in v.tags else "",
         )
-        for v in sorted(found, key=lambda v: -int(v.version))
+        for number, v in reversed(kept_versions(client).items())
     ]
 
 
