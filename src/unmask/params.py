@@ -213,6 +213,19 @@ class Gate(Section):
     latency_ratio: Positive
 
 
+class Inbox(Section):
+    """Where photos arrive: a folder relative to the project's root, or a URL as s3://bucket/folder.
+
+    A photo is taken when its file has not changed for `settle_seconds`; `crop` says that each
+    shows one face.
+    """
+
+    url: Annotated[str, Field(min_length=1)]
+    batch_size: Count
+    settle_seconds: Annotated[float, Field(ge=0)]
+    crop: bool
+
+
 class Params(Section):
     seed: Annotated[int, Field(ge=0)]
     image_size: Literal[64, 128, 192, 256]
@@ -222,6 +235,7 @@ class Params(Section):
     train: Train
     evaluate: Evaluate
     gate: Gate
+    inbox: Inbox
 
     @model_validator(mode="after")
     def _divisible(self) -> "Params":

@@ -11,6 +11,7 @@ from unmask.restore.answer import LIKELIEST, PictureError, Restoration, WhatIf
 from unmask.restore.pictures import SUFFIXES, decode_picture, encode_picture, write_whole
 
 SCHEMA_VERSION = 1
+ENDINGS = {"picture": ".png", "json": ".json", "mask": ".mask.png", "compare": ".compare.png"}
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,8 @@ def outputs_of(
     Raises:
         PictureError: when one of them is an input, or two are the same file.
     """
-    suffixes = {"picture": ".png", "json": ".json"}
-    if save_masks:
-        suffixes["mask"] = ".mask.png"
-    if compare:
-        suffixes["compare"] = ".compare.png"
+    asked = {"picture": True, "json": True, "mask": save_masks, "compare": compare}
+    suffixes = {what: ENDINGS[what] for what, wanted in asked.items() if wanted}
     if samples:
         suffixes["uncertainty"] = ".uncertainty.png"
         suffixes |= {f"sample {i}": f".sample-{i}.png" for i in range(1, samples + 1)}
@@ -84,6 +82,43 @@ def outputs_of(
                 )
             taken.add(path.resolve())
     return outputs
+
+
+def contents_of(
+    picture: np.ndarray,
+    restored: Restoration,
+    model: str,
+    *,
+    save_masks: bool = False,
+    compare: bool = False,
+    what_if: WhatIf = LIKELIEST,
+) -> dict[str, bytes]:
+    """What the files of `outputs_of` hold, in the order to write them: the JSON comes last.
+
+    Args:
+        picture: as it was given, (H, W, 3) uint8 RGB.
+        model: the model's name and version, for JSON and metadata.
+    """
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "model": model,
+        "seed": what_if.seed,
+        "faces": [face.as_json() for face in restored.faces],
+    }
+    synthesised = model if restored.hole.any() else None
+    contents = {"picture": encode_picture(restored.picture, synthesised)}
+    if save_masks:
+        contents["mask"] = encode_picture(restored.hole)
+    if compare:
+        beside = np.concatenate([picture, restored.picture], axis=1)
+        contents["compare"] = encode_picture(beside, synthesised)
+    if what_if.samples:
+        map_ = (4 * restored.uncertainty).clip(0, 255).astype(np.uint8)
+        contents["uncertainty"] = encode_picture(map_)
+    for number, sample in enumerate(restored.samples, 1):
+        contents[f"sample {number}"] = encode_picture(sample, synthesised)
+    contents["json"] = (json.dumps(document, indent=1) + "\n").encode()
+    return contents
 
 
 def restore_files(
@@ -128,26 +163,9 @@ def restore_files(
             yield FileAnswer(file, [], f"{file}: {error.strerror}.")
             continue
         restored = restore(picture, what_if)
-        faces = [face.as_json() for face in restored.faces]
-        document = {
-            "schema_version": SCHEMA_VERSION,
-            "model": model,
-            "seed": what_if.seed,
-            "faces": faces,
-        }
-        synthesised = model if restored.hole.any() else None
-        contents = {"picture": encode_picture(restored.picture, synthesised)}
-        if save_masks:
-            contents["mask"] = encode_picture(restored.hole)
-        if compare:
-            beside = np.concatenate([picture, restored.picture], axis=1)
-            contents["compare"] = encode_picture(beside, synthesised)
-        if what_if.samples:
-            map_ = (4 * restored.uncertainty).clip(0, 255).astype(np.uint8)
-            contents["uncertainty"] = encode_picture(map_)
-        for number, sample in enumerate(restored.samples, 1):
-            contents[f"sample {number}"] = encode_picture(sample, synthesised)
-        contents["json"] = (json.dumps(document, indent=1) + "\n").encode()
+        contents = contents_of(
+            picture, restored, model, save_masks=save_masks, compare=compare, what_if=what_if
+        )
         for what, content in contents.items():
             write_whole(paths[what], content)
-        yield FileAnswer(file, faces)
+        yield FileAnswer(file, [face.as_json() for face in restored.faces])
