@@ -1,6 +1,6 @@
-"""Flow `restore_inbox`: the new photos of an inbox, restored once each; see `unmask.restore.inbox`.
+"""Flow `restore_inbox`: the new photos of an inbox, restored once each.
 
-python -m flows.inbox [--model URI]
+`unmask.restore.inbox` says what lies where in it.
 """
 
 import argparse

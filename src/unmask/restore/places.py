@@ -93,7 +93,8 @@ class Bucket:
 
     def files(self, under: str) -> dict[str, float]:
         start = len(self._root) + 1
-        return dict.fromkeys((path[start:] for path in self._files.find(self._at(under))), 0.0)
+        found = (path[start:] for path in self._files.find(self._at(under)))
+        return {path: 0.0 for path in found if not path.endswith("/")}  # a console's empty folder
 
     def read(self, path: str) -> bytes:
         return self._files.cat_file(self._at(path))
