@@ -1,0 +1,175 @@
+"""The inbox by the real flow in processes of its own, against a real Prefect server."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import pytest
+from project import ROOT, copy_project, run_in
+from ruamel.yaml import YAML
+
+pytestmark = pytest.mark.slow
+
+COUNT = 24
+
+
+def wait(until: Callable[[], bool], what: str, seconds: float = 240.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} seconds"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server with a database of its own."""
+    home = tmp_path_factory.mktemp("prefect")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (home / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
+            env={**os.environ, "PREFECT_HOME": str(home)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}/api"
+
+    def healthy() -> bool:
+        assert server.poll() is None, (home / "server.log").read_text()
+        try:
+            return httpx.get(f"{url}/health").is_success
+        except httpx.TransportError:
+            return False
+
+    try:
+        wait(healthy, "a Prefect server's health")
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Masked faces of nobody, by their files' names."""
+    folder = tmp_path_factory.mktemp("photos")
+    count, size = str(COUNT), "64"
+    command = ["unmask", "faces", "sample", "--masked", "--count", count, "--size", size]
+    subprocess.run([*command, "-o", str(folder)], check=True)
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture
+def project(tmp_path: Path, photos: dict[str, bytes]) -> Path:
+    """A project with photos in its inbox."""
+    folder = copy_project(tmp_path / "project")
+    yaml = YAML()
+    tree = yaml.load((folder / "params.yaml").read_text())
+    tree["inbox"].update(batch_size=7, settle_seconds=0.0, crop=True)
+    with (folder / "params.yaml").open("w") as file:
+        yaml.dump(tree, file)
+    new = folder / "data" / "inbox" / "new"
+    new.mkdir(parents=True)
+    for name, content in photos.items():
+        (new / name).write_bytes(content)
+    return folder
+
+
+@contextmanager
+def started(project: Path, api: str) -> Iterator[subprocess.Popen]:
+    """The flow in a process that is killed at the end, with all that it started."""
+    with (project / "flow.log").open("a") as log:
+        flow = subprocess.Popen(
+            [sys.executable, "-m", "flows.inbox"],
+            cwd=project,
+            env={**os.environ, "PREFECT_API_URL": api, "PYTHONPATH": str(ROOT / "src")},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield flow
+    finally:
+        os.killpg(flow.pid, signal.SIGKILL)
+        flow.wait()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def answers(project: Path) -> int:
+    return len(list((project / "data/inbox/restored").glob("*.json")))
+
+
+def states(api: str, begun: set[str]) -> dict[str, str]:
+    """State names of the flow runs since some were there."""
+    runs = httpx.post(f"{api}/flow_runs/filter", json={}).json()
+    return {run["id"]: run["state_name"] for run in runs if run["id"] not in begun}
+
+
+def test_killed_three_times_each_photo_is_restored_once(project, photos, api):
+    inbox, begun = project / "data" / "inbox", set(states(api, set()))
+    (inbox / "new" / "again.png").write_bytes(photos["face-0000.png"])
+    (inbox / "new" / "broken.png").write_bytes(b"no photo")
+    expected = project / "expected"
+    for name, content in photos.items():
+        (project / "given").mkdir(exist_ok=True)
+        (project / "given" / name).write_bytes(content)
+    command = ["unmask", "restore", "given", "-o", str(expected), "--crop", "--save-masks"]
+    assert run_in(project, *command).returncode == 0
+    for kill in range(3):
+        goal = answers(project) + kill + 1
+        with started(project, api) as flow:
+            wait(lambda goal=goal: answers(project) >= goal, "progress")
+            assert flow.poll() is None, (project / "flow.log").read_text()
+            if kill == 0:
+                other = run_in(project, "python", "-m", "flows.inbox", PREFECT_API_URL=api)
+                assert "another run is at work" in other.stdout + other.stderr
+    assert 3 < answers(project) < COUNT
+    done = run_in(project, "python", "-m", "flows.inbox", PREFECT_API_URL=api)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert names(inbox / "new") == names(inbox / "work") == []
+    keys = {name: sha256(content).hexdigest()[:16] for name, content in photos.items()}
+    found = {path.name: path.read_bytes() for path in (inbox / "restored").iterdir()}
+    assert len(found) == 3 * COUNT
+    for name, key in keys.items():
+        stem = name.removesuffix(".png")
+        (written,) = {n.removesuffix(".json") for n in found if n.endswith(f"{key}.json")}
+        for ending in (".png", ".mask.png", ".json"):
+            assert found[written + ending] == (expected / f"{stem}{ending}").read_bytes()
+    kept = Counter(path.read_bytes() for path in (inbox / "done").iterdir())
+    assert kept == Counter(photos.values()) + Counter([photos["face-0000.png"]])
+    broken = f"broken-{sha256(b'no photo').hexdigest()[:16]}.png"
+    assert names(inbox / "failed") == [broken, f"{broken}.txt"]
+    rows = pyarrow_rows(project / ".unmask" / "batches")
+    assert rows == COUNT
+    assert Counter(states(api, begun).values()) == {"Crashed": 3, "Skipped": 1, "Completed": 1}
+
+
+def pyarrow_rows(folder: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return sum(pq.read_metadata(path).num_rows for path in folder.glob("*.parquet"))
+
+
+def test_without_its_model_the_flow_fails_and_the_photos_stay(project, photos, api):
+    done = run_in(
+        project, "python", "-m", "flows.inbox", "--model", "models:/unmask/99", PREFECT_API_URL=api
+    )
+    assert done.returncode != 0
+    assert "RegistryError" in done.stdout + done.stderr
+    assert names(project / "data" / "inbox" / "new") == sorted(photos)
+    assert answers(project) == 0
