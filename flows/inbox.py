@@ -35,9 +35,12 @@ class DefectError(UnmaskError):
 
 
 def _may_pass(_task: object, _run: object, state: State) -> bool:
-    """Whether a storage or the registry failed, which may be better in a while."""
+    """Whether a storage or the tracking server failed, which may be better in a while."""
+    from unmask.training.tracking import TrackingError  # mlflow takes seconds to import
+
     error = state.result(raise_on_failure=False)
-    return isinstance(error, OSError) or type(error).__module__.startswith(("botocore.", "mlflow."))
+    of_storage = type(error).__module__.startswith("botocore.")
+    return of_storage or isinstance(error, OSError | TrackingError)
 
 
 _patient = {
@@ -112,7 +115,7 @@ def write_report(outcomes: list[Outcome], model: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text for a cell of a Markdown table."""
+    """Text for a cell of a Markdown table; a file's name may be no text."""
     readable = text.encode(errors="backslashreplace").decode()
     return " ".join(readable.split()).replace("|", "\\|")
 

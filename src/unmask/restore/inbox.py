@@ -164,13 +164,14 @@ class Answers:
         self, photo: str, key: str, reason: str, *, defect: bool = False
     ) -> tuple[Outcome, str]:
         target = f"{FAILED}/{''.join(_named(photo, key))}"
-        self._place.write(f"{target}.txt", f"{reason}\n".encode(errors="backslashreplace"))
+        reason = reason.encode(errors="backslashreplace").decode()  # a file's name may be no text
+        self._place.write(f"{target}.txt", f"{reason}\n".encode())
         return Outcome(photo, "failed", reason=reason, defect=defect), target
 
 
 def _named(photo: str, key: str) -> tuple[str, str]:
     """A photo's path with its key in place of its suffix, and the suffix; long ones are cut."""
     path = PurePosixPath(photo)
-    stem = os.fsdecode(os.fsencode(path.stem)[:_LONGEST])
+    stem = os.fsencode(path.stem)[:_LONGEST].decode(errors="ignore")
     suffix = path.suffix if len(os.fsencode(path.suffix)) <= _LONGEST_SUFFIX else ""
     return str(path.with_name(f"{stem}-{key}")), suffix

@@ -12,10 +12,15 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+import boto3
 import httpx
+import pyarrow.parquet as pq
 import pytest
+from moto.server import ThreadedMotoServer
 from project import ROOT, copy_project, run_in
 from ruamel.yaml import YAML
+
+from unmask.restore.places import Bucket
 
 pytestmark = pytest.mark.slow
 
@@ -71,15 +76,20 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+def change(project: Path, **values) -> None:
+    """Change section `inbox` of a project's params."""
+    yaml = YAML()
+    tree = yaml.load((project / "params.yaml").read_text())
+    tree["inbox"].update(values)
+    with (project / "params.yaml").open("w") as file:
+        yaml.dump(tree, file)
+
+
 @pytest.fixture
 def project(tmp_path: Path, photos: dict[str, bytes]) -> Path:
     """A project with photos in its inbox."""
     folder = copy_project(tmp_path / "project")
-    yaml = YAML()
-    tree = yaml.load((folder / "params.yaml").read_text())
-    tree["inbox"].update(batch_size=7, settle_seconds=0.0, crop=True)
-    with (folder / "params.yaml").open("w") as file:
-        yaml.dump(tree, file)
+    change(folder, batch_size=7, settle_seconds=0.0, crop=True)
     new = folder / "data" / "inbox" / "new"
     new.mkdir(parents=True)
     for name, content in photos.items():
@@ -154,15 +164,32 @@ def test_killed_three_times_each_photo_is_restored_once(project, photos, api):
     assert kept == Counter(photos.values()) + Counter([photos["face-0000.png"]])
     broken = f"broken-{sha256(b'no photo').hexdigest()[:16]}.png"
     assert names(inbox / "failed") == [broken, f"{broken}.txt"]
-    rows = pyarrow_rows(project / ".unmask" / "batches")
-    assert rows == COUNT
+    batches = (project / ".unmask" / "batches").glob("*.parquet")
+    assert sum(pq.read_metadata(path).num_rows for path in batches) == COUNT
     assert Counter(states(api, begun).values()) == {"Crashed": 3, "Skipped": 1, "Completed": 1}
 
 
-def pyarrow_rows(folder: Path) -> int:
-    import pyarrow.parquet as pq
-
-    return sum(pq.read_metadata(path).num_rows for path in folder.glob("*.parquet"))
+def test_a_bucket_is_restored_like_a_folder(project, photos, api, monkeypatch):
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        boto3.client("s3").create_bucket(Bucket="photos")
+        bucket = Bucket("s3://photos/inbox")
+        for name, content in list(photos.items())[:3]:
+            bucket.write(f"new/{name}", content)
+        change(project, url="s3://photos/inbox")
+        done = run_in(project, "python", "-m", "flows.inbox", PREFECT_API_URL=api)
+        assert done.returncode == 0, done.stdout + done.stderr
+        counts = {f: len(bucket.files(f)) for f in ("new", "work", "restored", "done", "failed")}
+        assert counts == {"new": 0, "work": 0, "restored": 9, "done": 3, "failed": 0}
+        assert names(project / "data" / "inbox" / "new") == sorted(photos)
+    finally:
+        server.stop()
 
 
 def test_without_its_model_the_flow_fails_and_the_photos_stay(project, photos, api):
