@@ -83,7 +83,9 @@ class Bucket:
     def __init__(self, url: str) -> None:
         import fsspec
 
-        self._files, root = fsspec.url_to_fs(url, use_listings_cache=False)
+        self._files, root = fsspec.url_to_fs(
+            url, use_listings_cache=False, skip_instance_cache=True
+        )
         self._root = root.rstrip("/")
         name = sha256(url.encode()).hexdigest()[:16]
         self.lock = project_root() / ".unmask" / f"inbox-{name}.lock"
