@@ -8,13 +8,16 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: run test lint ui clean
+.PHONY: run up test lint ui clean
 
 run: .venv/ready
 	python -m flows.train
 	unmask faces sample -o restored/masked --count 24 --seed 1 --masked
 	python -m flows.restore restored/masked -o restored/faces --crop
 	@echo "Look at restored/faces/report/sheet.png; compare runs with 'make ui'."
+
+up: .venv/ready
+	@python -m flows.up
 
 test: .venv/ready
 	ruff check src flows tests benchmarks

@@ -82,7 +82,8 @@ def connect() -> MlflowClient:
         except MlflowException as error:
             raise _unusable(uri, error) from error
     expected = _artifact_root(uri)
-    if expected is not None and experiment.artifact_location != expected:
+    # a server over the same store gives each experiment a folder of its own
+    if expected is not None and not f"{experiment.artifact_location}/".startswith(f"{expected}/"):
         raise TrackingError(
             f"{uri} keeps its artifacts in {experiment.artifact_location}, so it was moved or "
             "copied: move it back, or delete mlflow.db to start anew."

@@ -1,0 +1,183 @@
+"""The services of the production loop: their commands, addresses and settings, as one table.
+
+Every setting is an environment variable, the tool's own where it has one: MLFLOW_PORT,
+PREFECT_SERVER_API_PORT, PREFECT_WORKER_WEBSERVER_PORT and UNMASK_PORT move the ports;
+MLFLOW_BACKEND_STORE_URI, MLFLOW_ARTIFACTS_DESTINATION and PREFECT_SERVER_DATABASE_CONNECTION_URL
+name PostgreSQL and a bucket in place of the project's own files (compose.yaml shows them all).
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ruamel.yaml import YAML, YAMLError
+
+from unmask.errors import UnmaskError
+
+HOST = "127.0.0.1"
+POOL = "unmask"
+NAMES = ("mlflow", "prefect", "worker", "serve")
+_PORTS = {
+    "mlflow": ("MLFLOW_PORT", 5000),
+    "prefect": ("PREFECT_SERVER_API_PORT", 4200),
+    "worker": ("PREFECT_WORKER_WEBSERVER_PORT", 4210),
+    "serve": ("UNMASK_PORT", 8000),
+}
+
+
+class UpError(UnmaskError):
+    """A service that cannot run; the message says which, why and what to do."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process of the loop.
+
+    Args:
+        name: also of its log.
+        command: to run in the project's root.
+        port: that it listens on.
+        variable: that moves the port.
+        health: path that answers 200 once it is ready.
+        works: whether it is a worker, whose flow runs go on when it dies and have no page.
+        environment: what it gets besides `settings`.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    port: int
+    variable: str
+    health: str
+    works: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+
+def port_of(name: str) -> int:
+    """The port of a service, from its environment variable or the default.
+
+    Raises:
+        UpError: when the variable holds no port.
+    """
+    variable, default = _PORTS[name]
+    text = os.environ.get(variable, str(default))
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise UpError(f"{variable} is {text!r}: set it to a port between 1 and 65535, or unset it.")
+    return int(text)
+
+
+def settings(root: Path, names: tuple[str, ...]) -> dict[str, str]:
+    """The environment of every service and of every flow that a worker starts.
+
+    A server that is not among `names` is taken from MLFLOW_TRACKING_URI or PREFECT_API_URL.
+
+    Raises:
+        UpError: when one is neither started nor named.
+    """
+    binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    given = {**os.environ, "PATH": binaries, "PYTHONUNBUFFERED": "1"}
+    given.setdefault("PREFECT_HOME", str(root / ".unmask" / "prefect"))
+    if "mlflow" in names:
+        given["MLFLOW_TRACKING_URI"] = f"http://{HOST}:{port_of('mlflow')}"
+    if "prefect" in names:
+        given["PREFECT_API_URL"] = f"http://{HOST}:{port_of('prefect')}/api"
+    for variable in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
+        if variable not in given and {"worker", "serve"} & set(names):
+            raise UpError(f"set {variable} to the server's address, or start the server too.")
+    return given
+
+
+def _mlflow_store(root: Path) -> dict[str, str]:
+    """The project's own store, laid out as commands without a server use it, or the one named."""
+    if "MLFLOW_BACKEND_STORE_URI" in os.environ:
+        return {
+            "MLFLOW_ARTIFACTS_DESTINATION": os.environ.get(
+                "MLFLOW_ARTIFACTS_DESTINATION", (root / "mlartifacts").as_uri()
+            )
+        }
+    own = {"MLFLOW_BACKEND_STORE_URI": f"sqlite:///{root / 'mlflow.db'}"}
+    if "MLFLOW_ARTIFACTS_DESTINATION" not in os.environ:
+        own["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = (root / "mlartifacts").as_uri()
+    return own
+
+
+def pools(root: Path) -> list[str]:
+    """The work pools that prefect.yaml names, `unmask` first.
+
+    Raises:
+        UpError: when the file is missing or names none.
+    """
+    path = root / "prefect.yaml"
+    try:
+        deployments = YAML(typ="safe").load(path)["deployments"]
+        named = {deployment["work_pool"]["name"] for deployment in deployments}
+    except (OSError, YAMLError, KeyError, TypeError) as error:
+        raise UpError(f"{path} gives no deployments with their work pools ({error!r}).") from error
+    return [POOL, *sorted(named - {POOL})]
+
+
+_PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
+DEPLOY = (*_PREFECT, "deploy", "--all")
+
+
+def _mlflow(root: Path) -> Service:
+    return Service(
+        "mlflow",
+        (sys.executable, "-m", "mlflow", "server", "--host", HOST, "--workers", "1"),
+        port_of("mlflow"),
+        _PORTS["mlflow"][0],
+        "/health",
+        environment={
+            "MLFLOW_PORT": str(port_of("mlflow")),
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 2 processes in place of 15
+            **_mlflow_store(root),
+        },
+    )
+
+
+def _prefect(port: int) -> Service:
+    command = (*_PREFECT, "server", "start", "--host", HOST, "--port", str(port))
+    return Service("prefect", command, port, _PORTS["prefect"][0], "/api/health")
+
+
+def _worker(pool: str, port: int) -> Service:
+    command = (*_PREFECT, "worker", "start", "--pool", pool, "--type", "process")
+    variable = _PORTS["worker"][0]
+    return Service(
+        "worker" if pool == POOL else f"worker-{pool}",
+        (*command, "--with-healthcheck"),
+        port,
+        variable,
+        "/health",
+        works=True,
+        environment={variable: str(port), "PREFECT_WORKER_WEBSERVER_HOST": HOST},
+    )
+
+
+def _serve(port: int) -> Service:
+    command = ("unmask", "serve", "--port", str(port))
+    return Service("serve", command, port, _PORTS["serve"][0], "/health")
+
+
+def services(root: Path, names: tuple[str, ...] = NAMES) -> list[list[Service]]:
+    """The services named, in waves: those of one wave start together, after the wave before.
+
+    Args:
+        root: the project's folder.
+        names: of NAMES; there is a worker for each work pool of prefect.yaml.
+    """
+    servers, clients = [], []
+    if "mlflow" in names:
+        servers.append(_mlflow(root))
+    if "prefect" in names:
+        servers.append(_prefect(port_of("prefect")))
+    if "worker" in names:
+        clients += [_worker(pool, port_of("worker") + i) for i, pool in enumerate(pools(root))]
+    if "serve" in names:
+        clients.append(_serve(port_of("serve")))
+    return [servers, clients]
