@@ -116,6 +116,8 @@ def pools(root: Path) -> list[str]:
     try:
         deployments = YAML(typ="safe").load(path)["deployments"]
         named = {deployment["work_pool"]["name"] for deployment in deployments}
+        if not named:
+            raise KeyError("deployments")
     except (OSError, YAMLError, KeyError, TypeError) as error:
         raise UpError(f"{path} gives no deployments with their work pools ({error!r}).") from error
     return [POOL, *sorted(named - {POOL})]

@@ -1,0 +1,166 @@
+"""`make up` in a project at smoke size: everything answers, state is kept, nothing is left."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from project import copy_project, run_in
+from team.loop import Loop, running, settings_of
+from team.services import until
+
+pytestmark = pytest.mark.slow
+
+DEPLOYMENTS = """
+name: unmask
+deployments:
+  - name: restore
+    entrypoint: flows/restore.py:restore
+    work_pool: {name: unmask}
+"""
+
+
+def make_project(folder: Path) -> Path:
+    project = copy_project(folder / "project")
+    (project / "prefect.yaml").write_text(DEPLOYMENTS)
+    return project
+
+
+def succeed(project: Path, *command: str, **environment: str) -> str:
+    done = run_in(project, *command, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def make_champion(project: Path, **environment: str) -> None:
+    """Register the released weights and promote them."""
+    succeed(project, "unmask", "models", "import", **environment)
+    code = "from unmask.registry.versions import make_champion; make_champion('1', 'a test')"
+    succeed(project, "python", "-c", code, **environment)
+
+
+def sample(project: Path) -> None:
+    succeed(project, "unmask", "faces", "sample", "-o", "in", "--count", "1", "--masked")
+
+
+def marked(project: Path) -> list[psutil.Process]:
+    """Every process that `make up` of this project started, whoever its parent is by now."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("UNMASK_UP", "").startswith(f"{project}:"):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def asked(loop: Loop, path: str, **body: object) -> list | dict:
+    answer = httpx.post(f"{loop.prefect}/{path}", json=body, timeout=60)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def restored_by_the_worker(loop: Loop, out: str) -> str:
+    """Run the deployment and return its state, and the worker's log with it."""
+    (deployment,) = asked(loop, "deployments/filter")
+    parameters = {"folder": "in", "out": out, "crop": True}
+    run = asked(loop, f"deployments/{deployment['id']}/create_flow_run", parameters=parameters)
+
+    def ended() -> dict | None:
+        (found,) = asked(loop, "flow_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
+        return found if found["state_type"] in ("COMPLETED", "FAILED", "CRASHED") else None
+
+    return until(ended, "the flow run ends", seconds=400)["state_type"] + loop.log("worker")[-2000:]
+
+
+def test_up_keeps_state_and_leaves_nothing(tmp_path):
+    project = make_project(tmp_path)
+    make_champion(project)  # without a server
+    sample(project)
+    with running(project) as loop:
+        for address in (f"{loop.mlflow}/health", f"{loop.prefect}/health", f"{loop.serve}/health"):
+            assert httpx.get(address, timeout=60).status_code == 200
+            assert address.removesuffix("/health").removesuffix("/api") in loop.output.read_text()
+        state = restored_by_the_worker(loop, "out")
+        assert state.startswith("COMPLETED"), state
+        assert '"model": "unmask/1"' in (project / "out" / "face-0000.json").read_text()
+        children = loop.children()
+        assert len(children) >= 4
+        assert loop.interrupt() == 0
+        assert [p for p in children if p.is_running()] == []
+        assert marked(project) == []
+    assert list((project / ".unmask").rglob("*.pid")) == []
+    with running(project) as loop:
+        assert [d["name"] for d in asked(loop, "deployments/filter")] == ["restore"]
+        assert [r["state_type"] for r in asked(loop, "flow_runs/filter")] == ["COMPLETED"]
+        assert "champion" in succeed(project, "unmask", "models", "list", **loop.clients)
+        assert loop.interrupt(signal.SIGTERM) == 0
+        assert marked(project) == []
+    assert "champion" in succeed(project, "unmask", "models", "list")
+
+
+def test_what_a_server_registered_loads_without_it(tmp_path):
+    project = make_project(tmp_path)
+    with running(project, "mlflow") as loop:
+        make_champion(project, **loop.clients)
+    sample(project)
+    succeed(project, "unmask", "restore", "in", "-o", "out", "--crop")
+    assert '"model": "unmask/1"' in (project / "out" / "face-0000.json").read_text()
+
+
+def test_a_service_that_dies_is_named_and_comes_back(tmp_path):
+    project = make_project(tmp_path)
+    with running(project, "mlflow") as loop:
+        first = psutil.Process(loop.process.pid).children()
+        for process in first:
+            process.kill()
+        until(lambda: "mlflow is up again" in loop.output.read_text(), "mlflow comes back")
+        assert "mlflow ended with -9, its last lines" in loop.output.read_text()
+        assert httpx.get(f"{loop.mlflow}/health", timeout=60).status_code == 200
+        loop.process.kill()  # and what a killed `make up` leaves is cleared away by the next
+        loop.process.wait()
+        left = marked(project)
+        assert left != []
+    with running(project, "mlflow"):
+        assert [process for process in left if process.is_running()] == []
+
+
+def ended(project: Path, *names: str, **settings: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "flows.up", *names],
+        cwd=project,
+        env=settings_of(project, **settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_a_taken_port_gets_one_sentence_and_starts_nothing(tmp_path):
+    project = make_project(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = ended(project, UNMASK_PORT=port)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: port {port}, which serve needs, is taken by process {os.getpid()}: "
+        "stop that, or set UNMASK_PORT to a free port.\n"
+    )
+    assert list((project / ".unmask" / "logs").iterdir()) == []
+
+
+def test_a_service_that_cannot_start_gives_its_last_lines_and_stops_all(tmp_path):
+    project = make_project(tmp_path)
+    url = "sqlite+aiosqlite:////no/such/folder/prefect.db"
+    done = ended(project, "mlflow", "prefect", PREFECT_SERVER_DATABASE_CONNECTION_URL=url)
+    assert done.returncode == 1
+    assert "prefect ended with" in done.stderr
+    assert "unable to open database file" in done.stderr
+    assert marked(project) == []
