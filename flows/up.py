@@ -216,7 +216,7 @@ def run(root: Path, names: tuple[str, ...]) -> None:
             up.deploy()
         for service in chain(*waves):
             print(f"{service.name:<10} {'' if service.works else service.address}", flush=True)
-        for variable in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
+        for variable in {"MLFLOW_TRACKING_URI", "PREFECT_API_URL"} & set(environment):
             print(f"export {variable}={environment[variable]}", flush=True)
         print("ready; Ctrl-C stops all", flush=True)
         up.watch()
@@ -232,8 +232,10 @@ def run(root: Path, names: tuple[str, ...]) -> None:
 def main() -> None:
     """The command `python -m flows.up`."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("services", nargs="*", choices=NAMES, help="default: all of them")
+    parser.add_argument("services", nargs="*", help=f"of {', '.join(NAMES)}; default: all")
     names = tuple(parser.parse_args().services) or NAMES
+    if unknown := sorted(set(names) - set(NAMES)):
+        raise UpError(f"there is no service {unknown[0]!r}: choose from {', '.join(NAMES)}.")
     root = project_root()
     (root / ".unmask").mkdir(exist_ok=True)
     try:

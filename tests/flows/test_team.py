@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,39 @@ STAGES = {
     "register",
     "gate",
 }
+REFUSAL = "Encountered exception in request"  # of Prefect's server
+OUTAGE = """
+import sys
+import time
+from pathlib import Path
+
+import flows  # its settings
+from prefect import flow
+
+
+@flow(name="outage")
+def outage(end):
+    while not Path(end).exists():
+        time.sleep(0.1)
+
+
+outage(sys.argv[1])
+"""
+
+
+@dataclass
+class Flow:
+    """A flow that runs in the project's folder."""
+
+    process: subprocess.Popen
+    output: Path
+
+    def goes_on(self, condition: bool = True) -> bool:
+        assert self.process.poll() is None, self.output.read_text()
+        return condition
+
+    def succeed(self) -> None:
+        assert self.process.wait(timeout=800) == 0, self.output.read_text()
 
 
 @dataclass
@@ -52,6 +86,23 @@ class Team:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    @contextmanager
+    def flow(self, *arguments: str) -> Iterator[Flow]:
+        output = self.project / "flow.log"
+        with output.open("wb") as log:
+            process = subprocess.Popen(
+                ["python", *arguments],
+                cwd=self.project,
+                env=self.loop.clients,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            yield Flow(process, output)
+        finally:
+            process.terminate()
+            process.wait()
+
     def is_running(self, stage: str) -> bool:
         text = f"select 1 from runs where name = '{stage}' and status = 'RUNNING'"
         return bool(self.database.query("mlflow", text))
@@ -67,26 +118,13 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         running(project, "mlflow", "prefect", **team_settings(database, store)) as loop,
     ):
         team = Team(project, loop, database, store)
-        output = project / "flow.log"
-        with output.open("wb") as log:
-            flow = subprocess.Popen(
-                ["python", "-m", "flows.train"],
-                cwd=project,
-                env=loop.clients,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-        def goes_on(condition: bool) -> bool:
-            assert flow.poll() is None, output.read_text()
-            return condition
-
-        until(lambda: goes_on(team.is_running("train@gender")), "the first training", 600)
-        database.kill()
-        until(lambda: goes_on('HTTP/1.1" 503' in loop.log("mlflow")), "MLflow's refusal")
-        until(lambda: goes_on("exception in request" in loop.log("prefect")), "Prefect's refusal")
-        database.start()
-        assert flow.wait(timeout=800) == 0, output.read_text()
+        with team.flow("-m", "flows.train") as flow:
+            until(lambda: flow.goes_on(team.is_running("train@gender")), "the training", 600)
+            database.kill()
+            refused = 'HTTP/1.1" 503'
+            until(lambda: flow.goes_on(refused in loop.log("mlflow")), "MLflow's refusal")
+            database.start()
+            flow.succeed()
         yield team
 
 
@@ -98,12 +136,31 @@ def test_every_run_is_finished(team):
 
 
 def test_prefect_knows_the_flow_and_its_tasks_as_completed(team):
-    text = "select f.name, r.state_type::text from flow_run r join flow f on f.id = r.flow_id"
-    assert team.database.query("prefect", text) == [("train", "COMPLETED")]
+    text = "select r.state_name from flow_run r join flow f on f.id = r.flow_id"
+    assert team.database.query("prefect", f"{text} where f.name = 'train'") == [("Completed",)]
     states = {
         state for (state,) in team.database.query("prefect", "select state_name from task_run")
     }
     assert states == {"Completed"}
+
+
+def test_a_flow_that_ends_while_the_database_is_down_waits_for_it(team, tmp_path):
+    (team.project / "outage.py").write_text(OUTAGE)
+    signal = tmp_path / "end"
+    with team.flow("outage.py", str(signal)) as flow:
+        text = "select r.state_name from flow_run r join flow f on f.id = r.flow_id where f.name = "
+
+        def state() -> list[tuple]:
+            return flow.goes_on() and team.database.query("prefect", f"{text} 'outage'")
+
+        until(lambda: state() == [("Running",)], "the flow runs")
+        refusals = team.loop.log("prefect").count(REFUSAL)
+        team.database.kill()
+        signal.touch()
+        until(lambda: team.loop.log("prefect").count(REFUSAL) > refusals, "Prefect's refusal")
+        team.database.start()
+        flow.succeed()
+    assert team.database.query("prefect", f"{text} 'outage'") == [("Completed",)]
 
 
 def test_artifacts_are_in_the_bucket_alone(team):

@@ -156,6 +156,12 @@ def test_a_taken_port_gets_one_sentence_and_starts_nothing(tmp_path):
     assert list((project / ".unmask" / "logs").iterdir()) == []
 
 
+def test_an_unknown_service_gets_one_sentence(tmp_path):
+    done = ended(make_project(tmp_path), "page")
+    assert done.returncode == 1
+    assert "error: there is no service 'page': choose from mlflow, prefect" in done.stderr
+
+
 def test_a_service_that_cannot_start_gives_its_last_lines_and_stops_all(tmp_path):
     project = make_project(tmp_path)
     url = "sqlite+aiosqlite:////no/such/folder/prefect.db"
