@@ -77,7 +77,7 @@ def settings(root: Path, names: tuple[str, ...]) -> dict[str, str]:
     A server that is not among `names` is taken from MLFLOW_TRACKING_URI or PREFECT_API_URL.
 
     Raises:
-        UpError: when one is neither started nor named.
+        UpError: when there is a worker and a server is neither started nor named.
     """
     binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     given = {**os.environ, "PATH": binaries, "PYTHONUNBUFFERED": "1"}
@@ -87,7 +87,7 @@ def settings(root: Path, names: tuple[str, ...]) -> dict[str, str]:
     if "prefect" in names:
         given["PREFECT_API_URL"] = f"http://{HOST}:{port_of('prefect')}/api"
     for variable in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
-        if variable not in given and {"worker", "serve"} & set(names):
+        if "worker" in names and variable not in given:
             raise UpError(f"set {variable} to the server's address, or start the server too.")
     return given
 

@@ -67,7 +67,8 @@ def _check_free(service: Service) -> None:
     holder = "another process"
     with suppress(psutil.AccessDenied):
         for link in psutil.net_connections("tcp"):
-            if link.laddr and link.laddr.port == service.port and link.pid:
+            here = link.laddr and link.laddr.port == service.port
+            if here and link.status == psutil.CONN_LISTEN and link.pid:
                 holder = f"process {link.pid}"
     raise UpError(
         f"port {service.port}, which {service.name} needs, is taken by {holder}: stop that, or "

@@ -8,11 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
 import pytest
 from project import copy_project
 from team.loop import Loop, running
-from team.services import Postgres, binaries, object_store, postgres, team_settings, until
+from team.services import (
+    Postgres,
+    binaries,
+    client_of,
+    object_store,
+    postgres,
+    team_settings,
+    until,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -164,8 +171,8 @@ def test_a_flow_that_ends_while_the_database_is_down_waits_for_it(team, tmp_path
 
 
 def test_artifacts_are_in_the_bucket_alone(team):
-    client = boto3.client("s3", endpoint_url=team.store["AWS_ENDPOINT_URL"])
-    keys = [entry["Key"] for entry in client.list_objects_v2(Bucket="mlflow")["Contents"]]
+    listed = client_of(team.store).list_objects_v2(Bucket="mlflow")
+    keys = [entry["Key"] for entry in listed["Contents"]]
     assert any(key.endswith("MLmodel") for key in keys)
     assert any(key.endswith("inpainting/model.safetensors") for key in keys)
     assert not (team.project / "mlartifacts").exists()

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,9 @@ name: unmask
 deployments:
   - name: restore
     entrypoint: flows/restore.py:restore
+    work_pool: {name: unmask}
+  - name: train
+    entrypoint: flows/train.py:train
     work_pool: {name: unmask}
 """
 
@@ -66,11 +70,18 @@ def asked(loop: Loop, path: str, **body: object) -> list | dict:
     return answer.json()
 
 
+def deployment(loop: Loop, name: str) -> str:
+    """Its id."""
+    (found,) = asked(loop, "deployments/filter", deployments={"name": {"any_": [name]}})
+    return found["id"]
+
+
 def restored_by_the_worker(loop: Loop, out: str) -> str:
     """Run the deployment and return its state, and the worker's log with it."""
-    (deployment,) = asked(loop, "deployments/filter")
     parameters = {"folder": "in", "out": out, "crop": True}
-    run = asked(loop, f"deployments/{deployment['id']}/create_flow_run", parameters=parameters)
+    run = asked(
+        loop, f"deployments/{deployment(loop, 'restore')}/create_flow_run", parameters=parameters
+    )
 
     def ended() -> dict | None:
         (found,) = asked(loop, "flow_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
@@ -97,7 +108,7 @@ def test_up_keeps_state_and_leaves_nothing(tmp_path):
         assert marked(project) == []
     assert list((project / ".unmask").rglob("*.pid")) == []
     with running(project) as loop:
-        assert [d["name"] for d in asked(loop, "deployments/filter")] == ["restore"]
+        assert {d["name"] for d in asked(loop, "deployments/filter")} == {"restore", "train"}
         assert [r["state_type"] for r in asked(loop, "flow_runs/filter")] == ["COMPLETED"]
         assert "champion" in succeed(project, "unmask", "models", "list", **loop.clients)
         assert loop.interrupt(signal.SIGTERM) == 0
@@ -129,6 +140,17 @@ def test_a_service_that_dies_is_named_and_comes_back(tmp_path):
         assert left != []
     with running(project, "mlflow"):
         assert [process for process in left if process.is_running()] == []
+
+
+def test_ctrl_c_ends_a_flow_run_too_and_says_so(tmp_path):
+    project = make_project(tmp_path)
+    with running(project, "mlflow", "prefect", "worker") as loop:
+        asked(loop, f"deployments/{deployment(loop, 'train')}/create_flow_run")
+        until(lambda: any("unmask.training.prepare" in p.cmdline() for p in marked(project)), "dvc")
+        assert loop.interrupt() == 0
+        assert marked(project) == []
+    with sqlite3.connect(project / ".unmask" / "prefect" / "prefect.db") as database:
+        assert database.execute("select state_name from flow_run").fetchall() == [("Crashed",)]
 
 
 def ended(project: Path, *names: str, **settings: str) -> subprocess.CompletedProcess:

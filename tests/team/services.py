@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import boto3
+import botocore.client
 import psutil
 import psycopg2
 
@@ -87,7 +88,7 @@ class Postgres:
             connection.cursor().execute(f"create database {name}")
             connection.close()
 
-    def _connect(self, database: str = "postgres") -> "psycopg2.extensions.connection":
+    def _connect(self, database: str = "postgres") -> psycopg2.extensions.connection:
         return psycopg2.connect(self.url(database))
 
     def url(self, database: str, driver: str = "postgresql") -> str:
@@ -152,13 +153,23 @@ def postgres() -> Iterator[Postgres]:
             server.stop()
 
 
+def client_of(settings: dict[str, str]) -> botocore.client.BaseClient:
+    """A client of the S3 server that such settings name."""
+    return boto3.client(
+        "s3",
+        endpoint_url=settings["AWS_ENDPOINT_URL"],
+        region_name=settings["AWS_DEFAULT_REGION"],
+        aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
 @contextmanager
 def object_store() -> Iterator[dict[str, str]]:
     """An S3 server with its buckets; gives the settings that clients need to reach it."""
     address = f"http://{HOST}:{(port := free_port())}"
     settings = {
         "AWS_ENDPOINT_URL": address,
-        "MLFLOW_S3_ENDPOINT_URL": address,
         "AWS_ACCESS_KEY_ID": "unmask",
         "AWS_SECRET_ACCESS_KEY": "unmask-secret",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -179,15 +190,8 @@ def object_store() -> Iterator[dict[str, str]]:
 
         try:
             until(listens, "the S3 server listens")
-            client = boto3.client(
-                "s3",
-                endpoint_url=address,
-                region_name=settings["AWS_DEFAULT_REGION"],
-                aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
-            )
             for bucket in BUCKETS:
-                client.create_bucket(Bucket=bucket)
+                client_of(settings).create_bucket(Bucket=bucket)
             yield settings
         finally:
             process.terminate()
