@@ -17,7 +17,7 @@ from ruamel.yaml import YAML, YAMLError
 from unmask.errors import UnmaskError
 
 HOST = "127.0.0.1"
-POOL = "unmask"
+POOL, GPU_POOL = "unmask", "gpu"
 NAMES = ("mlflow", "prefect", "worker", "serve")
 _PORTS = {
     "mlflow": ("MLFLOW_PORT", 5000),
@@ -149,6 +149,8 @@ def _prefect(port: int) -> Service:
 
 def _worker(pool: str, port: int) -> Service:
     command = (*_PREFECT, "worker", "start", "--pool", pool, "--type", "process")
+    if pool == GPU_POOL:
+        command += ("--limit", "1")  # a training takes every device of the machine
     variable = _PORTS["worker"][0]
     return Service(
         "worker" if pool == POOL else f"worker-{pool}",

@@ -7,9 +7,7 @@ in .unmask/logs.
 """
 
 import argparse
-import os
 import signal
-import socket
 import subprocess
 import time
 from collections import deque
@@ -18,62 +16,15 @@ from itertools import chain
 from pathlib import Path
 
 import httpx
-import psutil
 from filelock import FileLock, Timeout
 
-from flows.services import DEPLOY, HOST, NAMES, Service, UpError, pools, services, settings
+from flows.processes import MARK, STOP_SECONDS, check_free, end, end_runs, marked
+from flows.services import DEPLOY, NAMES, Service, UpError, pools, services, settings
 from unmask.errors import plainly
 from unmask.training.store import project_root
 
 _START_SECONDS = 300  # the first start on a busy machine
-_STOP_SECONDS = 20
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_MARK = "UNMASK_UP"  # in the environment of every process started here: its project and service
-
-
-def _marked(mark: str) -> list[psutil.Process]:
-    """The processes whose mark begins so, but neither this one nor those that started it."""
-    own = {os.getpid(), *(p.pid for p in psutil.Process().parents())}
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if process.pid not in own and process.environ().get(_MARK, "").startswith(mark):
-                found.append(process)
-    return found
-
-
-def _end(processes: list[psutil.Process]) -> None:
-    """Ask processes to end, and kill those that do not."""
-    for send in (psutil.Process.terminate, psutil.Process.kill):
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                send(process)
-        _, processes = psutil.wait_procs(processes, timeout=_STOP_SECONDS)
-
-
-def _check_free(service: Service) -> None:
-    """Refuse a port on which something listens already.
-
-    Raises:
-        UpError: naming the port, what holds it and the variable that moves it.
-    """
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((HOST, service.port))
-            return
-        except OSError:
-            pass
-    holder = "another process"
-    with suppress(psutil.AccessDenied):
-        for link in psutil.net_connections("tcp"):
-            here = link.laddr and link.laddr.port == service.port
-            if here and link.status == psutil.CONN_LISTEN and link.pid:
-                holder = f"process {link.pid}"
-    raise UpError(
-        f"port {service.port}, which {service.name} needs, is taken by {holder}: stop that, or "
-        f"set {service.variable} to a free port."
-    )
 
 
 class Up:
@@ -97,7 +48,7 @@ class Up:
             return subprocess.Popen(
                 command,
                 cwd=self._root,
-                env={**self._environment, **more, _MARK: self._mark(f"{name}:")},
+                env={**self._environment, **more, MARK: self._mark(f"{name}:")},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -111,7 +62,7 @@ class Up:
 
     def spawn(self, service: Service) -> None:
         """Start a service without waiting for it."""
-        _check_free(service)
+        check_free(service)
         process = self._popen(service.name, service.command, **service.environment)
         self._running[service.name] = service, process
 
@@ -155,9 +106,9 @@ class Up:
 
     def start(self, waves: list[list[Service]]) -> None:
         """Start the services of each wave once those before answer."""
-        _end(_marked(self._mark()))  # of one that was killed before it could stop them
+        end(marked(self._mark()))  # of one that was killed before it could stop them
         for service in chain(*waves):
-            _check_free(service)
+            check_free(service)
             if self._log(service.name).exists():
                 self._log(service.name).replace(self._logs / f"{service.name}.before.log")
         for wave in waves:
@@ -171,7 +122,7 @@ class Up:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             if not service.works:
-                _end(_marked(self._mark(f"{service.name}:")))
+                end(marked(self._mark(f"{service.name}:")))
             self.spawn(service)
             try:
                 return self.wait(service)
@@ -196,13 +147,15 @@ class Up:
 
     def stop(self) -> None:
         """Stop all, the last first, each with everything it started."""
-        for name, (_, process) in reversed(self._running.items()):
+        for name, (service, process) in reversed(self._running.items()):
+            if service.works:
+                end_runs(process)
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                process.wait(_STOP_SECONDS)
-            _end(_marked(self._mark(f"{name}:")))
+                process.wait(STOP_SECONDS)
+            end(marked(self._mark(f"{name}:")))
             process.wait()
-        _end(_marked(self._mark()))
+        end(marked(self._mark()))
 
 
 def run(root: Path, names: tuple[str, ...]) -> None:

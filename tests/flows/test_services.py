@@ -43,6 +43,12 @@ def test_each_service_has_its_own_port_and_each_pool_its_worker(project):
     assert [s.port for s in started] == [5000, 4200, 4210, 4211, 8000]
 
 
+def test_a_machine_s_devices_serve_one_run_at_a_time(project):
+    commands = {service.name: service.command for service in services(project)[1]}
+    assert commands["worker-gpu"][-3:-1] == ("--limit", "1")
+    assert "--limit" not in commands["worker"]
+
+
 def test_services_can_be_left_out(project):
     (project / "prefect.yaml").unlink()
     servers, clients = services(project, ("mlflow", "serve"))
