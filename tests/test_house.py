@@ -22,6 +22,8 @@ LAYERS = (
     ("restore",),
     ("evaluation",),
     ("registry",),
+    ("monitoring",),
+    ("serving",),
     ("cli",),
 )
 # What these declare reaches a stage as params, so that a new key elsewhere retrains nothing.

@@ -220,6 +220,27 @@ def restore(
         raise UnmaskError(f"{failed} of {len(files)} inputs could not be read.")
 
 
+@app.command("serve")
+def serve(
+    host: Annotated[str, typer.Option(help="Others than loopback let others in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    most_megabytes: Annotated[int, typer.Option(min=1, help="Of a request's body.")] = 32,
+    most_pictures: Annotated[int, typer.Option(min=1, help="A request.")] = 16,
+    most_seconds: Annotated[float, typer.Option(min=1, help="A request, with waiting.")] = 60,
+    most_waiting: Annotated[int, typer.Option(min=1, help="Requests at the same time.")] = 32,
+) -> None:
+    """Serve the champion over HTTP, and the next one as soon as it is promoted.
+
+    POST /invocations takes MLflow's scoring protocol; GET /health and /version say how it is.
+    Without a champion the released weights serve, which are registered for that.
+    """
+    from unmask.serving.front import Limits
+    from unmask.serving.serve import serve as run
+
+    limits = Limits(most_megabytes * 1_000_000, most_pictures, most_seconds, most_waiting)
+    run(host, port, limits, typer.echo)
+
+
 @plainly
 def main() -> None:
     """The command's entry point."""

@@ -12,11 +12,26 @@ import torch
 from unmask.data.cache import open_split
 from unmask.evaluation.given import as_given
 from unmask.evaluation.stage import evaluate
-from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
+from unmask.models.stored import (
+    METADATA,
+    PARAMS,
+    RELEASED,
+    load_network,
+    packed_md5,
+    save_network,
+)
 from unmask.params import NETWORKS, Params
 from unmask.registry.card import model_card
 from unmask.registry.loading import find_networks
-from unmask.registry.versions import RegistryError, register
+from unmask.registry.versions import (
+    CHALLENGER,
+    NAME,
+    RegistryError,
+    list_versions,
+    register,
+    version_of,
+)
+from unmask.training.tracking import connect
 
 CARD = "MODEL_CARD.md"
 
@@ -88,3 +103,19 @@ def release(params: Params, masked: Path, model: str, out: Path, reports: Path) 
 def import_release() -> str:
     """Register the released weights as a version, the challenger; returns its number."""
     return register(RELEASED, (RELEASED / CARD).read_text)
+
+
+def released_version() -> str:
+    """Number of the released weights' version, registered where the store lacks it.
+
+    The challenger stays what it was, if there is one.
+    """
+    packed = packed_md5(RELEASED)
+    for version in list_versions():
+        if version.packed == packed:
+            return version.number
+    challenger = version_of(CHALLENGER)
+    number = import_release()
+    if challenger is not None:
+        connect().set_registered_model_alias(NAME, CHALLENGER, challenger)
+    return number

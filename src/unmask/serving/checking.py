@@ -1,0 +1,47 @@
+"""The restoration that a new champion's server must manage before it serves."""
+
+import base64
+import json
+from functools import cache
+
+import numpy as np
+
+from unmask.faces.sources import Sampled
+from unmask.masking import FABRICS, MASK_TYPES, WEARS, put_on
+from unmask.restore.answer import PictureError
+from unmask.restore.pictures import encode_picture, from_base64
+from unmask.serving.backend import BackendError
+from unmask.serving.question import COLUMN, Question
+
+_SIDE = 128
+
+
+@cache
+def masked_face() -> Question:
+    """A masked face of nobody."""
+    face = Sampled(0, 0, _SIDE).read()
+    weights = [dict.fromkeys(names, 1.0) for names in (MASK_TYPES, FABRICS, WEARS)]
+    masked = put_on(
+        face.image,
+        face.landmarks,
+        np.random.default_rng(0),
+        types=weights[0],
+        fabrics=weights[1],
+        wear=weights[2],
+    )
+    return Question((base64.b64encode(encode_picture(masked.image)).decode(),), {})
+
+
+def check_answer(answer: bytes) -> None:
+    """See that a server's answer to `masked_face` is a picture of its size, with its faces.
+
+    Raises:
+        BackendError: when it is not.
+    """
+    try:
+        (row,) = json.loads(answer)["predictions"]
+        shape, faces = from_base64(row[COLUMN], "its picture").shape, row["faces"]
+    except (ValueError, KeyError, TypeError, PictureError) as error:
+        raise BackendError(f"its answer is not a restoration ({error!r}).") from error
+    if shape != (_SIDE, _SIDE, 3) or not faces:
+        raise BackendError(f"its answer has the shape {shape} and {len(faces)} faces.")
