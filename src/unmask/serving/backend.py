@@ -165,7 +165,7 @@ class Backend:
             raise BrokenOffError(f"the model's server broke off ({error!r})") from error
         if answer.status_code == httpx.codes.OK:
             return answer.content
-        raise _refusal(answer)
+        raise refusal_of(answer)
 
     def _kill(self) -> None:
         """End the server's processes at once; what it was doing is lost."""
@@ -181,7 +181,7 @@ class Backend:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _refusal(answer: httpx.Response) -> RefusedError:
+def refusal_of(answer: httpx.Response) -> RefusedError:
     """What to tell of MLflow's error, which may hold a stack trace and the whole input."""
     try:
         document = answer.json()

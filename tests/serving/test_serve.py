@@ -1,0 +1,332 @@
+"""`unmask serve` with MLflow's real server."""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import mlflow
+import numpy as np
+import psutil
+import pytest
+import torch
+from project import ROOT, run_in
+
+from unmask.data.samples import write_samples
+from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
+from unmask.profiles import use_profile
+from unmask.registry.versions import (
+    CHAMPION,
+    NAME,
+    make_champion,
+    register,
+    roll_back,
+    version_of,
+)
+from unmask.restore.pictures import decode_picture, from_base64
+from unmask.serving.backend import refusal_of
+from unmask.training.tracking import connect
+
+pytestmark = pytest.mark.slow
+
+BROKEN = """
+import mlflow
+from mlflow.pyfunc import PythonModel
+
+class Broken(PythonModel):
+    def predict(self, context, model_input, params=None):
+        raise ValueError("a secret")
+
+mlflow.models.set_model(Broken())
+"""
+
+
+def until(holds: Callable[[], object], seconds: float = 240) -> object:
+    """What a condition gives once it holds."""
+    end = time.monotonic() + seconds
+    while not (value := holds()):
+        assert time.monotonic() < end, f"not within {seconds} seconds"
+        time.sleep(0.1)
+    return value
+
+
+class Served:
+    """A running `unmask serve`."""
+
+    def __init__(self, project: Path, *options: str) -> None:
+        self._log = project / "serve.log"
+        environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                ["unmask", "serve", "--port", "0", *options],
+                cwd=project,
+                env={**environment, "OMP_NUM_THREADS": "1"},
+                stdout=log,
+                stderr=log,
+            )
+        address = until(lambda: self.log.partition(" is open")[0] if "is open" in self.log else "")
+        self.client = httpx.Client(base_url=address, timeout=200, trust_env=False)
+        until(lambda: self.client.get("/health").status_code == 200 or self.process.poll())
+        assert self.process.poll() is None, self.log
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def processes(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def ask(self, picture: bytes, **params) -> httpx.Response:
+        record = {"image": base64.b64encode(picture).decode()}
+        document = {"dataframe_records": [record], "params": params}
+        return self.client.post("/invocations", json=document)
+
+    def version(self) -> dict:
+        return self.client.get("/version").json()
+
+    def serves(self, version: str) -> None:
+        until(lambda: self.version()["version"] == version)
+
+
+@contextmanager
+def served(project: Path, *options: str) -> Iterator[Served]:
+    server = Served(project, *options)
+    try:
+        yield server
+    finally:
+        server.process.send_signal(signal.SIGINT)
+        server.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Iterator[Path]:
+    """A project in which nothing is registered yet, as the working directory."""
+    folder = tmp_path_factory.mktemp("serving") / "project"
+    folder.mkdir()
+    (folder / "dvc.yaml").touch()
+    use_profile("cpu", ROOT / "conf", folder / "params.yaml")
+    write_samples(folder / "faces", 2, 128, 1, masked=True)
+    write_samples(folder / "bare", 1, 160, 2, masked=False)
+    (folder / "bare" / "face-0000.png").rename(folder / "faces" / "bare.png")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def server(project) -> Iterator[Served]:
+    with served(project, "--most-megabytes", "1") as running:
+        yield running
+
+
+def register_changed(models: Path, bias: float) -> str:
+    """Register the released networks with another guess of gender; returns the version."""
+    section = json.loads((RELEASED / "gender" / PARAMS).read_text())
+    metadata = json.loads((RELEASED / "gender" / METADATA).read_text())
+    del section["name"], metadata["weights_md5"]
+    size = section.pop("image_size")
+    shutil.copytree(RELEASED, models, dirs_exist_ok=True)
+    network = load_network(RELEASED / "gender")
+    *_, last = (p for n, p in network.named_parameters() if n.endswith("bias"))
+    torch.nn.init.constant_(last, bias)
+    save_network(network, "gender", section, size, metadata, models / "gender")
+    return str(register(models, lambda: "a card"))
+
+
+@pytest.fixture(scope="module")
+def versions(project, server) -> Path:
+    """Beside version 1, which the server registered: 2, which guesses gender otherwise, 3, which
+    is damaged, and 4, which cannot restore."""
+    assert register_changed(project / "models", 3.0) == "2"
+    assert register_changed(project / "models", 5.0) == "3"
+    stored = connect().get_model_version_download_uri(NAME, "3")
+    local = Path(mlflow.artifacts.download_artifacts(stored))
+    weights = next(local.glob("**/gender/model.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1])
+    (project / "broken.py").write_text(BROKEN)
+    mlflow.pyfunc.log_model(
+        name=NAME, python_model=str(project / "broken.py"), registered_model_name=NAME
+    )
+    return project
+
+
+@pytest.fixture
+def picture(versions) -> bytes:
+    return (versions / "faces" / "face-0000.png").read_bytes()
+
+
+def guess(answer: httpx.Response) -> float:
+    """What tells version 2 from 1."""
+    assert answer.status_code == 200, answer.text
+    return answer.json()["predictions"][0]["faces"][0]["gender_male"]
+
+
+class Clients:
+    """Four clients that ask without a pause; each keeps its answers in order."""
+
+    def __init__(self, server: Served, picture: bytes) -> None:
+        self._stop, self._pool = threading.Event(), ThreadPoolExecutor(4)
+        self.answers: list[list[httpx.Response]] = [[] for _ in range(4)]
+        self._running = [
+            self._pool.submit(self._go, server, picture, kept) for kept in self.answers
+        ]
+
+    def _go(self, server: Served, picture: bytes, kept: list[httpx.Response]) -> None:
+        while not self._stop.is_set():
+            kept.append(server.ask(picture, crop=True))
+
+    def each_has(self, more: int) -> None:
+        """Wait until every client has so many more answers."""
+        before = [len(kept) for kept in self.answers]
+        until(
+            lambda: all(len(kept) >= n + more for kept, n in zip(self.answers, before, strict=True))
+        )
+
+    def end(self) -> list[list[httpx.Response]]:
+        self._stop.set()
+        for running in self._running:
+            running.result()
+        self._pool.shutdown()
+        return self.answers
+
+
+def test_the_served_answer_is_the_commands(server, project):
+    assert version_of(CHAMPION) is None
+    assert server.version()["version"] == "1"  # nothing was registered: the released weights are
+    for options, params in (
+        (("--samples", "2", "--seed", "3"), {"samples": 2, "seed": 3}),
+        (("--crop", "--gender", "male"), {"crop": True, "gender": "male"}),
+    ):
+        done = run_in(project, "unmask", "restore", "faces", "-o", "out", "--save-masks", *options)
+        assert done.returncode == 0, done.stderr
+        statuses = []
+        for file in sorted((project / "faces").iterdir()):
+            (row,) = server.ask(file.read_bytes(), **params).json()["predictions"]
+            written = project / "out" / file.stem
+            assert row["faces"] == json.loads(written.with_suffix(".json").read_text())["faces"]
+            statuses += [face["status"] for face in row["faces"]]
+            pairs = [(row["image"], ".png"), (row["mask"], ".mask.png")]
+            pairs += [(s, f".sample-{i}.png") for i, s in enumerate(row["samples"], 1)]
+            for text, suffix in pairs:
+                picture = decode_picture(written.with_suffix(suffix).read_bytes(), suffix)
+                np.testing.assert_array_equal(from_base64(text, suffix), picture)
+            assert len(row["samples"]) == params.get("samples", 0)
+        assert set(statuses) == {"restored", "no_mask"}
+
+
+def test_promotion_and_rollback_lose_no_request(server, picture):
+    make_champion("1", "test")
+    server.serves("1")
+    first = guess(server.ask(picture, crop=True))
+    clients = Clients(server, picture)
+    clients.each_has(2)
+    make_champion("2", "better")
+    server.serves("2")
+    clients.each_has(2)
+    roll_back("worse after all")
+    server.serves("1")
+    clients.each_has(2)
+    for answers in clients.end():
+        guesses = [guess(answer) for answer in answers]
+        changes = [b for a, b in zip([None, *guesses], guesses, strict=False) if a != b]
+        assert len(changes) == 3
+        assert changes[0] == changes[2] == first != changes[1]
+    until(lambda: len(server.processes()) == 2)  # MLflow's command and its server, of one version
+
+
+@pytest.mark.parametrize(
+    ("version", "why"),
+    [
+        ("3", "gender/model.safetensors is damaged"),
+        ("4", "version 4 fails its check: the model failed on this picture (ValueError)"),
+    ],
+)
+def test_a_broken_champion_leaves_the_old_one_serving(server, picture, version, why):
+    make_champion("1", "test")
+    server.serves("1")
+    before = guess(server.ask(picture))
+    make_champion(version, "broken")
+    trouble = until(lambda: server.version()["trouble"])
+    assert why in trouble
+    assert trouble in server.log
+    assert "secret" not in server.log
+    assert guess(server.ask(picture)) == before
+    make_champion("1", "back")
+    until(lambda: server.version()["trouble"] is None)
+    assert server.version()["version"] == "1"
+
+
+def test_a_killed_model_server_is_started_again(server, picture):
+    make_champion("1", "test")
+    server.serves("1")
+    clients = Clients(server, picture)
+    clients.each_has(1)
+    killed = server.processes()
+    for process in killed:
+        process.kill()
+    clients.each_has(2)
+    assert len({guess(answer) for kept in clients.end() for answer in kept}) == 1
+    assert not {p.pid for p in killed} & {p.pid for p in server.processes()}
+
+
+def test_mistakes_are_told_over_http(server, picture):
+    assert "unknown param 'colour'" in server.ask(picture, colour=1).json()["message"]
+    assert server.ask(picture, gender="x").status_code == 400
+    assert server.ask(b"no picture").json()["message"].startswith("row 0: not an image")
+    assert server.ask(bytes(3_000_000)).status_code == 413
+    assert server.client.post("/invocations", content=b"x").status_code == 415
+    assert server.client.get("/invocations").status_code == 405
+    assert guess(server.ask(picture)) >= 0
+
+
+def test_of_mlflows_error_the_sentence_alone_is_told(server):
+    command = next(c for c in (p.cmdline() for p in server.processes()) if "--port" in c)
+    url = f"http://127.0.0.1:{command[command.index('--port') + 1]}/invocations"
+    for document, status, sentence in (
+        ({"inputs": ["!"]}, 400, "row 0: not base64"),
+        ({"inputs": ["aGk="], "params": {"gender": "x"}}, 400, "gender is 'x': use auto"),
+        ({"inputs": [[1]]}, 500, "the model failed on this picture (status 400)."),
+    ):
+        answer = httpx.post(url, json=document, trust_env=False)
+        assert answer.status_code == 400
+        error = refusal_of(answer)
+        assert error.status == status
+        assert str(error).startswith(sentence)
+        assert "Traceback" not in str(error)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_stays_behind(versions, number):
+    make_champion("1", "test")
+    with served(versions) as running:
+        processes = running.processes()
+        assert len(processes) == 2
+        running.process.send_signal(number)
+        running.process.wait(60)
+        _, alive = psutil.wait_procs(processes, timeout=30)
+        assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_a_first_champion_that_does_not_start_is_an_error(versions):
+    make_champion("3", "damaged")
+    done = run_in(versions, "unmask", "serve", "--port", "0")
+    assert done.returncode == 1
+    assert "is damaged" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_named(server, project):
+    port = str(server.client.base_url.port)
+    done = run_in(project, "unmask", "serve", "--port", port)
+    assert done.returncode == 1
+    assert f"port {port} cannot be served on" in done.stderr
