@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from unmask.errors import UnmaskError
+from unmask.production_params import Drift, Inbox
+from unmask.section import Count, Fraction, Positive, Section
 
 MASK_TYPES = (
     "surgical",
@@ -38,17 +40,6 @@ NETWORKS = ("gender", "landmarks", "segmentation", "inpainting")
 
 class ParamsError(UnmaskError):
     """A params file that cannot be used; the message names the file, the key and the remedy."""
-
-
-class Section(BaseModel):
-    """Base of every section: immutable, no unknown keys, no silent type coercion."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
 
 
 class Source(Section):
@@ -213,19 +204,6 @@ class Gate(Section):
     latency_ratio: Positive
 
 
-class Inbox(Section):
-    """Where photos arrive: a folder relative to the project's root, or a URL as s3://bucket/folder.
-
-    A photo is taken when its file has not changed for `settle_seconds`; `crop` says that each
-    shows one face.
-    """
-
-    url: Annotated[str, Field(min_length=1)]
-    batch_size: Count
-    settle_seconds: Annotated[float, Field(ge=0)]
-    crop: bool
-
-
 class Params(Section):
     seed: Annotated[int, Field(ge=0)]
     image_size: Literal[64, 128, 192, 256]
@@ -236,6 +214,18 @@ class Params(Section):
     evaluate: Evaluate
     gate: Gate
     inbox: Inbox
+    drift: Drift
+
+    @model_validator(mode="after")
+    def _changes_exist(self) -> "Params":
+        for key in (key for changed in self.drift.changes.values() for key in changed):
+            part = self.model_dump(mode="json")
+            try:
+                for name in key.split("."):
+                    part = part[int(name) if isinstance(part, list) else name]
+            except (LookupError, TypeError, ValueError) as error:
+                raise ValueError(f"drift.changes names '{key}', which is no parameter") from error
+        return self
 
     @model_validator(mode="after")
     def _divisible(self) -> "Params":

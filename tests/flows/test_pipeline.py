@@ -22,6 +22,7 @@ STAGES = {
     "train@segmentation",
     "train@inpainting",
     "evaluate",
+    "reference",
     "register",
 }
 
@@ -124,6 +125,25 @@ def test_deleted_registry_comes_back(project):
     (project / "mlflow.db").write_bytes(before)
 
 
+def test_a_version_keeps_its_reference_and_takes_a_new_one(project):
+    code = (
+        "from unmask.registry.references import reference_of_champion;"
+        "print(reference_of_champion()[0].read_bytes() == "
+        "open('reports/reference.parquet', 'rb').read())"
+    )
+    assert succeed(project, "python", "-c", code).endswith("True\n")
+    params = YAML().load((project / "params.yaml").read_text())
+    params["drift"]["components"] = 1
+    with (project / "params.yaml").open("w") as file:
+        YAML().dump(params, file)
+    assert executed(succeed(project, "dvc", "repro")) == {"reference", "register"}
+    assert len(versions(project)) == 1
+    assert succeed(project, "python", "-c", code).endswith("True\n")
+    succeed(project, "git", "checkout", "-q", "params.yaml")
+    succeed(project, "dvc", "repro")
+    assert succeed(project, "python", "-c", code).endswith("True\n")
+
+
 def test_restore_through_the_champion(project):
     succeed(project, "unmask", "faces", "sample", "-o", "in", "--count", "2", "--masked")
     (project / "in" / "note.png").write_text("no picture")
@@ -214,6 +234,7 @@ def test_one_inpainting_parameter_reruns_exactly_its_stages_and_back(project):
     assert executed(succeed(project, "dvc", "repro")) == {
         "train@inpainting",
         "evaluate",
+        "reference",
         "register",
     }
     assert "challenger" in versions(project)["2"]
@@ -283,5 +304,5 @@ def test_a_stage_added_to_dvc_yaml_is_run_by_the_flow(project):
     with (project / "dvc.yaml").open("w") as file:
         yaml.dump(document, file)
     output = succeed(project, "python", "-c", "from flows.train import train; train(promote=False)")
-    assert "of 9: count" in output
+    assert "of 10: count" in output
     assert (project / "reports" / "count.txt").read_text() == "1"

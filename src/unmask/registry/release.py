@@ -23,6 +23,7 @@ from unmask.models.stored import (
 from unmask.params import NETWORKS, Params
 from unmask.registry.card import model_card
 from unmask.registry.loading import find_networks
+from unmask.registry.references import RELEASED_REFERENCE, keep_reference
 from unmask.registry.versions import (
     CHALLENGER,
     NAME,
@@ -102,7 +103,9 @@ def release(params: Params, masked: Path, model: str, out: Path, reports: Path) 
 
 def import_release() -> str:
     """Register the released weights as a version, the challenger; returns its number."""
-    return register(RELEASED, (RELEASED / CARD).read_text)
+    version = register(RELEASED, (RELEASED / CARD).read_text)
+    keep_reference(version, RELEASED_REFERENCE)
+    return version
 
 
 def released_version() -> str:

@@ -7,14 +7,18 @@ from pathlib import Path
 from unmask.errors import plainly
 from unmask.models.stored import packed_md5
 from unmask.registry.card import model_card
+from unmask.registry.references import keep_reference
 from unmask.registry.versions import NAME, register
 
 _MODELS, _REPORTS = Path("models"), Path("reports")
 
 
 def sync() -> str:
-    """Register the project's networks where the store lacks them; returns the version's number."""
-    return register(_MODELS, partial(model_card, _MODELS, _REPORTS))
+    """Register the project's networks and reference where the store lacks them; returns the
+    version's number."""
+    version = register(_MODELS, partial(model_card, _MODELS, _REPORTS))
+    keep_reference(version, _REPORTS / "reference.parquet")
+    return version
 
 
 @plainly

@@ -1,0 +1,69 @@
+"""Batches of summaries on disk: one Parquet file a batch."""
+
+import os
+from hashlib import md5
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unmask.errors import UnmaskError
+from unmask.monitoring.summaries import Row
+from unmask.production_params import NUMBERS
+
+#: Under the project's root.
+BATCHES = Path(".unmask/batches")
+SCHEMA = pa.schema(
+    [("model", pa.string()), ("status", pa.string())]
+    + [(name, pa.float32()) for name in NUMBERS if name != "embedding"]
+    + [("embedding", pa.list_(pa.float32()))]
+)
+
+
+class BatchError(UnmaskError):
+    """A batch that cannot be read; the message names its file."""
+
+
+def write_whole(table: pa.Table, path: Path) -> None:
+    """Write a Parquet file that appears complete, or leaves what was there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        pq.write_table(table, partial, compression="zstd")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_batch(rows: list[Row], folder: Path, name: str) -> Path:
+    """Write the rows of `summarise` as FOLDER/NAME.parquet; the same name replaces."""
+    path = folder / f"{name}.parquet"
+    write_whole(pa.Table.from_pylist(rows, SCHEMA), path)
+    return path
+
+
+def batches_in(folder: Path) -> dict[str, str]:
+    """The batches of a folder: file name to md5, by name."""
+    return {
+        path.name: md5(path.read_bytes()).hexdigest()
+        for path in sorted(folder.glob("[!.]*.parquet"))
+    }
+
+
+def read_batches(folder: Path, names: list[str]) -> pd.DataFrame:
+    """The rows of several batches.
+
+    Raises:
+        BatchError: naming a file that `write_batch` did not write.
+    """
+    tables = []
+    for name in names:
+        try:
+            tables.append(pq.read_table(folder / name, schema=SCHEMA))
+        except (pa.ArrowException, OSError) as error:
+            raise BatchError(
+                f"{folder / name} is no batch of summaries ({str(error).splitlines()[0]}): "
+                "move it away."
+            ) from error
+    return pa.concat_tables([SCHEMA.empty_table(), *tables]).to_pandas()

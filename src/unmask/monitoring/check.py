@@ -1,0 +1,154 @@
+"""One check: the batches that were not judged yet against the champion's reference."""
+
+import json
+import os
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from unmask.errors import UnmaskError
+from unmask.monitoring.batches import BATCHES, batches_in, read_batches
+from unmask.monitoring.drift import DRIFT, STABLE, TOO_FEW, Finding, compare
+from unmask.monitoring.reference import Reference
+from unmask.monitoring.report import densities_of, log_report, table_of
+from unmask.params import Params
+from unmask.registry.references import reference_of_champion
+
+_LEDGER = Path(".unmask/monitor.json")
+
+
+class LedgerError(UnmaskError):
+    """A record of earlier checks that cannot be read; the message names its file."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What earlier checks left: the batches judged, and the drift told of since the champion came.
+
+    Attributes:
+        judged: file name of a batch to its md5; a batch replaced by another is judged again.
+        model: the champion's, see `summaries.model_of`.
+        told: kinds of drift, the first words of features, that an event told of.
+    """
+
+    judged: dict[str, str]
+    model: str
+    told: tuple[str, ...]
+
+    @classmethod
+    def read(cls, root: Path) -> "Ledger":
+        """The project's ledger, empty before the first check.
+
+        Raises:
+            LedgerError: when it is damaged.
+        """
+        path = root / _LEDGER
+        if not path.is_file():
+            return cls({}, "", ())
+        try:
+            tree = json.loads(path.read_text())
+            return cls(dict(tree["judged"]), tree["model"], tuple(tree["told"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise LedgerError(
+                f"{path} is damaged: delete it, and all batches are judged again."
+            ) from error
+
+    def write(self, root: Path) -> None:
+        """Replace the project's ledger."""
+        path = root / _LEDGER
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text(json.dumps(vars(self), indent=1) + "\n")
+        os.replace(partial, path)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a check found.
+
+    Attributes:
+        id: of this model, these batches and what drifted in them.
+        verdict: 'drift', 'no drift', or 'too few', after which the batches wait for more.
+        features: what drifted.
+        news: whether it holds a kind of drift that no event told of since the champion came.
+        changes: what a retraining changes, dotted params to values; the seed always.
+        report: Markdown.
+        densities: (H, W, 3) uint8, none where too few.
+        ledger: to be written when all were told.
+    """
+
+    id: str
+    verdict: str
+    features: tuple[str, ...]
+    news: bool
+    changes: dict[str, bool | int | float | str]
+    report: str
+    densities: np.ndarray | None
+    ledger: Ledger
+
+
+def _kinds(features: tuple[str, ...]) -> set[str]:
+    return {feature.partition("_")[0] for feature in features}
+
+
+def _text(name: str, batches: int, others: int, verdict: str, findings: list[Finding]) -> str:
+    lines = [f"# Drift since the training of {name}: {verdict}", ""]
+    lines += [f"Batches since the last check: {batches}."]
+    if others:
+        lines += [f"Faces that another model restored, which are left out: {others}."]
+    return "\n".join([*lines, "", table_of(findings), ""])
+
+
+def check(params: Params, root: Path) -> Check | None:
+    """Compare what came since the last check with the champion's reference, and report to MLflow.
+
+    Nothing is remembered until the check's ledger is written. Where no feature has `drift.minimum`
+    faces, nothing is reported, and the batches wait for the next check.
+
+    Args:
+        root: the project's folder.
+
+    Returns:
+        None when no batch came.
+
+    Raises:
+        RegistryError: when the champion has no reference.
+        UnreadableReferenceError: when it is damaged.
+        BatchError: naming a batch that cannot be read.
+    """
+    ledger, present = Ledger.read(root), batches_in(root / BATCHES)
+    fresh = [name for name in present if ledger.judged.get(name) != present[name]]
+    if not fresh:
+        return None
+    file, name = reference_of_champion()
+    reference = Reference.load(file)
+    rows = read_batches(root / BATCHES, fresh)
+    sample = reference.projected(rows[rows["model"] == reference.model])
+    findings = compare(reference.table, sample, params.drift)
+    features = tuple(f.feature for f in findings if f.verdict == DRIFT)
+    enough = any(f.verdict != TOO_FEW for f in findings)
+    verdict = DRIFT if features else STABLE if enough else TOO_FEW
+    seen = [reference.model, *features, *(present[batch] for batch in fresh)]
+    identity = sha256(" ".join(seen).encode()).hexdigest()[:12]
+    text = _text(name, len(fresh), len(rows) - len(sample), verdict, findings)
+    if not enough:
+        return Check(identity, verdict, (), False, {}, text, None, ledger)
+    told = set(ledger.told) if ledger.model == reference.model else set()
+    densities = densities_of(reference.table, sample, findings)
+    log_report(
+        text,
+        densities,
+        findings,
+        {"unmask.drift": identity, "unmask.verdict": verdict, "unmask.model": name},
+    )
+    return Check(
+        id=identity,
+        verdict=verdict,
+        features=features,
+        news=not _kinds(features) <= told,
+        changes={"seed": int(identity, 16) % 2**31, **params.drift.changes_for(features)},
+        report=text,
+        densities=densities,
+        ledger=Ledger(present, reference.model, tuple(sorted(told | _kinds(features)))),
+    )

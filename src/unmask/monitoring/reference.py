@@ -1,0 +1,143 @@
+"""Stage `reference`: what the chain sees and answers on faces like those it was trained on."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sklearn.decomposition import PCA
+
+from unmask.data.cache import open_split
+from unmask.data.workers import with_progress
+from unmask.errors import UnmaskError, plainly
+from unmask.evaluation.given import as_given
+from unmask.evaluation.shard import Shard, box_of
+from unmask.monitoring.batches import SCHEMA, write_whole
+from unmask.monitoring.summaries import Row, summarise
+from unmask.params import Params, load_params
+from unmask.production_params import Drift
+from unmask.restore.chain import Chain
+from unmask.training.tracking import stage_run
+
+_OUT = Path("reports/reference.parquet")
+_PROJECTION = b"unmask.projection"
+
+
+class UnreadableReferenceError(UnmaskError):
+    """A reference that is missing or damaged; the message names its file."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Summaries of faces like those of training, and the projection fitted to their embeddings.
+
+    Attributes:
+        table: a row a face, with columns embedding_1 to embedding_K in place of `embedding`.
+        mean, components: (D,) and (K, D) float32 of a principal component analysis.
+    """
+
+    table: pd.DataFrame
+    mean: np.ndarray
+    components: np.ndarray
+
+    @classmethod
+    def fit(cls, rows: list[Row], params: Drift) -> "Reference":
+        """The reference of summaries; has fewer components where it has too few faces."""
+        table = pa.Table.from_pylist(rows, SCHEMA).to_pandas()
+        seen = [embedding for embedding in table["embedding"] if len(embedding)]
+        count = min(params.components, len(seen) - 1)
+        if count < 1:
+            return cls(table.drop(columns="embedding"), np.zeros(0), np.zeros((0, 0)))
+        pca = PCA(count, random_state=0).fit(np.stack(seen))
+        empty = cls(table, pca.mean_.astype(np.float32), pca.components_.astype(np.float32))
+        return cls(empty.projected(table), empty.mean, empty.components)
+
+    @property
+    def model(self) -> str:
+        """Of whose chain it is, see `summaries.model_of`."""
+        return str(self.table["model"].iloc[0])
+
+    def projected(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows of the same chain with components in place of the embedding."""
+        known = rows["embedding"].map(len).to_numpy() > 0
+        scores = np.full((len(rows), len(self.components)), np.nan, np.float32)
+        if known.any() and len(self.components):
+            embeddings = np.stack(rows["embedding"].to_numpy()[known])
+            scores[known] = (embeddings - self.mean) @ self.components.T
+        named = {f"embedding_{index}": column for index, column in enumerate(scores.T, 1)}
+        return rows.drop(columns="embedding").assign(**named)
+
+    def save(self, path: Path) -> None:
+        """Write one Parquet file, whole or not at all."""
+        projection = {"mean": self.mean.tolist(), "components": self.components.tolist()}
+        table = pa.Table.from_pandas(self.table, preserve_index=False)
+        write_whole(
+            table.replace_schema_metadata({_PROJECTION: json.dumps(projection).encode()}), path
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "Reference":
+        """Read what `save` wrote.
+
+        Raises:
+            UnreadableReferenceError: for a missing or damaged file.
+        """
+        try:
+            table = pq.read_table(path)
+            projection = json.loads(table.schema.metadata[_PROJECTION])
+        except (pa.ArrowException, OSError, KeyError, TypeError) as error:
+            raise UnreadableReferenceError(
+                f"{path} is no reference of drift ({str(error).splitlines()[0]}): "
+                "make it again by `dvc repro reference`."
+            ) from error
+        mean, components = (np.array(projection[key], np.float32) for key in projection)
+        return cls(table.to_pandas(), mean, components)
+
+
+def _restored(chain: Chain, pictures: np.ndarray, valid: np.ndarray) -> Iterator[list[Row]]:
+    for padded, shown in zip(pictures, valid, strict=True):
+        picture = padded[box_of(shown)]
+        yield summarise(picture, chain.restore(picture), chain)
+
+
+def make(params: Params, root: Path, masked: Path, models: Path) -> Reference:
+    """Summarise val faces as their sources give them, masked, and some of them bare.
+
+    Args:
+        root: the folder of params.yaml, at which the sources' paths start.
+        masked: the masked faces.
+        models: the folder of the stored networks.
+
+    Raises:
+        EmptySplit: when there are no val faces.
+    """
+    chain = Chain.load(models)
+    shard: Shard = as_given(params, root, open_split(masked, "val"))
+    bare = min(len(shard), round(len(shard) * params.drift.bare / (1 - params.drift.bare)))
+    chosen = np.arange(bare) * len(shard) // max(bare, 1)
+    pictures = np.concatenate([shard.masked, shard.images[chosen]])
+    valid = np.concatenate([shard.valid, shard.valid[chosen]])
+    found = with_progress(_restored(chain, pictures, valid), len(pictures), "reference")
+    return Reference.fit([row for rows in found for row in rows], params.drift)
+
+
+@plainly
+def main() -> None:
+    """The stage as DVC runs it, in the folder of params.yaml."""
+    params, masked = load_params(), Path("data/masked")
+    val = open_split(masked, "val")
+    with stage_run("reference", {"unmask.data_md5": val.digest}) as run:
+        run.params({"bare": params.drift.bare, "components": params.drift.components})
+        run.dataset(val.labels, "masked", val.digest, "val")
+        reference = make(params, Path(), masked, Path("models"))
+        reference.save(_OUT)
+        run.file(_OUT, "reference")
+        run.metrics({"faces": len(reference.table)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The report of one comparison: a table, the densities of what drifted, and a run in MLflow."""
+
+from math import isfinite
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from unmask.monitoring.drift import DRIFT, Finding, values_of
+from unmask.production_params import SHARES
+from unmask.training.tracking import stage_run
+
+_SHOWN = 8  # densities at most
+_COLUMNS = 4
+_BINS = 24
+
+
+def ordered(findings: list[Finding]) -> list[Finding]:
+    """What drifted first, then by effect; what was not tested last."""
+    return sorted(findings, key=lambda f: (f.verdict != DRIFT, not isfinite(f.p), -f.effect))
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3g}" if isfinite(value) else ""
+
+
+def table_of(findings: list[Finding]) -> str:
+    """The findings as a Markdown table."""
+    lines = ["| feature | verdict | before | now | effect | corrected p | faces before | now |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    lines += [
+        f"| {f.feature} | {f.verdict} | {_figure(f.before)} | {_figure(f.now)} | "
+        f"{_figure(f.effect)} | {_figure(f.p)} | {f.known} | {f.seen} |"
+        for f in ordered(findings)
+    ]
+    return "\n".join(lines)
+
+
+def densities_of(
+    reference: pd.DataFrame, sample: pd.DataFrame, findings: list[Finding]
+) -> np.ndarray:
+    """The densities of what drifted, or else of what differs most; (H, W, 3) uint8 RGB."""
+    tested = [f for f in ordered(findings) if isfinite(f.p)]
+    chosen = [f for f in tested if f.verdict == DRIFT][:_SHOWN] or tested[:_COLUMNS]
+    rows = -(-len(chosen) // _COLUMNS)
+    figure = Figure(figsize=(3.2 * _COLUMNS, 2.4 * rows + 0.4), dpi=100, layout="constrained")
+    figure.suptitle("reference (grey) and what was seen since the last check (red)", fontsize=10)
+    for place, finding in enumerate(chosen, 1):
+        axes = figure.add_subplot(rows, _COLUMNS, place)
+        pair = [values_of(table, finding.feature) for table in (reference, sample)]
+        both = np.concatenate(pair)
+        bins = 2 if finding.feature in SHARES else np.linspace(both.min(), both.max(), _BINS)
+        for values, colour in zip(pair, ("0.5", "tab:red"), strict=True):
+            axes.hist(values, bins, density=True, histtype="stepfilled", alpha=0.5, color=colour)
+        axes.set_title(
+            f"{finding.feature}: {finding.verdict}, effect {finding.effect:.2f}", fontsize=9
+        )
+        axes.set_yticks([])
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def log_report(
+    text: str, densities: np.ndarray, findings: list[Finding], tags: dict[str, str]
+) -> str:
+    """Write a report as a run of MLflow; returns the run's id."""
+    with stage_run("monitor", tags) as run:
+        run.text(text, "drift.md")
+        run.picture(densities, "densities.png")
+        tested = [f for f in findings if isfinite(f.p)]
+        run.metrics(
+            {f"effect.{f.feature}": f.effect for f in tested}
+            | {f"p.{f.feature}": f.p for f in tested}
+            | {"drifted": sum(f.verdict == DRIFT for f in findings)}
+        )
+        return run.id

@@ -1,0 +1,70 @@
+"""The reference that a version's drift is measured from, kept with the version."""
+
+import shutil
+from hashlib import md5
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from unmask.models.stored import RELEASED, packed_md5
+from unmask.registry.versions import CHAMPION, NAME, RegistryError, version_of
+from unmask.training.store import has_store
+from unmask.training.tracking import connect
+
+REFERENCE = "unmask.reference"
+RELEASED_REFERENCE = RELEASED / "reference.parquet"
+
+
+def keep_reference(version: str, table: Path) -> None:
+    """Log a reference with a version, unless it is the one that the version has.
+
+    Args:
+        version: the version's number.
+        table: the reference, a Parquet file.
+
+    Raises:
+        RegistryError: when the file is missing.
+    """
+    if not table.is_file():
+        raise RegistryError(f"{table} is missing: run `dvc repro reference` first.")
+    client = connect()
+    found = client.get_model_version(NAME, version)
+    name = f"reference/{md5(table.read_bytes()).hexdigest()}.parquet"
+    if found.tags.get(REFERENCE) == name:
+        return
+    with TemporaryDirectory() as folder:
+        copy = shutil.copy(table, Path(folder) / Path(name).name)
+        client.log_artifact(found.run_id, str(copy), "reference")
+    client.set_model_version_tag(NAME, version, REFERENCE, name)
+
+
+def reference_of_champion() -> tuple[Path, str]:
+    """The champion's reference, or, where there is no champion, that of the released weights.
+
+    Returns:
+        (its file, the name and version of the model whose it is).
+
+    Raises:
+        RegistryError: when the champion has none.
+    """
+    number = version_of(CHAMPION) if has_store() else None
+    if number is None:
+        return RELEASED_REFERENCE, f"{NAME}/release-{packed_md5(RELEASED)[:8]}"
+    found = connect().get_model_version(NAME, number)
+    if REFERENCE not in found.tags:
+        raise RegistryError(
+            f"{NAME} version {number}, the champion, has no reference to measure drift from: run "
+            "`dvc repro` and `unmask models sync` where it was trained."
+        )
+    try:
+        file = mlflow.artifacts.download_artifacts(
+            run_id=found.run_id, artifact_path=found.tags[REFERENCE]
+        )
+    except MlflowException as error:
+        raise RegistryError(
+            f"the reference of {NAME} version {number} cannot be loaded "
+            f"({str(error).splitlines()[0]}): run `unmask models sync` where it was trained."
+        ) from error
+    return Path(file), f"{NAME}/{number}"

@@ -1,0 +1,81 @@
+"""The flow `monitor` against a real Prefect server and a real MLflow store."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.events import Event
+from prefect.events.filters import EventFilter, EventNameFilter
+from prefect.testing.utilities import prefect_test_harness
+from production import darker, seen_like
+from project import ROOT
+
+from flows.monitor import EVENT, monitor
+from unmask.monitoring.batches import BATCHES, write_batch
+from unmask.monitoring.reference import Reference
+from unmask.profiles import use_profile
+from unmask.registry.references import RELEASED_REFERENCE
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=180):
+        yield
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch) -> Path:
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    use_profile("cpu", ROOT / "conf", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    return tmp_path
+
+
+def events(least: int) -> list[Event]:
+    """The drift events that the server holds, once there are so many."""
+    wanted = EventFilter(event=EventNameFilter(name=[EVENT]))
+    deadline = time.monotonic() + 60
+    with get_client(sync_client=True) as client:
+        while True:
+            found = client.read_events(wanted, limit=20).events
+            if len(found) >= least or time.monotonic() > deadline:
+                return found
+            time.sleep(0.5)
+
+
+def test_drift_is_shown_and_told_of_once(root):
+    reference = Reference.load(RELEASED_REFERENCE)
+    assert monitor() == "nothing new"
+    write_batch(seen_like(reference, 0, 20, darker), root / BATCHES, "first")
+    assert monitor() == "too few"
+    write_batch(seen_like(reference, 1, 80, darker), root / BATCHES, "second")
+    assert monitor() == "drift"
+    assert monitor() == "nothing new"
+    (event,) = events(1)
+    assert event.resource.id == "unmask.model.unmask"
+    assert event.payload["features"] == ["brightness"]
+    assert event.payload["changes"].keys() == {"seed"}
+    assert len(event.payload["drift"]) == 12
+    write_batch(seen_like(reference, 2, 80, darker), root / BATCHES, "third")
+    assert monitor() == "drift"
+
+    def greener(row):
+        return {**row, "colour_a": row["colour_a"] - 40.0}
+
+    write_batch(seen_like(reference, 3, 80, greener), root / BATCHES, "fourth")
+    assert monitor() == "drift"
+    told = events(2)  # the second one proves that the third batch's, sent before it, never came
+    assert sorted(event.payload["features"] for event in told) == [["brightness"], ["colour_a"]]
+    with get_client(sync_client=True) as client:
+        artifacts = client.read_artifacts()
+    reports = [a for a in artifacts if a.key == "unmask-drift"]
+    assert len(reports) == 3
+    assert all("| feature | verdict |" in report.data for report in reports)
+    pictures = [a for a in artifacts if a.key == "unmask-drift-densities"]
+    assert len(pictures) == 3
+    assert all(picture.data.startswith("data:image/png;base64,") for picture in pictures)

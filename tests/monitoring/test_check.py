@@ -1,0 +1,168 @@
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from production import darker, seen_like
+from project import ROOT
+
+from unmask.monitoring.batches import BATCHES, write_batch
+from unmask.monitoring.check import Check, Ledger, LedgerError, check
+from unmask.monitoring.drift import DRIFT, STABLE, TOO_FEW
+from unmask.monitoring.reference import Reference
+from unmask.params import Params, load_params
+from unmask.profiles import use_profile
+from unmask.registry.references import RELEASED_REFERENCE
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project without a champion, whose tracking store is there."""
+    folder = tmp_path_factory.mktemp("monitored")
+    (folder / "dvc.yaml").write_text("stages: {}\n")
+    use_profile("cpu", ROOT / "conf", folder / "params.yaml")
+    return folder
+
+
+@pytest.fixture
+def root(project, monkeypatch) -> Path:
+    """The project, with no batches and no ledger."""
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'mlflow.db'}")
+    (project / ".unmask" / "monitor.json").unlink(missing_ok=True)
+    for path in (project / BATCHES).glob("*"):
+        path.unlink()
+    return project
+
+
+@pytest.fixture(scope="module")
+def params(project) -> Params:
+    return load_params(project / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    return Reference.load(RELEASED_REFERENCE)
+
+
+def checked(params: Params, root: Path) -> Check:
+    found = check(params, root)
+    found.ledger.write(root)
+    return found
+
+
+def runs(root: Path) -> list[str]:
+    with sqlite3.connect(root / "mlflow.db") as database:
+        return [
+            identity
+            for (identity,) in database.execute(
+                "select r.run_uuid from runs r where r.name = 'monitor' order by r.start_time"
+            )
+        ]
+
+
+def test_without_a_batch_there_is_nothing_to_say(root, params):
+    assert check(params, root) is None
+
+
+def test_few_faces_wait_until_there_are_enough(root, params, reference):
+    least = params.drift.minimum
+    write_batch(seen_like(reference, 0, least // 2, darker), root / BATCHES, "a")
+    first = checked(params, root)
+    assert (first.verdict, first.news, first.densities) == (TOO_FEW, False, None)
+    assert "too few" in first.report
+    write_batch(seen_like(reference, 1, least, darker), root / BATCHES, "b")
+    second = checked(params, root)
+    assert second.verdict == DRIFT
+    assert second.ledger.judged.keys() == {"a.parquet", "b.parquet"}
+    assert check(params, root) is None
+
+
+def test_more_of_the_same_is_no_drift(root, params, reference):
+    before = len(runs(root)) if (root / "mlflow.db").is_file() else 0
+    write_batch(seen_like(reference, 2, 200), root / BATCHES, "a")
+    found = checked(params, root)
+    assert (found.verdict, found.features, found.news) == (STABLE, (), False)
+    assert len(runs(root)) == before + 1
+
+
+def test_drift_is_told_of_once_for_a_champion(root, params, reference):
+    write_batch(seen_like(reference, 3, 100, darker), root / BATCHES, "a")
+    found = check(params, root)
+    assert found.features == ("brightness",)
+    assert found.news
+    assert found.changes.keys() == {"seed"}
+    again = check(params, root)  # a flow that was killed before it wrote the ledger
+    assert (again.id, again.news, again.changes) == (found.id, True, found.changes)
+    again.ledger.write(root)
+    write_batch(seen_like(reference, 4, 100, darker), root / BATCHES, "b")
+    more = checked(params, root)
+    assert (more.verdict, more.news) == (DRIFT, False)
+    assert more.id != found.id
+
+    def redder(row):
+        return darker(row) | {"colour_a": row["colour_a"] + 40.0}
+
+    write_batch(seen_like(reference, 5, 100, redder), root / BATCHES, "c")
+    other = checked(params, root)
+    assert other.features == ("brightness", "colour_a")
+    assert other.news
+    assert other.changes == {"seed": other.changes["seed"], **params.drift.changes["colour"]}
+    ledger = Ledger.read(root)
+    assert ledger.told == ("brightness", "colour")
+    Ledger(ledger.judged, "an earlier champion", ledger.told).write(root)
+    write_batch(seen_like(reference, 6, 100, darker), root / BATCHES, "d")
+    assert check(params, root).news
+
+
+def test_the_report_is_a_run_of_mlflow(root, params, reference):
+    write_batch(seen_like(reference, 7, 100, darker), root / BATCHES, "a")
+    found = checked(params, root)
+    assert "| brightness | drift |" in found.report
+    assert found.densities.ndim == 3
+    assert found.densities.std() > 5
+    with sqlite3.connect(root / "mlflow.db") as database:
+        run = runs(root)[-1]
+        tags = dict(database.execute("select key, value from tags where run_uuid = ?", (run,)))
+        metrics = dict(
+            database.execute("select key, value from metrics where run_uuid = ?", (run,))
+        )
+    assert tags["unmask.drift"] == found.id
+    assert tags["unmask.verdict"] == DRIFT
+    assert metrics["effect.brightness"] > 0.5
+    assert metrics["drifted"] == 1
+    (text,) = root.glob(f"mlartifacts/**/{run}/artifacts/drift.md")
+    assert text.read_text() == found.report
+    assert list(root.glob(f"mlartifacts/**/{run}/artifacts/densities.png"))
+
+
+def test_a_replaced_batch_is_judged_again_and_the_same_one_is_not(root, params, reference):
+    rows = seen_like(reference, 8, 80)
+    write_batch(rows, root / BATCHES, "a")
+    checked(params, root)
+    write_batch(rows, root / BATCHES, "a")
+    assert check(params, root) is None
+    write_batch(seen_like(reference, 9, 80, darker), root / BATCHES, "a")
+    assert check(params, root).verdict == DRIFT
+
+
+def test_faces_that_another_model_restored_are_left_out(root, params, reference):
+    def elsewhere(row):
+        return darker(row) | {"model": "another", "embedding": [1.0]}
+
+    write_batch(seen_like(reference, 10, 100, elsewhere), root / BATCHES, "a")
+    assert check(params, root).verdict == TOO_FEW
+    write_batch(seen_like(reference, 11, 100), root / BATCHES, "b")
+    found = check(params, root)
+    assert found.verdict == STABLE
+    assert "another model restored, which are left out: 100." in found.report
+
+
+def test_a_damaged_ledger_is_named(root, params, reference):
+    write_batch(seen_like(reference, 12, 80), root / BATCHES, "a")
+    for text in ("{", "[]", json.dumps({"judged": {}})):
+        (root / ".unmask" / "monitor.json").write_text(text)
+        with pytest.raises(LedgerError, match=r"monitor\.json is damaged"):
+            check(params, root)

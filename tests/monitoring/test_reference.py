@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from unmask.models.stored import RELEASED
+from unmask.monitoring.batches import SCHEMA
+from unmask.monitoring.reference import Reference, UnreadableReferenceError, make
+from unmask.monitoring.summaries import model_of
+from unmask.production_params import Drift
+from unmask.restore.chain import Chain
+
+PARAMS = Drift(bare=0.2, components=3, alpha=0.01, effect=0.2, minimum=4, changes={})
+
+
+def rows(count: int, skipped: int = 0) -> list[dict]:
+    rng = np.random.default_rng(0)
+    names = [name for name in SCHEMA.names if name not in ("model", "status", "embedding")]
+    spread = np.linspace(3, 0.1, 12)
+    seen = [
+        {
+            "model": "m",
+            "status": "restored",
+            "embedding": (rng.normal(size=12) * spread).tolist(),
+            **{name: float(rng.normal()) for name in names},
+        }
+        for _ in range(count)
+    ]
+    nothing = {"model": "m", "status": "skipped", "embedding": []} | dict.fromkeys(names, np.nan)
+    return seen + [nothing] * skipped
+
+
+def test_the_projection_is_that_of_the_principal_components(tmp_path):
+    reference = Reference.fit(rows(40, skipped=2), PARAMS)
+    embeddings = np.array([row["embedding"] for row in rows(40)])
+    expected = PCA(3, random_state=0).fit_transform(embeddings)
+    columns = ["embedding_1", "embedding_2", "embedding_3"]
+    found = reference.table[columns].to_numpy()
+    np.testing.assert_allclose(found[:40], expected, atol=1e-4)
+    assert np.isnan(found[40:]).all()
+    assert "embedding" not in reference.table
+
+
+def test_what_is_saved_comes_back(tmp_path):
+    reference = Reference.fit(rows(40, skipped=1), PARAMS)
+    reference.save(tmp_path / "reference.parquet")
+    loaded = Reference.load(tmp_path / "reference.parquet")
+    assert loaded.model == "m"
+    assert loaded.table.equals(reference.table)
+    np.testing.assert_array_equal(loaded.mean, reference.mean)
+    np.testing.assert_array_equal(loaded.components, reference.components)
+    before = (tmp_path / "reference.parquet").read_bytes()
+    reference.save(tmp_path / "reference.parquet")
+    assert (tmp_path / "reference.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize(("seen", "components"), [(0, 0), (1, 0), (2, 1), (3, 2), (9, 3)])
+def test_few_faces_have_fewer_components(seen, components, tmp_path):
+    Reference.fit(rows(seen, skipped=2), PARAMS).save(tmp_path / "reference.parquet")
+    loaded = Reference.load(tmp_path / "reference.parquet")
+    assert sum(c.startswith("embedding") for c in loaded.table) == components
+    assert len(loaded.table) == seen + 2
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1", b"no table"])
+def test_a_missing_or_damaged_reference_is_named(content, tmp_path):
+    path = tmp_path / "reference.parquet"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UnreadableReferenceError, match=r"reference\.parquet is no reference"):
+        Reference.load(path)
+
+
+@pytest.mark.slow
+def test_val_faces_are_summarised_masked_and_some_bare(smoke, masked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    reference = make(smoke, Path(), masked, RELEASED)
+    half = len(reference.table) // 2  # profile smoke wants as many bare faces as masked ones
+    statuses = reference.table["status"].tolist()
+    assert half > 0
+    assert statuses[half:].count("no_mask") > half / 2
+    assert statuses[:half].count("restored") > half / 2
+    assert reference.model == model_of(Chain.load(RELEASED))
+    assert make(smoke, Path(), masked, RELEASED).table.equals(reference.table)

@@ -1,0 +1,52 @@
+"""References in a real registry."""
+
+from pathlib import Path
+
+import pytest
+
+from unmask.models.stored import RELEASED
+from unmask.registry import versions
+from unmask.registry.references import (
+    REFERENCE,
+    RELEASED_REFERENCE,
+    keep_reference,
+    reference_of_champion,
+)
+from unmask.registry.versions import NAME, RegistryError, make_champion, register
+from unmask.training.tracking import connect
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch) -> Path:
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    (tmp_path / "params.yaml").write_text("seed: 0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def test_a_champion_s_reference_is_its_own(store):
+    file, name = reference_of_champion()
+    assert file == RELEASED_REFERENCE
+    assert name.startswith("unmask/release-")
+    assert not (store / "mlflow.db").exists()
+    number = register(RELEASED, lambda: "a card")
+    assert reference_of_champion()[0] == RELEASED_REFERENCE  # a challenger only
+    make_champion(number, "a test")
+    with pytest.raises(RegistryError, match=r"version 1, the champion, has no reference"):
+        reference_of_champion()
+    with pytest.raises(RegistryError, match=r"one\.parquet is missing: run `dvc repro reference`"):
+        keep_reference(number, store / "one.parquet")
+    for content in (b"one", b"one", b"another", b"one"):
+        (store / "one.parquet").write_bytes(content)
+        keep_reference(number, store / "one.parquet")
+        file, name = reference_of_champion()
+        assert (file.read_bytes(), name) == (content, "unmask/1")
+    run = connect().get_model_version(NAME, number).run_id
+    assert len(connect().list_artifacts(run, "reference")) == 2
+    connect().set_model_version_tag(NAME, number, REFERENCE, "reference/lost.parquet")
+    with pytest.raises(RegistryError, match=r"reference of unmask version 1 cannot be loaded"):
+        reference_of_champion()
+    assert [v.number for v in versions.list_versions()] == ["1"]
