@@ -22,16 +22,21 @@ def write_samples(out: Path, count: int, size: int, seed: int, *, masked: bool) 
     """
     out.mkdir(parents=True, exist_ok=True)
     for index in range(count):
-        face = Sampled(seed, index, size).read()
-        image = face.image
-        if masked:
-            with suppress(MaskPlacementError):
-                image = put_on(
-                    image,
-                    face.landmarks,
-                    np.random.default_rng([seed, index, 1]),
-                    types=dict.fromkeys(MASK_TYPES, 1.0),
-                    fabrics=dict.fromkeys(FABRICS, 1.0),
-                    wear=_PROPERLY,
-                ).image
+        image = sample(seed, index, size, masked=masked)
         (out / f"face-{index:04d}.png").write_bytes(encode_image(image))
+
+
+def sample(seed: int, index: int, size: int, *, masked: bool) -> np.ndarray:
+    """One of those faces, RGB uint8 (size, size, 3)."""
+    face = Sampled(seed, index, size).read()
+    if masked:
+        with suppress(MaskPlacementError):
+            return put_on(
+                face.image,
+                face.landmarks,
+                np.random.default_rng([seed, index, 1]),
+                types=dict.fromkeys(MASK_TYPES, 1.0),
+                fabrics=dict.fromkeys(FABRICS, 1.0),
+                wear=_PROPERLY,
+            ).image
+    return face.image

@@ -39,7 +39,9 @@ def decode_picture(raw: bytes, name: str) -> np.ndarray:
                 turned = Image.fromarray(levels.astype(np.uint8))
             return np.asarray(turned.convert("RGB"))
     except (*_BROKEN, Image.DecompressionBombError) as error:
-        raise PictureError(f"{name}: not an image that can be read ({error}).") from error
+        unknown = isinstance(error, UnidentifiedImageError)  # whose text names an object in memory
+        why = "" if unknown else f" ({error})"
+        raise PictureError(f"{name}: not an image that can be read{why}.") from error
 
 
 def encode_picture(picture: np.ndarray, model: str | None = None) -> bytes:

@@ -1,1 +1,1 @@
-"""The champion over HTTP: its MLflow server, who watches that, and the front that people ask."""
+"""The champion over HTTP: its MLflow server, who watches that, the front that people ask, a page."""

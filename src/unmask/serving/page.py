@@ -1,0 +1,195 @@
+"""The page for people: drop a photo, see the face under the mask, and how sure that is."""
+
+import base64
+import random
+from collections.abc import Callable, Iterator
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+from fastapi import FastAPI
+from gradio.processing_utils import save_bytes_to_cache
+
+from unmask.data.samples import sample
+from unmask.errors import UnmaskError
+from unmask.restore.answer import PictureError
+from unmask.restore.pictures import decode_picture
+from unmask.serving import look, uploads
+from unmask.serving.view import View, view_of
+
+Ask = Callable[[bytes, dict], dict]
+
+LARGEST_FILE = 40_000_000  # bytes
+MOST_SAMPLES = 6
+QUEUE = 20  # restorations that may wait, which run one by one
+_EXAMPLE_SIDE = 256  # pixels
+
+
+def mount(app: FastAPI, ask: Ask, path: str = "/") -> FastAPI:
+    """Mount the page on a server, with its looks, limits and no record of runs in the browser."""
+    return gr.mount_gradio_app(
+        app,
+        build(ask),
+        path,
+        app_kwargs={"lifespan": uploads.forgotten},
+        css_paths=look.STYLES,
+        theme=look.theme(),
+        footer_links=[],
+        run_history=False,
+        max_file_size=LARGEST_FILE,
+    )
+
+
+def build(ask: Ask) -> gr.Blocks:
+    """The page; `mount` it, else its files are kept.
+
+    Args:
+        ask: from a picture file's bytes and the model's params to the row of its answer; raises
+            UnmaskError with a sentence for the user.
+    """
+    uploads.folder()
+    with gr.Blocks(title="unmask", analytics_enabled=False) as page:
+        gr.HTML(look.HEAD)
+        with gr.Row(elem_id="desk"):
+            with gr.Column(scale=2, min_width=320):
+                photo = gr.Image(
+                    label="Photo", type="filepath", format="png", sources=["upload", "clipboard"],
+                    height=340, buttons=[], elem_id="photo",
+                    placeholder="Drop a photo here\nor click to choose one",
+                )  # fmt: skip
+                photo.preprocess = _path  # its own opens the file, and fails on what is no image
+                restore = gr.Button("Restore", variant="primary", elem_id="restore")
+                example = gr.Button("Try a face of nobody", elem_id="example")
+                gr.HTML(look.PRIVACY)
+            with gr.Column(scale=3, min_width=320):
+                said = gr.HTML(look.EMPTY, elem_id="said")
+                with gr.Column(visible=False, elem_id="answer") as answer:
+                    slider = gr.ImageSlider(
+                        label="Before and after", format="png", interactive=False,
+                        buttons=["fullscreen"], max_height=560, elem_id="slider",
+                    )  # fmt: skip
+                    gr.HTML(look.NOTE)
+                    download = gr.DownloadButton("Download as PNG", elem_id="download")
+        with gr.Column(visible=False, elem_id="more") as more:
+            gr.HTML('<h2 class="part">What was found</h2>')
+            with gr.Row():
+                with gr.Column(scale=2, min_width=320):
+                    found = gr.Image(
+                        label="Region replaced and landmarks", format="webp", interactive=False,
+                        buttons=["fullscreen"], elem_id="found",
+                        alt_text="The photo with the replaced region and each face's landmarks",
+                    )  # fmt: skip
+                with gr.Column(scale=3, min_width=320):
+                    table = gr.HTML(elem_id="faces")
+                    with gr.Column(elem_id="what-if") as what_if:
+                        gr.HTML(look.WHAT_IF)
+                        gender = gr.Radio(
+                            [("As it seems", "auto"), ("Male", "male"), ("Female", "female")],
+                            value="auto", label="Gender", elem_id="gender",
+                        )  # fmt: skip
+                        samples = gr.Slider(
+                            0, MOST_SAMPLES, 0, step=1, label="Other plausible faces",
+                            elem_id="samples",
+                        )  # fmt: skip
+                        seed = gr.Number(
+                            0, label="Seed: another number, other faces", precision=0, minimum=0,
+                            maximum=2**31 - 1, elem_id="seed",
+                        )  # fmt: skip
+            with gr.Column(visible=False, elem_id="plausible") as plausible:
+                gr.HTML('<h2 class="part">As plausible</h2>')
+                with gr.Row():
+                    with gr.Column(scale=3, min_width=320):
+                        gallery = gr.Gallery(
+                            label="Other plausible faces", format="webp", columns=3,
+                            object_fit="contain", height="auto", buttons=["fullscreen"],
+                            elem_id="gallery",
+                        )  # fmt: skip
+                    with gr.Column(scale=2, min_width=320):
+                        spread = gr.Image(
+                            format="png", interactive=False, buttons=["fullscreen"],
+                            elem_id="spread",
+                        )  # fmt: skip
+
+        def restored(path: str | None, gender: str, count: int, seed: int) -> Iterator[dict]:
+            yield {said: look.BUSY}
+            try:
+                name, raw = _read(path)
+                params = {"gender": gender, "samples": int(count), "seed": int(seed or 0)}
+                before = decode_picture(raw, name)
+                row = ask(raw, params)
+            except UnmaskError as error:
+                yield {said: _alert(error), answer: gr.Column(visible=False),
+                       more: gr.Column(visible=False)}  # fmt: skip
+                return
+            view = view_of(before, row)
+            file = f"{Path(name).stem}-restored.png"
+            png = save_bytes_to_cache(base64.b64decode(row["image"]), file, uploads.folder().name)
+            yield {
+                said: _told(view),
+                answer: gr.Column(visible=view.restored),
+                more: gr.Column(visible=True),
+                slider: (view.before, view.after),
+                download: png,
+                found: view.found,
+                table: view.table,
+                what_if: gr.Column(visible=view.restored),
+                plausible: gr.Column(visible=view.restored and bool(view.samples)),
+                gallery: view.samples,
+                spread: gr.Image(
+                    view.spread,
+                    label=f"Uncertainty: where they differ (yellow: by {view.most:.1f} of 255)",
+                    visible=view.spread is not None,
+                ),
+            }
+
+        private = {"api_visibility": "private", "show_progress": "hidden"}
+        gr.on(
+            [restore.click, gender.input, samples.input, seed.input],
+            restored,
+            [photo, gender, samples, seed],
+            [said, answer, more, slider, download, found, table, what_if, plausible, gallery,
+             spread],
+            trigger_mode="always_last",
+            **private,
+        )  # fmt: skip
+        photo.change(
+            lambda: (look.EMPTY, gr.Column(visible=False), gr.Column(visible=False), "auto", 0, 0),
+            outputs=[said, answer, more, gender, samples, seed],
+            **private,
+        )
+        example.click(_face_of_nobody, outputs=photo, **private)
+    page.queue(max_size=QUEUE, api_open=False)
+    page.has_launched = True  # else gradio 6 takes any path on this machine for an upload
+    return page
+
+
+def _path(payload) -> str | None:
+    return payload and payload.path
+
+
+def _face_of_nobody() -> np.ndarray:
+    return sample(random.randrange(2**31), 0, _EXAMPLE_SIDE, masked=True)
+
+
+def _read(path: str | None) -> tuple[str, bytes]:
+    """Name and bytes of the photo.
+
+    Raises:
+        PictureError: when there is none.
+    """
+    if path is None:
+        raise PictureError("Choose a photo first, or try a face of nobody.")
+    try:
+        return Path(path).name, Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise PictureError("The photo is no longer kept: choose it again.") from error
+
+
+def _alert(error: UnmaskError) -> str:
+    return f'<p class="said error" role="alert">{escape(str(error))}</p>'
+
+
+def _told(view: View) -> str:
+    kind = "done" if view.restored else "unchanged"
+    return f'<p class="said {kind}" role="status">{escape(view.sentence)}</p>'

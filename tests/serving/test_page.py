@@ -1,0 +1,311 @@
+"""The page in a real browser, answered by the released weights."""
+
+import base64
+import io
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from unmask.data.samples import sample
+from unmask.models.stored import RELEASED
+from unmask.registry.pyfunc import Unmask
+from unmask.restore.pictures import decode_picture, encode_picture
+from unmask.serving import page as served_page
+from unmask.serving import uploads
+from unmask.serving.page import Ask, mount
+
+CHROMIUM = shutil.which("chromium")
+PATIENCE = 90_000  # milliseconds, on a busy machine
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed"),
+]
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+@contextmanager
+def serving(ask: Ask) -> Iterator[str]:
+    """The page on a free port of this machine."""
+    config = uvicorn.Config(mount(FastAPI(), ask), host="127.0.0.1", port=0, log_level="error")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until(lambda: server.started)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def ask() -> Ask:
+    model = Unmask()
+    model.load_context(SimpleNamespace(artifacts={"networks": str(RELEASED)}))
+
+    def answer(raw: bytes, params: dict) -> dict:
+        given = pd.DataFrame({"image": [base64.b64encode(raw).decode()]})
+        return model.predict(None, given, params).iloc[0].to_dict()
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def url(ask: Ask) -> Iterator[str]:
+    with serving(ask) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM)
+        yield started
+        started.close()
+
+
+@contextmanager
+def opened(browser: Browser, url: str, width: int = 1280, scheme: str = "light") -> Iterator[Page]:
+    """The page in a tab of its own, all of whose requests go to this machine."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    context.set_default_timeout(PATIENCE)
+    tab, hosts = context.new_page(), set()
+    tab.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
+    tab.goto(url)
+    restore_button(tab).wait_for()
+    yield tab
+    context.close()
+    assert hosts - {None} == {"127.0.0.1"}  # None: data: and blob:
+
+
+def restore_button(tab: Page):
+    return tab.get_by_role("button", name="Restore", exact=True)
+
+
+def choose(tab: Page, file: Path) -> None:
+    tab.locator("#photo input[type=file]").set_input_files(file)
+    expect(tab.locator("#photo img")).to_be_visible(timeout=PATIENCE)
+    expect(tab.locator("#said .empty")).to_be_visible(timeout=PATIENCE)
+
+
+def restore(tab: Page) -> str:
+    """Press Restore, wait for what the page says and return it."""
+    restore_button(tab).click()
+    return told(tab)
+
+
+def told(tab: Page) -> str:
+    said = tab.locator("#said :is(.done, .unchanged, .error)")
+    said.wait_for()
+    return said.inner_text()
+
+
+def pictures(tab: Page, within: str) -> list[np.ndarray]:
+    """The pictures that are shown, all loaded."""
+    images = tab.locator(f"{within} img")
+    until(lambda: all(images.evaluate_all("all => all.map(i => i.naturalWidth > 0)")))
+    sources = images.evaluate_all("all => all.map(i => i.src)")
+    return [decode_picture(tab.request.get(source).body(), source) for source in sources]
+
+
+def written(folder: Path, name: str, picture: np.ndarray) -> Path:
+    path = folder / name
+    path.write_bytes(encode_picture(picture))
+    return path
+
+
+def masked(index: int, side: int = 256) -> np.ndarray:
+    return sample(1, index, side, masked=True)
+
+
+def two_faces() -> np.ndarray:
+    photo = np.full((480, 900, 3), (120, 130, 140), np.uint8)
+    photo[110:366, 130:386], photo[110:366, 500:756] = masked(3), masked(5)
+    return photo
+
+
+def portrait() -> np.ndarray:
+    photo = np.full((1500, 900, 3), (150, 140, 130), np.uint8)
+    photo[300:1068, 66:834] = masked(8, 768)
+    return photo
+
+
+def test_an_uploaded_photo_is_restored_by_a_click(browser, url, ask, tmp_path):
+    file = written(tmp_path, "one.png", masked(3))
+    expected = ask(file.read_bytes(), {})
+    with opened(browser, url) as tab:
+        choose(tab, file)
+        assert restore(tab) == "One face restored."
+        before, after = pictures(tab, "#slider")
+        assert before.shape == after.shape
+        assert (before != after).any()
+        assert len(pictures(tab, "#found")) == 1
+        cells = tab.locator("table.faces tbody tr").all_inner_texts()
+        assert len(cells) == 1
+        face = expected["faces"][0]
+        share = max(face["gender_male"], 1 - face["gender_male"])
+        for words in ("Restored", f"{share:.0%}", f"{face['mask_fraction']:.0%}"):
+            assert words in cells[0]
+        expect(tab.get_by_text("do not use it to identify anyone")).to_be_visible()
+        with tab.expect_download() as download:
+            tab.locator("#download").click()
+        content = Path(download.value.path()).read_bytes()
+        assert download.value.suggested_filename == "one-restored.png"
+    assert content == base64.b64decode(expected["image"])
+    assert "synthesised" in Image.open(io.BytesIO(content)).info["Comment"]
+
+
+def test_what_if_changes_the_picture_and_draws_others(browser, url, ask, tmp_path):
+    file = written(tmp_path, "one.png", masked(3))
+    with opened(browser, url) as tab:
+        choose(tab, file)
+        restore(tab)
+        likeliest = pictures(tab, "#slider")[1]
+        answers = []
+        for name in ("Male", "Female"):
+            tab.get_by_role("radio", name=name, exact=True).check()
+            shown = likeliest if not answers else answers[-1]
+            until(lambda shown=shown: (pictures(tab, "#slider")[1] != shown).any())
+            answers.append(pictures(tab, "#slider")[1])
+        assert (answers[0] != answers[1]).any()
+        tab.get_by_role("spinbutton", name="Other plausible faces").fill("3")
+        expect(tab.locator("#gallery img")).to_have_count(3, timeout=PATIENCE)
+        first = pictures(tab, "#gallery")
+        assert (first[0] != first[1]).any()
+        expect(tab.get_by_text("Uncertainty")).to_be_visible()
+        assert np.ptp(pictures(tab, "#spread")[0].astype(int)) > 100
+        tab.get_by_label("Seed").fill("7")
+        until(lambda: (pictures(tab, "#gallery")[0] != first[0]).any())
+
+
+def test_another_photo_starts_anew(browser, url, tmp_path):
+    with opened(browser, url) as tab:
+        choose(tab, written(tmp_path, "one.png", masked(3)))
+        restore(tab)
+        tab.get_by_role("radio", name="Female", exact=True).check()
+        told(tab)
+        tab.get_by_role("button", name="Try a face of nobody").click()
+        expect(tab.locator("#said .empty")).to_be_visible(timeout=PATIENCE)
+        (face,) = pictures(tab, "#photo")
+        assert face.shape == (256, 256, 3)
+        expect(tab.locator("#slider")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        (sample(1, 4, 256, masked=False), "Nothing was changed: no mask was found on the face."),
+        (np.full((300, 400, 3), 127, np.uint8), "Nothing was changed: no face was found."),
+    ],
+    ids=["no mask", "no face"],
+)
+def test_a_photo_that_stays_as_it_is_says_why(browser, url, tmp_path, picture, said):
+    with opened(browser, url) as tab:
+        choose(tab, written(tmp_path, "photo.png", picture))
+        assert restore(tab) == said
+        expect(tab.locator("#slider")).to_have_count(0)
+        expect(tab.locator("table.faces tbody tr")).to_have_count(1)
+
+
+def test_errors_are_a_sentence_on_the_page(browser, url, tmp_path, monkeypatch):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no picture")
+    named_wrongly = tmp_path / "notes.png"
+    named_wrongly.write_text("no picture")
+    with opened(browser, url) as tab:
+        assert restore(tab) == "Choose a photo first, or try a face of nobody."
+        tab.locator("#photo input[type=file]").set_input_files(notes)
+        expect(tab.get_by_text("Invalid file type: notes.txt")).to_be_visible(timeout=PATIENCE)
+        tab.locator("#photo input[type=file]").set_input_files(named_wrongly)
+        expect(tab.locator("#said .empty")).to_be_visible(timeout=PATIENCE)
+        assert restore(tab) == "notes.png: not an image that can be read."
+        expect(tab.get_by_role("alert")).to_be_visible()
+
+
+def test_a_file_over_the_limit_is_refused_with_a_sentence(browser, ask, tmp_path, monkeypatch):
+    monkeypatch.setattr(served_page, "LARGEST_FILE", 10_000)
+    with serving(ask) as url, opened(browser, url) as tab:
+        tab.locator("#photo input[type=file]").set_input_files(
+            written(tmp_path, "large.png", masked(3))
+        )
+        expect(tab.get_by_text("size", exact=False)).to_be_visible(timeout=PATIENCE)
+        expect(tab.locator("#photo img")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(
+    ("photo", "faces"), [(two_faces, 2), (portrait, 1)], ids=["landscape", "portrait"]
+)
+def test_nothing_sticks_out_at_phone_and_desktop_width(
+    browser, url, tmp_path, photo, faces, width, scheme
+):
+    with opened(browser, url, width, scheme) as tab:
+        choose(tab, written(tmp_path, "photo.png", photo()))
+        restore(tab)
+        expect(tab.locator("table.faces tbody tr")).to_have_count(faces)
+        for part in ("#slider", "#found"):
+            pictures(tab, part)
+        tab.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
+        assert tab.evaluate("document.documentElement.scrollWidth") == width
+        box = tab.locator("#slider").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+
+
+def files() -> list[Path]:
+    return [path for path in Path(uploads.folder().name).rglob("*") if path.is_file()]
+
+
+def test_uploads_and_answers_are_not_kept(browser, ask, tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "SWEPT", 1)
+    monkeypatch.setattr(uploads, "KEPT", 15)
+    with serving(ask) as url:
+        with opened(browser, url) as tab:
+            choose(tab, written(tmp_path, "mine.png", masked(5)))
+            restore(tab)
+            assert "mine.png" in {file.name for file in files()}
+            until(lambda: not files())
+            assert restore(tab) == "The photo is no longer kept: choose it again."
+        with opened(browser, url) as tab:
+            choose(tab, written(tmp_path, "last.png", masked(5)))
+            assert "last.png" in {file.name for file in files()}
+    assert not Path(uploads.folder().name).exists()
+
+
+def test_a_file_of_this_machine_is_not_taken_for_an_upload(url, tmp_path):
+    """What a page sends names the upload by its path, which anyone can write."""
+    private = written(tmp_path, "private.png", masked(3))
+    given = {"path": str(private), "meta": {"_type": "gradio.FileData"}}
+    asked = {"data": [given, "auto", 0, 0], "fn_index": 0, "session_hash": "someone"}
+    httpx.post(f"{url}/gradio_api/queue/join", json=asked).raise_for_status()
+    with httpx.stream(
+        "GET", f"{url}/gradio_api/queue/data?session_hash=someone", timeout=60
+    ) as told:
+        events = (json.loads(line[6:]) for line in told.iter_lines() if line.startswith("data: "))
+        done = next(event for event in events if event["msg"] == "process_completed")
+    assert not done["success"]
+    assert "not uploaded" in done["output"]["error"]
