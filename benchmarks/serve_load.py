@@ -31,7 +31,8 @@ from unmask.data.samples import write_samples
 from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
 from unmask.params import NETWORKS
 from unmask.profiles import use_profile
-from unmask.registry.versions import make_champion, register
+from unmask.registry.champions import make_champion
+from unmask.registry.versions import register
 from unmask.restore.chain import Chain
 from unmask.restore.pictures import decode_picture, to_base64
 

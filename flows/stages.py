@@ -5,11 +5,24 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import networkx
 from dvc.repo import Repo
 from prefect import get_run_logger, task
+
+from flows.patience import PATIENT
+from unmask.errors import TEMPORARY
+
+
+class StageError(RuntimeError):
+    """A command that failed; the message holds its last lines."""
+
+    def __init__(self, command: list[str], code: int, last: list[str]) -> None:
+        super().__init__(f"{' '.join(command)} ended with {code}: " + " | ".join(last))
+        if any(f"exited with {TEMPORARY}" in line for line in last):  # so DVC says it of a stage
+            self.status = TEMPORARY
 
 
 def stage_names(root: Path) -> list[str]:
@@ -18,6 +31,7 @@ def stage_names(root: Path) -> list[str]:
         graph = networkx.relabel_nodes(
             repo.index.graph, {s: s.addressing for s in repo.index.graph}
         )
+        graph.remove_nodes_from([s.addressing for s in repo.index.stages if s.is_data_source])
     return list(networkx.lexicographical_topological_sort(graph.reverse()))
 
 
@@ -35,7 +49,7 @@ def _stream(command: list[str], root: Path) -> None:
     """Run a command, sending every line it prints to the run's log; its children end with it.
 
     Raises:
-        RuntimeError: with the command and its last lines, when it fails.
+        StageError: with the command and its last lines, when it fails.
     """
     logger, last = get_run_logger(), []
     process = subprocess.Popen(
@@ -58,10 +72,10 @@ def _stream(command: list[str], root: Path) -> None:
         process.wait()
         raise
     if code != 0:
-        raise RuntimeError(f"{' '.join(command)} ended with {code}: " + " | ".join(last))
+        raise StageError(command, code, last)
 
 
-@task
+@task(**PATIENT)
 def run_stage(stage: str, root: Path) -> float:
     """Reproduce one stage, whose dependencies are fresh.
 
@@ -71,6 +85,34 @@ def run_stage(stage: str, root: Path) -> float:
     start = time.monotonic()
     _stream(_dvc("--wait-for-lock", "repro", "--single-item", stage), root)
     return (time.monotonic() - start) / 60
+
+
+def run_stages(root: Path) -> dict[str, float]:
+    """Run every stage of a project in order; all are up to date at the end.
+
+    Returns:
+        The minutes that each took.
+
+    Raises:
+        RuntimeError: with the last lines of the stage that failed.
+    """
+    logger, stages = get_run_logger(), stage_names(root)
+    minutes = {}
+    for number, stage in enumerate(stages, 1):
+        logger.info(f"stage {number} of {len(stages)}: {stage}")
+        minutes[stage] = run_stage.with_options(name=stage)(stage, root)
+        logger.info(f"stage {stage} took {minutes[stage]:.1f} minutes")
+    check_clean(root)
+    spent = ", ".join(f"{stage} {value:.1f}" for stage, value in minutes.items())
+    logger.info(f"minutes: {spent}, together {sum(minutes.values()):.1f}")
+    return minutes
+
+
+def new_pipeline() -> str:
+    """Name the pipeline that this process runs, for MLflow's parent run; returns the name."""
+    name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    os.environ["UNMASK_PIPELINE_ID"] = name
+    return name
 
 
 @task

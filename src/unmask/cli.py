@@ -10,9 +10,11 @@ from unmask.errors import UnmaskError, plainly
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__.splitlines()[0])
 params_app = typer.Typer(no_args_is_help=True, help="Profiles of params.yaml.")
 faces_app = typer.Typer(no_args_is_help=True, help="The embedded statistical face model.")
+data_app = typer.Typer(no_args_is_help=True, help="New annotated faces.")
 models_app = typer.Typer(no_args_is_help=True, help="Versions of the registered model.")
 app.add_typer(params_app, name="params")
 app.add_typer(faces_app, name="faces")
+app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder that is written into.")]
@@ -55,6 +57,26 @@ def faces_sample(
 
     write_samples(out, count, size, seed, masked=masked)
     typer.echo(f"{count} faces are in {out}")
+
+
+@data_app.command("check")
+def data_check(
+    folder: Annotated[Path, typer.Argument(help="Laid out as README's 'Your own faces' says.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for report.md and report.json.")
+    ] = None,
+) -> None:
+    """Say whether a FOLDER of new annotated faces may enter a training, and what fails in it."""
+    from unmask.data.new_faces import judge_faces, known_faces
+    from unmask.params import load_params
+
+    params = load_params()
+    report = judge_faces(folder, params, known_faces(params, Path()))
+    typer.echo(report.as_markdown())
+    if out is not None:
+        report.write(out)
+    if not report.accepted:
+        raise UnmaskError(f"{folder} is refused: {'; '.join(report.refusals)}.")
 
 
 @models_app.command("list")
@@ -155,14 +177,30 @@ def models_rollback(why: Why = "rolled back by hand") -> None:
     typer.echo(f"version {change.version} is the champion again, in place of {change.previous}")
 
 
+@models_app.command("reproduce")
+def models_reproduce(
+    version: Annotated[str, typer.Argument(help="As `unmask models list` numbers it.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Default: .unmask/reproduced/vVERSION.")
+    ] = None,
+) -> None:
+    """Make a version's project again in a folder: code, params, data and weights, checked."""
+    from unmask.registry.reproduction import reproduce
+
+    done = reproduce(version, out or Path(f".unmask/reproduced/v{version}"))
+    rebuilt = f"trained again: {', '.join(done.rebuilt)}" if done.rebuilt else "all from the cache"
+    typer.echo(f"{done.folder}: version {version}, packed md5 {done.packed}, {rebuilt}")
+
+
 @models_app.command("history")
 def models_history() -> None:
     """Show every change of the champion, oldest first."""
     from unmask.registry.champions import history
 
     for change in history():
+        arrow = "kept, not" if change.kind == "refuse" else "->"
         typer.echo(
-            f"{change.when}  {change.previous or '-'} -> {change.version}  "
+            f"{change.when}  {change.previous or '-'} {arrow} {change.version}  "
             f"{change.who}: {change.why}"
         )
 

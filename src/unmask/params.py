@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from unmask.errors import UnmaskError
-from unmask.production_params import Drift, Inbox
+from unmask.production_params import Drift, Inbox, Loop
 from unmask.section import Count, Fraction, Positive, Section
 
 MASK_TYPES = (
@@ -226,6 +226,8 @@ class Params(Section):
             except (LookupError, TypeError, ValueError) as error:
                 raise ValueError(f"drift.changes names '{key}', which is no parameter") from error
         return self
+
+    loop: Loop
 
     @model_validator(mode="after")
     def _divisible(self) -> "Params":

@@ -1,10 +1,10 @@
 """The sections of params.yaml that the running system reads; but for the reference, no training."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from unmask.section import Count, Fraction, Section
+from unmask.section import Count, Fraction, Positive, Section
 
 # What drift is looked for in; `embedding` has several components, embedding_1 and so on.
 NUMBERS = (
@@ -66,3 +66,23 @@ class Drift(Section):
             if f"{feature}_".startswith(f"{name}_")
             for key, value in changed.items()
         }
+
+
+class NewData(Section):
+    """What a folder of new faces must keep to before it may enter a training."""
+
+    failures: Fraction  # share of its faces that may fail; those are left out
+    minimum: Count  # faces that must be left
+    eye_distance: Positive  # pixels between the eyes, at least
+    shape_error: Positive  # RMS distance from the mean face's landmarks, in eye distances, at most
+
+
+class Loop(Section):
+    """The flows that retrain and promote."""
+
+    drop: str
+    pool: Literal["unmask", "gpu"]
+    promote: Literal["automatic", "by_hand"]
+    attempts: Count
+    declared: Annotated[tuple[str, ...], Field(strict=False)]
+    new_data: NewData

@@ -6,13 +6,14 @@ import pytest
 
 from unmask.models.stored import RELEASED
 from unmask.registry import versions
+from unmask.registry.champions import make_champion
 from unmask.registry.references import (
     REFERENCE,
     RELEASED_REFERENCE,
     keep_reference,
     reference_of_champion,
 )
-from unmask.registry.versions import NAME, RegistryError, make_champion, register
+from unmask.registry.versions import NAME, RegistryError, register
 from unmask.training.tracking import connect
 
 pytestmark = pytest.mark.slow

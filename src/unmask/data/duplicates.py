@@ -30,6 +30,11 @@ def picture_hash(image: np.ndarray) -> int:
     return int(str(imagehash.phash(Image.fromarray(image[rows, columns]))), 16)
 
 
+def near(value: int, others: np.ndarray) -> np.ndarray:
+    """Which of the hashes (N,) uint64 are near-duplicates of a hash: indices (M,)."""
+    return np.flatnonzero(np.bitwise_count(others ^ np.uint64(value)) <= _LARGEST_DISTANCE)
+
+
 def _candidates(hashes: Sequence[int], splits: Sequence[str]) -> set[tuple[int, int]]:
     """Pairs across splits that agree in one of five bands of bits, as all near-duplicates do."""
     pairs = set()

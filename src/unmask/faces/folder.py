@@ -140,6 +140,48 @@ def _number(row: dict, column: str, kind: type[Number], hint: str, where: str) -
         ) from error
 
 
+def annotation_rows(folder: Path) -> list[dict]:
+    """The rows of a folder's table, which has the columns that every face needs.
+
+    Raises:
+        SourceError: for a missing or unreadable table, a missing column, or no rows.
+    """
+    table_path = annotations_of(folder)
+    table = _table(table_path)
+    for column in ("file", "landmarks"):
+        if column not in table.column_names:
+            raise SourceError(f"{table_path} has no column '{column}': add it.")
+    if not table.num_rows:
+        raise SourceError(f"{table_path} has no rows: annotate at least one picture.")
+    return table.to_pylist()
+
+
+def annotated(row: dict, folder: Path, source: str) -> Annotated:
+    """One row of a folder's table as a face that can be read.
+
+    Raises:
+        SourceError: naming the table, file and column that does not fit.
+    """
+    table_path = annotations_of(folder)
+    where = f"{table_path}: {row['file']}"
+    if not row["file"]:
+        raise SourceError(f"{table_path} has a row without 'file': name its picture.")
+    gender = _text(row.get("gender"))
+    if gender is not None and gender not in GENDERS:
+        raise SourceError(f"{where} has gender {gender!r}: use male, female or leave it empty.")
+    return Annotated(
+        path=folder / str(row["file"]),
+        source=source,
+        id=f"{source}/{folder.name}/{row['file']}",
+        landmarks=numbers(row["landmarks"], where),
+        gender=gender,
+        identity=_text(row.get("identity")),
+        age=_number(row, "age", int, "whole years", where),
+        ethnicity=_text(row.get("ethnicity")),
+        detector_score=_number(row, "detector_score", float, "a number", where),
+    )
+
+
 def read_annotations(folder: Path, source: str) -> list[Annotated]:
     """The annotated pictures of a folder, in the table's order.
 
@@ -150,32 +192,4 @@ def read_annotations(folder: Path, source: str) -> list[Annotated]:
     Raises:
         SourceError: naming the table, row or column that does not fit.
     """
-    table_path = annotations_of(folder)
-    table = _table(table_path)
-    for column in ("file", "landmarks"):
-        if column not in table.column_names:
-            raise SourceError(f"{table_path} has no column '{column}': add it.")
-    faces = []
-    for row in table.to_pylist():
-        where = f"{table_path}: {row['file']}"
-        if not row["file"]:
-            raise SourceError(f"{table_path} has a row without 'file': name its picture.")
-        gender = _text(row.get("gender"))
-        if gender is not None and gender not in GENDERS:
-            raise SourceError(f"{where} has gender {gender!r}: use male, female or leave it empty.")
-        faces.append(
-            Annotated(
-                path=folder / row["file"],
-                source=source,
-                id=f"{source}/{folder.name}/{row['file']}",
-                landmarks=numbers(row["landmarks"], where),
-                gender=gender,
-                identity=_text(row.get("identity")),
-                age=_number(row, "age", int, "whole years", where),
-                ethnicity=_text(row.get("ethnicity")),
-                detector_score=_number(row, "detector_score", float, "a number", where),
-            )
-        )
-    if not faces:
-        raise SourceError(f"{table_path} has no rows: annotate at least one picture.")
-    return faces
+    return [annotated(row, folder, source) for row in annotation_rows(folder)]

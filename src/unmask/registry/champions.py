@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from unmask.registry.versions import (
     CHAMPION,
     NAME,
     RegistryError,
+    find_version,
     kept_versions,
     registered_model,
     version_of,
@@ -29,7 +29,7 @@ _WHY = 1000  # characters kept; a tag of a registered model holds 5,000
 class Change:
     """One change of the champion: from and to which version, by whom, when (UTC) and why.
 
-    `kind` is 'promote' or 'rollback'.
+    `kind` is 'promote', 'rollback', or 'refuse' where a person kept the champion `previous`.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class Change:
 
 
 def history() -> list[Change]:
-    """Every change of the champion, oldest first."""
+    """Every change of the champion, and every refusal by a person, oldest first."""
     model = registered_model(connect())
     tags = model.tags if model else {}
     return [Change(**json.loads(tags[key])) for key in sorted(tags) if key.startswith(_CHANGE)]
@@ -59,24 +59,22 @@ def _alone() -> FileLock:
     return FileLock(project_root() / ".unmask" / "champion.lock")
 
 
-def _point(client: MlflowClient, version: str, why: str, kind: str) -> Change:
-    """Move the alias and record the change, as a tag of its own that no other change overwrites."""
-    try:
-        client.get_model_version(NAME, version)
-    except MlflowException as error:
-        raise RegistryError(
-            f"{NAME} has no version {version}: see `unmask models list`."
-        ) from error
+def _record(
+    client: MlflowClient, version: str, why: str, kind: str, who: str | None = None
+) -> Change:
+    """Do a change and record it, as a tag of its own that no other change overwrites."""
+    find_version(client, version)
     now = datetime.now(UTC)
     change = Change(
         kind,
         version,
         version_of(CHAMPION),
-        _user(),
+        who or _user(),
         now.isoformat(timespec="seconds"),
         why[:_WHY],
     )
-    client.set_registered_model_alias(NAME, CHAMPION, version)
+    if kind != "refuse":
+        client.set_registered_model_alias(NAME, CHAMPION, version)
     entry = json.dumps(asdict(change), ensure_ascii=False)
     client.set_registered_model_tag(NAME, f"{_CHANGE}{now:%Y%m%dT%H%M%S.%f}", entry)
     return change
@@ -90,11 +88,28 @@ def make_champion(version: str, why: str) -> Change:
     """
     client = connect()
     with _alone():
-        return _point(client, version, why, "promote")
+        return _record(client, version, why, "promote")
 
 
-def succeed(champion: str | None, version: str, why: str) -> Change:
+def refuse(version: str, why: str, who: str | None = None) -> Change:
+    """Record that a person kept the champion.
+
+    Args:
+        who: by default the user that runs this.
+
+    Raises:
+        RegistryError: when there is no such version.
+    """
+    client = connect()
+    with _alone():
+        return _record(client, version, why, "refuse", who)
+
+
+def succeed(champion: str | None, version: str, why: str, who: str | None = None) -> Change:
     """Make a version champion that was judged against `champion`, if that still is the champion.
+
+    Args:
+        who: by default the user that runs this.
 
     Raises:
         RegistryError: when another version became champion meanwhile.
@@ -107,7 +122,7 @@ def succeed(champion: str | None, version: str, why: str) -> Change:
                 f"version {version} was judged against {_named(champion)}, but meanwhile the "
                 f"champion became {_named(present)}: run `unmask models promote {version}` again."
             )
-        return _point(client, version, why, "promote")
+        return _record(client, version, why, "promote", who)
 
 
 def _named(champion: str | None) -> str:
@@ -129,17 +144,18 @@ def roll_back(why: str) -> Change:
             if change.kind == "rollback":
                 while champions and champions[-1] != change.version:
                     champions.pop()
-            else:
+            elif change.kind == "promote":
                 champions.append(change.version)
         kept = kept_versions(client).keys() - {version_of(CHAMPION)}
         earlier = [version for version in champions if version in kept]
         if not earlier:
             raise RegistryError("there is no earlier champion to roll back to.")
-        return _point(client, earlier[-1], why, "rollback")
+        return _record(client, earlier[-1], why, "rollback")
 
 
 def rolled_back(version: str) -> Change | None:
     """The rollback that took a version out of service, if that was the last that became of it."""
-    concerned = [c for c in history() if version in (c.version, c.previous)]
+    changes = [change for change in history() if change.kind != "refuse"]
+    concerned = [change for change in changes if version in (change.version, change.previous)]
     last = concerned[-1] if concerned else None
     return last if last and last.kind == "rollback" and last.previous == version else None

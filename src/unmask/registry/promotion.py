@@ -25,6 +25,7 @@ from unmask.registry.versions import (
     NAME,
     RegistryError,
     tag_verdict,
+    verdict_of,
     version_of,
 )
 from unmask.restore.chain import Chain
@@ -101,7 +102,30 @@ def _champion_chain(version: str) -> Chain:
 
 
 def promote(params: Params, masked: Path, version: str | None = None) -> Promotion:
-    """Judge a version and, if every rule of the gate holds, make it champion.
+    """Judge a version as `judge_version` does and, if every rule holds, make it champion."""
+    done = judge_version(params, masked, version)
+    if done.verdict is not None and done.verdict.promote:
+        succeed(done.champion, done.version, "the gate's rules all held")
+    return done
+
+
+def judged(version: str | None = None) -> Promotion | None:
+    """What the gate said of a version against the present champion, if it was asked already.
+
+    Args:
+        version: None takes the challenger, unless it was rolled back.
+    """
+    number = version or version_of(CHALLENGER)
+    if number is None or (version is None and rolled_back(number)):
+        return None
+    verdict, champion = verdict_of(number), version_of(CHAMPION)
+    if verdict is None or verdict.get("champion") != champion:
+        return None
+    return Promotion(number, champion, Verdict(tuple(Reason(**r) for r in verdict["reasons"])))
+
+
+def judge_version(params: Params, masked: Path, version: str | None = None) -> Promotion:
+    """Judge a version by the gate; the champion stays.
 
     Args:
         masked: the masked faces, whose gate split both models are scored on.
@@ -141,6 +165,4 @@ def promote(params: Params, masked: Path, version: str | None = None) -> Promoti
         run.text("\n".join(f"{r.holds}: {r.rule}: {r.text}" for r in verdict.reasons), "gate.txt")
         run.tag({"unmask.champion": champion or "", "unmask.verdict": verdict.summary[:4000]})
         tag_verdict(version, {**verdict.as_json(), "champion": champion, "run": run.id})
-    if verdict.promote:
-        succeed(champion, version, "the gate's rules all held")
     return Promotion(version, champion, verdict)

@@ -18,8 +18,9 @@ from mlflow.models import ModelSignature
 from unmask.errors import UnmaskError
 from unmask.models.stored import METADATA, packed_md5
 from unmask.params import NETWORKS
+from unmask.registry.origin import log_origin
 from unmask.restore.pictures import encode_picture
-from unmask.training.tracking import connect, git_commit, stage_run
+from unmask.training.tracking import connect, stage_run
 
 NAME = "unmask"
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -82,6 +83,20 @@ def kept_versions(client: MlflowClient) -> dict[str, ModelVersion]:
     return {str(v.version): v for v in sorted(found, key=lambda v: int(v.version))}
 
 
+def find_version(client: MlflowClient, version: str) -> ModelVersion:
+    """A version by its number.
+
+    Raises:
+        RegistryError: when there is none.
+    """
+    try:
+        return client.get_model_version(NAME, version)
+    except MlflowException as error:
+        raise RegistryError(
+            f"{NAME} has no version {version}: see `unmask models list`."
+        ) from error
+
+
 def _found(client: MlflowClient, packed: str) -> str | None:
     found = [n for n, v in kept_versions(client).items() if v.tags.get(PACKED) == packed]
     return found[-1] if found else None
@@ -110,14 +125,15 @@ def _log(models: Path, card: Callable[[], str], packed: str) -> str:
             await_registration_for=60,
         )
         parent = run.parent_id
+        origin = log_origin(run, models)
     version = str(info.registered_model_version)
     metadata = json.loads((models / "inpainting" / METADATA).read_text())
     client = connect()
     for key, value in {
         PACKED: packed,
         "unmask.data_md5": metadata["data_md5"],
-        "unmask.git_commit": git_commit(),
         "unmask.pipeline_run": parent,
+        **origin,
     }.items():
         client.set_model_version_tag(NAME, version, key, value)
     client.update_model_version(NAME, version, card())
@@ -169,6 +185,16 @@ def version_of(alias: str) -> str | None:
 def tag_verdict(version: str, verdict: dict) -> None:
     """Keep a gate's verdict on the version it judged."""
     connect().set_model_version_tag(NAME, version, VERDICT, json.dumps(verdict))
+
+
+def verdict_of(version: str) -> dict | None:
+    """The verdict kept on a version, or None.
+
+    Raises:
+        RegistryError: when there is no such version.
+    """
+    tags = find_version(connect(), version).tags
+    return json.loads(tags[VERDICT]) if VERDICT in tags else None
 
 
 def networks_of(uri: str) -> tuple[Path, str]:

@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 from ruamel.yaml import YAML
 
-from unmask.errors import UnmaskError
+from unmask.errors import TEMPORARY, UnmaskError
 from unmask.training.store import project_root, tracking_uri
 
 EXPERIMENT = "unmask"
@@ -33,6 +33,12 @@ class TrackingError(UnmaskError):
     """A tracking store that cannot be used; the message says which and what to do."""
 
 
+class StoreAwayError(TrackingError):
+    """A tracking store that does not answer now, and may when it is asked again."""
+
+    status = TEMPORARY
+
+
 def _artifact_root(uri: str) -> str | None:
     """Where a store that this process opens itself keeps artifacts; a server decides alone."""
     if not uri.startswith("sqlite:"):
@@ -40,9 +46,9 @@ def _artifact_root(uri: str) -> str | None:
     return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
 
 
-def _unusable(uri: str, error: Exception) -> TrackingError:
+def _unusable(uri: str, error: Exception) -> StoreAwayError:
     reason = str(error).splitlines()[0][:120]
-    return TrackingError(
+    return StoreAwayError(
         f"the MLflow store {uri} cannot be used ({reason}): start it, or correct or unset "
         "MLFLOW_TRACKING_URI."
     )

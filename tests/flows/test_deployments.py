@@ -1,0 +1,154 @@
+"""The deployments of prefect.yaml on a real Prefect server with a worker."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from project import ROOT, copy_project, run_in
+from ruamel.yaml import YAML
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+def until(condition: Callable[[], object], seconds: float = 240) -> object:
+    """What a condition gives as soon as it is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if answer := condition():
+            return answer
+        time.sleep(0.5)
+    raise TimeoutError(f"not within {seconds:.0f} s")
+
+
+class Loop:
+    """A project whose deployments are on a server of its own, with a worker."""
+
+    def __init__(self, project: Path, port: int) -> None:
+        self.project, self.api = project, f"http://127.0.0.1:{port}/api"
+
+    def run(self, *command: str) -> str:
+        done = run_in(self.project, *command, PREFECT_API_URL=self.api)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def runs(self, deployment: str) -> list[dict]:
+        query = {"deployments": {"name": {"any_": [deployment]}}}
+        return httpx.post(f"{self.api}/flow_runs/filter", json=query, timeout=30).json()
+
+    def one(self, deployment: str, state: str, **like) -> dict:
+        """The first run of a deployment in a state that is like that."""
+
+        def found() -> dict | None:
+            some = [
+                r
+                for r in self.runs(deployment)
+                if r["state_name"] == state and like.items() <= r.items()
+            ]
+            return some[0] if some else None
+
+        return until(found)
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    project = copy_project(tmp_path_factory.mktemp("loop") / "project")
+    yaml = YAML()
+    document = yaml.load((ROOT / "prefect.yaml").read_text())
+    names = ("retrain", "retrain-gpu", "promote")
+    document["deployments"] = [d for d in document["deployments"] if d["name"] in names]
+    document["deployments"][0]["schedules"] = [{"interval": 90, "slug": "weekly"}]
+    with (project / "prefect.yaml").open("w") as file:
+        yaml.dump(document, file)
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("promote: automatic", "promote: by_hand"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    loop, started = Loop(project, port), []
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(project / "prefect-home"),
+        "PREFECT_API_URL": loop.api,
+        "OMP_NUM_THREADS": "1",
+    }
+
+    def start(*command: str) -> None:
+        with (project / f"{command[1]}.log").open("w") as log:
+            started.append(
+                subprocess.Popen(
+                    command,
+                    cwd=project,
+                    env=environment,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            )
+
+    def healthy() -> bool:
+        try:
+            return httpx.get(f"{loop.api}/health", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
+
+    try:
+        start("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+        until(healthy)
+        for pool in ("unmask", "gpu"):
+            loop.run("prefect", "work-pool", "create", pool, "--type", "process")
+        loop.run("prefect", "--no-prompt", "deploy", "--all")
+        start("prefect", "worker", "start", "--pool", "unmask", "--query", "2")
+        yield loop
+    finally:
+        for process in reversed(started):
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+
+
+def test_a_scheduled_retraining_runs_and_so_does_one_that_drift_starts(loop):
+    scheduled = loop.one("retrain", "Completed", auto_scheduled=True)
+    assert scheduled["state"]["message"].startswith("nothing changed")
+    code = (
+        "from prefect.events import emit_event;"
+        "emit_event('unmask.drift.confirmed',"
+        " resource={'prefect.resource.id': 'unmask.model.unmask'},"
+        " payload={'drift': 'd7', 'features': ['sharpness'], 'changes': {'seed': 0}})"
+    )
+    loop.run("python", "-c", code)
+    started = loop.one("retrain", "Completed", parameters={"changes": {"seed": 0}, "drift": "d7"})
+    assert started["state"]["message"].startswith("nothing changed")
+    assert not (loop.project / "mlflow.db").exists()
+
+
+def test_promotion_by_hand_waits_for_a_person_and_records_what_they_say(loop):
+    code = (
+        "from unmask.registry.release import import_release;"
+        "from unmask.registry.versions import tag_verdict;"
+        "reason = {'rule': 'better', 'holds': True, 'text': 'hole PSNR +1.0 dB'};"
+        "tag_verdict(import_release(), {'summary': 'promoted', 'champion': None,"
+        " 'reasons': [reason]})"
+    )
+    loop.run("python", "-c", code)
+    for decision in ("refuse", "promote"):
+        loop.run("prefect", "deployment", "run", "promote/promote", "--param", "version=1")
+        asked = loop.one("promote", "Suspended")
+        description = f"{loop.api}/flow_runs/{asked['id']}/input/filter"
+        keys = httpx.post(description, json={"prefix": "", "limit": 9}, timeout=30).text
+        assert "hole PSNR +1.0 dB" in keys
+        said = {"decision": decision, "why": f"{decision} by Ada", "who": "Ada"}
+        answer = httpx.post(
+            f"{loop.api}/flow_runs/{asked['id']}/resume", json={"run_input": said}, timeout=30
+        )
+        assert answer.json()["status"] == "ACCEPT", answer.text
+        loop.one("promote", "Completed", id=asked["id"])
+        aliases = loop.run("unmask", "models", "list")
+        assert ("champion" in aliases) == (decision == "promote")
+    refused, promoted = loop.run("unmask", "models", "history").splitlines()
+    assert "kept, not 1  Ada: refuse by Ada" in refused
+    assert "- -> 1  Ada: promote by Ada" in promoted

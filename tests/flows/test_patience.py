@@ -1,0 +1,36 @@
+import sys
+
+import pytest
+from prefect import flow
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.patience import PATIENT, is_away
+from flows.stages import StageError, _stream
+from unmask.errors import TEMPORARY, UnmaskError
+from unmask.registry.clone import CloneError, StorageError
+from unmask.training.tracking import StoreAwayError, TrackingError
+
+
+def test_only_what_is_away_is_tried_again():
+    away = [StoreAwayError("no answer"), StorageError("no answer"), ConnectionResetError()]
+    assert all(map(is_away, away))
+    wrong = [UnmaskError("x"), TrackingError("moved"), CloneError("x"), ValueError(), OSError()]
+    assert not any(map(is_away, wrong))
+    stage = ["dvc", "repro"]
+    assert is_away(StageError(stage, 255, ["ERROR: failed to run: x, exited with 75"]))
+    assert not is_away(StageError(stage, 255, ["ERROR: failed to run: x, exited with 1"]))
+    assert PATIENT["retries"] > 0
+
+
+@pytest.mark.slow
+def test_a_command_that_fails_is_told_with_its_last_lines(tmp_path):
+    code = f"import sys;print('one');print('exited with {TEMPORARY}');sys.exit(3)"
+
+    @flow
+    def failing() -> None:
+        _stream([sys.executable, "-c", code], tmp_path)
+
+    with prefect_test_harness(server_startup_timeout=180), pytest.raises(StageError) as told:
+        failing()
+    assert str(told.value).endswith(f"ended with 3: one | exited with {TEMPORARY}")
+    assert is_away(told.value)

@@ -1,0 +1,189 @@
+"""Retraining end to end at smoke size: the real git, dvc, prefect and mlflow."""
+
+import json
+import subprocess
+from hashlib import md5
+from pathlib import Path
+
+import cv2
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from project import copy_project, run_in
+from ruamel.yaml import YAML
+
+from flows.retrain import _check_device
+from unmask.faces.sources import Sampled
+from unmask.models.stored import packed_md5
+from unmask.registry.retraining import RetrainError
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+
+# what runs keep beside the user's files, all of it ignored by git
+STATE = (".git", ".unmask", ".dvc/cache", ".dvc/tmp", "mlflow.db", "mlartifacts", "prefect-home")
+
+
+def git(project: Path, *arguments: str) -> str:
+    command = ["git", *arguments]
+    return subprocess.run(
+        command, cwd=project, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def users_tree(project: Path) -> dict[str, str]:
+    """md5 of each of the user's files, of HEAD and of the index."""
+    files = [
+        path
+        for path in project.rglob("*")
+        if path.is_file()
+        and not any(path.is_relative_to(project / part) for part in STATE)
+        and "__pycache__" not in path.parts
+    ]
+    files += [project / ".git" / name for name in ("HEAD", "index", "refs/heads/main")]
+    return {str(f.relative_to(project)): md5(f.read_bytes()).hexdigest() for f in files}
+
+
+def drop(project: Path, name: str, seed: int, count: int) -> None:
+    folder, rows = project / "data" / "drop" / name, []
+    folder.mkdir(parents=True)
+    for index in range(count):
+        face = Sampled(seed, index, 80).read()
+        cv2.imwrite(str(folder / f"{index}.png"), face.image[..., ::-1])
+        rows.append({"file": f"{index}.png", "landmarks": face.landmarks.ravel().tolist()})
+    pq.write_table(pa.Table.from_pylist(rows), folder / "annotations.parquet")
+
+
+def retrain(project: Path, **given) -> str:
+    """Run the flow; returns what it printed, and its state as its last line says it."""
+    done = run_in(project, "python", "-c", f"from flows.retrain import retrain; retrain(**{given})")
+    return done.stdout + done.stderr
+
+
+def versions(project: Path) -> list[str]:
+    return run_in(project, "unmask", "models", "list").stdout.splitlines()
+
+
+def branches(project: Path) -> list[str]:
+    return git(project, "branch", "--list", "retrain/*", "--format=%(refname:short)").split()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that was retrained once, on a drop of new faces; another drop was refused."""
+    folder = copy_project(tmp_path_factory.mktemp("retrain") / "project")
+    git(folder, "branch", "-M", "main")
+    assert "nothing changed" in retrain(folder)
+    assert not (folder / "mlflow.db").exists()
+    drop(folder, "good", 5, 30)
+    drop(folder, "bad", 6, 2)
+    before = users_tree(folder)
+    (folder / "retrain.log").write_text(retrain(folder))
+    after = users_tree(folder)
+    after.pop("retrain.log")
+    assert after == before
+    return folder
+
+
+def test_new_faces_give_a_version_a_branch_and_a_tag(project):
+    log = (project / "retrain.log").read_text()
+    (line,) = versions(project)
+    assert "champion" in line, log
+    (branch,) = branches(project)
+    assert git(project, "rev-parse", "model-v1^{commit}") == git(project, "rev-parse", branch)
+    there = git(project, "ls-tree", "-r", "--name-only", branch).splitlines()
+    (pointer,) = [path for path in there if path.endswith(".dvc")]
+    assert pointer.startswith("data/sources/good-")
+    assert {"dvc.lock", "reports/metrics.json"} <= set(there)
+    sources = YAML(typ="safe").load(git(project, "show", f"{branch}:params.yaml"))["faces"]
+    assert sources["sources"][-1] == {"name": "folder", "path": pointer.removesuffix(".dvc")}
+    assert not list((project / ".unmask" / "retrain").iterdir())
+
+
+def test_a_bad_drop_is_refused_with_the_reason(project):
+    log = (project / "retrain.log").read_text()
+    assert "new faces bad: refused: 2 good faces, at least 4 wanted" in log
+    (report,) = (project / ".unmask" / "drops").glob("bad-*/report.md")
+    assert "**Refused:** 2 good faces" in report.read_text()
+
+
+def test_the_same_drops_again_change_nothing(project):
+    assert "nothing changed" in retrain(project)
+    assert len(versions(project)) == len(branches(project)) == 1
+
+
+def test_a_version_is_made_again_with_the_md5_it_was_registered_with(project):
+    before = users_tree(project)
+    done = run_in(project, "unmask", "models", "reproduce", "1", "-o", ".unmask/again")
+    assert done.returncode == 0, done.stderr
+    again = project / ".unmask" / "again"
+    registered = versions(project)[0].split()[-2]
+    assert packed_md5(again / "models").startswith(registered)
+    assert "all from the cache" in done.stdout
+    (taken,) = (again / "data" / "sources").glob("good-*/annotations.parquet")
+    assert pq.read_metadata(taken).num_rows == 30
+    assert list((again / "data" / "masked").glob("train-*.parquet"))
+    assert users_tree(project) == before
+    done = run_in(project, "unmask", "models", "reproduce", "1", "-o", ".unmask/again")
+    assert "again exists" in done.stderr
+    done = run_in(project, "unmask", "models", "reproduce", "9")
+    assert "no version 9" in done.stderr
+
+
+def test_a_failed_stage_leaves_the_champion_and_says_why(project):
+    before = users_tree(project)
+    log = retrain(project, changes={"train.inpainting.backbone": "no_such_backbone"})
+    assert "Finished in state Failed" in log
+    assert "no_such_backbone" in log
+    (line,) = versions(project)
+    assert "champion" in line
+    assert users_tree(project) == before
+    assert len(branches(project)) == 1
+    assert not list((project / ".unmask" / "retrain").iterdir())
+
+
+def test_drift_changes_declared_params_alone(project):
+    log = retrain(project, changes={"gate.confidence": 0.6})
+    assert "'gate.confidence' may not be changed by a retraining" in log
+    log = retrain(project, changes={"train.inpainting.learning_rate": 0.0011}, drift="d1")
+    assert len(versions(project)) == 2, log
+    first, second = sorted(branches(project))
+    text = git(project, "show", f"{second}:params.yaml")
+    params = YAML(typ="safe").load(text)
+    assert params["train"]["inpainting"]["learning_rate"] == 0.0011
+    assert git(project, "merge-base", first, second) == git(project, "rev-parse", first)
+    assert "drift d1" in git(project, "tag", "-n", "--list", "model-v2")
+    assert "Running stage 'train@gender'" not in log
+
+
+def test_what_is_missing_is_named_and_what_can_be_made_is_made(project):
+    lock = YAML(typ="safe").load(git(project, "show", "model-v1:dvc.lock"))
+    (weights,) = lock["stages"]["train@gender"]["outs"]
+    stored = project / ".dvc" / "cache" / "files" / "md5"
+    (stored / weights["md5"][:2] / weights["md5"][2:]).unlink()
+    done = run_in(project, "unmask", "models", "reproduce", "1", "-o", ".unmask/rebuilt")
+    assert done.returncode == 0, done.stderr
+    assert "trained again: train@gender" in done.stdout
+    pointer = git(project, "show", "model-v1:data/sources").splitlines()[-1]
+    data = YAML(typ="safe").load(git(project, "show", f"model-v1:data/sources/{pointer}"))
+    key = data["outs"][0]["md5"]
+    (stored / key[:2] / key[2:]).unlink()
+    done = run_in(project, "unmask", "models", "reproduce", "1", "-o", ".unmask/lost")
+    assert f"nor a remote holds data/sources/{data['outs'][0]['path']}" in done.stderr
+    assert not (project / ".unmask" / "lost").exists()
+
+
+def test_versions_know_where_they_come_from(project):
+    code = (
+        "import json;from unmask.training.tracking import connect;"
+        "c = connect();v = c.get_model_version('unmask', '1');"
+        "print(json.dumps([v.tags, [a.path for a in c.list_artifacts(v.run_id)]]))"
+    )
+    tags, artifacts = json.loads(run_in(project, "python", "-c", code).stdout.splitlines()[-1])
+    assert tags["unmask.git_commit"] == git(project, "rev-parse", "model-v1^{commit}")
+    assert {"dvc.lock", "params.yaml", "data"} <= set(artifacts)
+
+
+def test_a_gpu_is_asked_for_in_plain_words(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(RetrainError, match="no CUDA device"):
+        _check_device()
