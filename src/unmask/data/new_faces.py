@@ -18,7 +18,8 @@ from unmask.faces.frame import EYE_DISTANCE, canonical_transform, move_points
 from unmask.faces.landmarks import COUNT, JAW, eye_centres
 from unmask.faces.records import framed
 from unmask.faces.sources import EMBEDDED, Item, items_of
-from unmask.params import NewData, Params
+from unmask.params import Params
+from unmask.production_params import NewData
 
 _OLDEST = 120  # years
 _BEYOND = 0.25  # of the picture's sides: as far as a jaw may lie outside

@@ -1,1 +1,1 @@
-"""The champion over HTTP: its MLflow server, who watches that, the front that people ask, a page."""
+"""The champion over HTTP: its MLflow server, the front that people ask, and the page."""
