@@ -75,7 +75,6 @@ def connect() -> MlflowClient:
     uri = tracking_uri()
     _check_answers(uri)
     mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(os.environ.get("MLFLOW_REGISTRY_URI", uri))
     state = project_root() / ".unmask"
     state.mkdir(exist_ok=True)
     with FileLock(state / "tracking.lock"):
