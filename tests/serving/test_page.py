@@ -112,7 +112,9 @@ def choose(tab: Page, file: Path) -> None:
 
 
 def restore(tab: Page) -> str:
-    """Press Restore, wait for what the page says and return it."""
+    """Press Restore, wait for what the page says thereupon and return it."""
+    stale = "all => all.forEach(said => said.remove())"
+    tab.locator("#said .said").evaluate_all(stale)
     restore_button(tab).click()
     return told(tab)
 
