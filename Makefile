@@ -8,7 +8,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: run up test lint ui clean
+.PHONY: run up rehearse test lint ui clean
 
 run: .venv/ready
 	python -m flows.train
@@ -18,6 +18,9 @@ run: .venv/ready
 
 up: .venv/ready
 	@python -m flows.up
+
+rehearse: .venv/ready
+	PYTHONPATH=tests python -m rehearsal
 
 test: .venv/ready
 	ruff check src flows tests benchmarks

@@ -12,6 +12,8 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.events import emit_event
 
+from flows.patience import PATIENT
+
 if TYPE_CHECKING:
     from unmask.monitoring.check import Check
 
@@ -19,13 +21,7 @@ EVENT = "unmask.drift.confirmed"
 RESOURCE = {"prefect.resource.id": "unmask.model.unmask"}
 
 
-def _the_world_failed(task, run, state) -> bool:
-    from unmask.training.tracking import TrackingError
-
-    return isinstance(state.result(raise_on_failure=False), (TrackingError, OSError))
-
-
-@task(retries=3, retry_delay_seconds=10, retry_condition_fn=_the_world_failed)
+@task(**PATIENT)
 def judge_batches(root: Path) -> Check | None:
     """Compare the batches since the last check with the champion's reference."""
     from unmask.monitoring.check import check

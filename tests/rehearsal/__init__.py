@@ -1,0 +1,1 @@
+"""A day of the production loop, rehearsed at smoke size: `make rehearse`."""
