@@ -2,28 +2,17 @@
 
 import os
 import signal
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from project import ROOT, copy_project, run_in
 from ruamel.yaml import YAML
+from team.services import free_port, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-
-
-def until(condition: Callable[[], object], seconds: float = 240) -> object:
-    """What a condition gives as soon as it is true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if answer := condition():
-            return answer
-        time.sleep(0.5)
-    raise TimeoutError(f"not within {seconds:.0f} s")
 
 
 class Loop:
@@ -52,7 +41,7 @@ class Loop:
             ]
             return some[0] if some else None
 
-        return until(found)
+        return until(found, f"{deployment} is {state}", seconds=240)
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +56,13 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         yaml.dump(document, file)
     text = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(text.replace("promote: automatic", "promote: by_hand"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     loop, started = Loop(project, port), []
     environment = {
         **os.environ,
         "PREFECT_HOME": str(project / "prefect-home"),
         "PREFECT_API_URL": loop.api,
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
         "OMP_NUM_THREADS": "1",
     }
 
@@ -99,11 +87,11 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
 
     try:
         start("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-        until(healthy)
+        until(healthy, "the server answers")
         for pool in ("unmask", "gpu"):
             loop.run("prefect", "work-pool", "create", pool, "--type", "process")
         loop.run("prefect", "--no-prompt", "deploy", "--all")
-        start("prefect", "worker", "start", "--pool", "unmask", "--query", "2")
+        start("prefect", "worker", "start", "--pool", "unmask")
         yield loop
     finally:
         for process in reversed(started):
@@ -136,7 +124,7 @@ def test_promotion_by_hand_waits_for_a_person_and_records_what_they_say(loop):
     )
     loop.run("python", "-c", code)
     for decision in ("refuse", "promote"):
-        loop.run("prefect", "deployment", "run", "promote/promote", "--param", "version=1")
+        loop.run("prefect", "deployment", "run", "promote/promote", "--param", 'version="1"')
         asked = loop.one("promote", "Suspended")
         description = f"{loop.api}/flow_runs/{asked['id']}/input/filter"
         keys = httpx.post(description, json={"prefix": "", "limit": 9}, timeout=30).text
