@@ -46,10 +46,7 @@ def latency(loop: Loop, name: str, seed: int) -> float:
     wanted = {"event": {"name": ["unmask.drift.confirmed"]}, "order": "DESC"}
     events = httpx.post(f"{loop.prefect}/events/filter", json={"filter": wanted}, timeout=60)
     (event,) = [e for e in events.json()["events"] if e["payload"]["drift"] == name]
-    start, occurred = (
-        np.datetime64(t.removesuffix("Z")) for t in (run["start_time"], event["occurred"])
-    )
-    return float((start - occurred) / np.timedelta64(1, "s"))
+    return seconds_between(event["occurred"], run["start_time"])
 
 
 def main() -> None:
