@@ -35,6 +35,7 @@ STAGES = {
     "train@landmarks",
     "train@segmentation",
     "train@inpainting",
+    "reference",
     "evaluate",
     "register",
     "gate",
