@@ -198,11 +198,11 @@ def rehearse(folder: Path, out: Path, stack: ExitStack) -> None:
     diary, day = Diary(), Day(folder)
     pictures = out / "rehearsal"
     pictures.mkdir(parents=True, exist_ok=True)
+    photos = day.photos(2 * _PHOTOS)
     with diary.step("Train the first champion, from scratch") as told:
         day.run("python", "-m", "flows.train")
         assert day.champion() == "1"
         told.append("version 1 is the champion")
-    photos = day.photos(2 * _PHOTOS)
     day.change_yaml("params.yaml", lambda tree: tree["train"].update(init="release"))
     day.schedule(minutes=3)
     day.git("commit", "-qam", "Start trainings from the released weights")

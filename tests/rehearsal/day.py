@@ -107,6 +107,7 @@ class Day:
     def photos(self, count: int) -> list[np.ndarray]:
         """Photos of people that no training saw, drawn as the training's are; one in five bare."""
         folder = self.project.parent / "people"
+        folder.mkdir()
         use_profile("rehearsal", self.project / "conf", folder / "params.yaml")
         params = load_params(folder / "params.yaml").model_copy(update={"seed": 4242})
         params = params.model_copy(
