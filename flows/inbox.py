@@ -15,11 +15,11 @@ from uuid import UUID
 from filelock import FileLock, Timeout
 from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Crashed, State
 
+from flows.patience import PATIENT
 from unmask.errors import UnmaskError
 from unmask.params import Inbox, load_params
 from unmask.restore.inbox import FAILED, NEW, Answers, Outcome, Restorer, claim, unfinished, waiting
@@ -34,39 +34,22 @@ class DefectError(UnmaskError):
     """Photos that the code failed on; the message says where they are."""
 
 
-def _may_pass(_task: object, _run: object, state: State) -> bool:
-    """Whether a storage or the tracking server failed, which may be better in a while."""
-    from unmask.training.tracking import TrackingError  # mlflow takes seconds to import
-
-    error = state.result(raise_on_failure=False)
-    of_storage = type(error).__module__.startswith("botocore.")
-    return of_storage or isinstance(error, OSError | TrackingError)
-
-
-_patient = {
-    "retries": 3,
-    "retry_delay_seconds": [5, 20, 60],
-    "retry_condition_fn": _may_pass,
-    "cache_policy": NO_CACHE,
-}
-
-
-@task(**_patient)
+@task(**PATIENT)
 def look(place: Place, settle: float) -> tuple[list[str], list[str]]:
     """The batches that a killed run left, and the photos that wait."""
     return unfinished(place), waiting(place, settle, time.time())
 
 
-@task(**_patient)
+@task(**PATIENT)
 def load_restorer(model: str | None, crop: bool) -> Restorer:
     """The champion, else the released weights, or what `model` names."""
-    from unmask.monitoring.batches import write_batch
+    from unmask.monitoring.batches import BATCHES, write_batch
     from unmask.monitoring.summaries import summarise
     from unmask.registry.loading import load_chain
     from unmask.restore.photo import restorer_of
 
     chain, name = load_chain(model)
-    batches = project_root() / ".unmask" / "batches"
+    batches = project_root() / BATCHES
     return Restorer(
         restorer_of(chain, crop=crop).restore,
         name,
@@ -75,13 +58,13 @@ def load_restorer(model: str | None, crop: bool) -> Restorer:
     )
 
 
-@task(**_patient)
+@task(**PATIENT)
 def find_answers(place: Place, restorer: Restorer) -> Answers:
     """What is answered already."""
     return Answers(place, restorer)
 
 
-@task(**_patient)
+@task(**PATIENT)
 def restore_batch(place: Place, answers: Answers, batch: str, photos: list[str]) -> list[Outcome]:
     """Take photos into a batch and restore what is in it.
 

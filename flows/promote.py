@@ -31,11 +31,14 @@ def gate_table(version: str, champion: str | None, reasons: list[dict]) -> str:
 
 
 @task(**PATIENT)
-def judge_challenger(version: str | None = None, *, by_hand: bool = False) -> bool | str:
+def judge_challenger(
+    version: str | None = None, *, by_hand: bool = False, again: bool = False
+) -> bool | str:
     """Judge a version, by default the challenger, log every reason and move the alias.
 
     Args:
         by_hand: leave the alias; what the gate said before, against the same champion, stands.
+        again: judge a version that was rolled back too.
 
     Returns:
         Whether the version is the champion now; by hand its number where a person is to be asked.
@@ -45,10 +48,10 @@ def judge_challenger(version: str | None = None, *, by_hand: bool = False) -> bo
 
     logger, masked = get_run_logger(), Path("data/masked")
     if by_hand:
-        done = promotion.judged(version)
-        done = done or promotion.judge_version(load_params(), masked, version)
+        done = promotion.judged(version, again=again)
+        done = done or promotion.judge_version(load_params(), masked, version, again=again)
     else:
-        done = promotion.promote(load_params(), masked, version)
+        done = promotion.promote(load_params(), masked, version, again=again)
     if done.verdict is None:
         logger.info(f"version {done.version} already is the champion")
         return True
@@ -78,10 +81,10 @@ def record(version: str, decision: Decision) -> bool:
 
 
 def _described(version: str) -> str:
-    from unmask.registry.promotion import judged
+    from unmask.registry.versions import verdict_of
 
-    done = judged(version)
-    return gate_table(version, done.champion, done.verdict.as_json()["reasons"])
+    verdict = verdict_of(version)
+    return gate_table(version, verdict["champion"], verdict["reasons"])
 
 
 @flow(name="promote", log_prints=True, persist_result=True)
@@ -93,13 +96,14 @@ def promote(version: str | None = None) -> bool:
     champion did and the gate now refuses, it does not count.
 
     Args:
-        version: its number; by default the challenger.
+        version: its number, also of one that was rolled back; by default the challenger.
     """
     from unmask.params import load_params
 
+    named = version is not None
     if load_params().loop.promote == "automatic" or runtime.deployment.id is None:
-        return judge_challenger(version)
-    passed = judge_challenger(version, by_hand=True)
+        return judge_challenger(version, again=named)
+    passed = judge_challenger(version, by_hand=True, again=named)
     if isinstance(passed, bool):
         return passed
     asked = Decision.with_initial_data(description=_described(passed))

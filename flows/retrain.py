@@ -1,6 +1,7 @@
 """Flow `retrain`: a new version from new data or changed params, in a clone of the project."""
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -49,11 +50,12 @@ def _working_in(root: Path, clone: Path) -> Iterator[None]:
 
 
 @task(**PATIENT)
-def reach_store() -> None:
-    """Open the tracking store, before an hour of training finds that it is away."""
-    from unmask.training.tracking import connect
+def find_champion() -> str | None:
+    """The champion's number, before an hour of training finds that the store is away."""
+    from unmask.registry.versions import CHAMPION, version_of
+    from unmask.training.store import has_store
 
-    connect()
+    return version_of(CHAMPION) if has_store() else None
 
 
 @task(**PATIENT)
@@ -65,20 +67,23 @@ def store_data(clone: Path) -> None:
 
 
 @task
-def publish(clone: Path, reason: str) -> str:
-    """Commit, tag and push what was trained; returns the version."""
-    import json
-
+def publish(clone: Path, version: str, reason: str) -> str:
+    """Commit, tag and push what was trained; returns the commit."""
     from unmask.registry import retraining
+
+    commit = retraining.publish(clone, version, reason)
+    get_run_logger().info(f"version {version} comes from retrain/{clone.name}, {commit[:12]}")
+    return commit
+
+
+@task(**PATIENT)
+def note_origin(version: str, commit: str) -> None:
+    """Say in the registry which commit a version comes from."""
     from unmask.registry.origin import note_commit
     from unmask.registry.versions import NAME
     from unmask.training.tracking import connect
 
-    version = json.loads((clone / "reports" / "registered.json").read_text())["version"]
-    commit = retraining.publish(clone, version, reason)
     note_commit(connect(), NAME, version, commit)
-    get_run_logger().info(f"retrain/{clone.name} and model-v{version} are at {commit[:12]}")
-    return version
 
 
 def _reason(drops: list, changes: dict | None, drift: str | None) -> str:
@@ -105,7 +110,8 @@ def retrain(changes: dict | None = None, drift: str | None = None) -> State | st
 
     All is done in a clone under .unmask/retrain, which is removed at the end; branch, tag and
     version stay. Another retraining that runs is waited for. Where it fails the champion goes on
-    serving, and new faces are tried again, `loop.attempts` times in all.
+    serving, and new faces are tried again, `loop.attempts` times in all; a version that was made
+    before it failed is judged by the flow `promote`.
 
     Args:
         changes: dotted names of declared params to values, as the drift event gives them.
@@ -127,10 +133,9 @@ def retrain(changes: dict | None = None, drift: str | None = None) -> State | st
             return Completed(message=f"handed to the work pool gpu as {run.name}")
         _check_device()
     with _alone(root) as clones:
-        plan = retraining.plan(root, load_params(), changes)
+        plan = retraining.plan(root, load_params(), changes, find_champion())
         if plan.nothing:
             return Completed(message="nothing changed: no new faces, and no param would differ")
-        reach_store()
         clone = clones / new_pipeline()
         records = Records(root / retraining.RECORDS)
         drops = []
@@ -143,8 +148,11 @@ def retrain(changes: dict | None = None, drift: str | None = None) -> State | st
             with _working_in(root, clone):
                 run_stages(clone)
                 store_data(clone)
-                version = publish(clone, reason)
-                judge_challenger(version, by_hand=loop.promote == "by_hand")
+                registered = json.loads(Path("reports/registered.json").read_text())
+                version = registered["version"]
+                note_origin(version, publish(clone, version, reason))
+                drops = []  # are versioned now; whatever fails from here on is about the version
+                passed = judge_challenger(version, by_hand=loop.promote == "by_hand")
         except Exception:
             for drop in drops:
                 failed = records.count_failure(drop)
@@ -152,7 +160,7 @@ def retrain(changes: dict | None = None, drift: str | None = None) -> State | st
             raise
         finally:
             shutil.rmtree(clone, ignore_errors=True)
-    if loop.promote == "by_hand" and runtime.deployment.id:
+    if passed and loop.promote == "by_hand" and runtime.deployment.id:
         run_deployment("promote/promote", parameters={"version": version}, timeout=0)
     return version
 

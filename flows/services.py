@@ -18,7 +18,7 @@ from unmask.errors import UnmaskError
 
 HOST = "127.0.0.1"
 POOL, GPU_POOL = "unmask", "gpu"
-NAMES = ("mlflow", "prefect", "worker", "serve")
+NAMES = ("mlflow", "prefect", "worker", "worker-gpu", "serve")
 _PORTS = {
     "mlflow": ("MLFLOW_PORT", 5000),
     "prefect": ("PREFECT_SERVER_API_PORT", 4200),
@@ -71,6 +71,10 @@ def port_of(name: str) -> int:
     return int(text)
 
 
+def _works(names: tuple[str, ...]) -> bool:
+    return any(name.startswith("worker") for name in names)
+
+
 def settings(root: Path, names: tuple[str, ...]) -> dict[str, str]:
     """The environment of every service and of every flow that a worker starts.
 
@@ -87,7 +91,7 @@ def settings(root: Path, names: tuple[str, ...]) -> dict[str, str]:
     if "prefect" in names:
         given["PREFECT_API_URL"] = f"http://{HOST}:{port_of('prefect')}/api"
     for variable in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
-        if "worker" in names and variable not in given:
+        if _works(names) and variable not in given:
             raise UpError(f"set {variable} to the server's address, or start the server too.")
     return given
 
@@ -144,7 +148,16 @@ def _mlflow(root: Path) -> Service:
 
 def _prefect(port: int) -> Service:
     command = (*_PREFECT, "server", "start", "--host", HOST, "--port", str(port))
-    return Service("prefect", command, port, _PORTS["prefect"][0], "/api/health")
+    # the leases that free what killed runs held outlive the server
+    leases = "prefect.server.concurrency.lease_storage.filesystem"
+    return Service(
+        "prefect",
+        command,
+        port,
+        _PORTS["prefect"][0],
+        "/api/health",
+        environment={"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": leases},
+    )
 
 
 def _worker(pool: str, port: int) -> Service:
@@ -173,15 +186,16 @@ def services(root: Path, names: tuple[str, ...] = NAMES) -> list[list[Service]]:
 
     Args:
         root: the project's folder.
-        names: of NAMES; there is a worker for each work pool of prefect.yaml.
+        names: of NAMES; there is a worker for a work pool that prefect.yaml names.
     """
     servers, clients = [], []
     if "mlflow" in names:
         servers.append(_mlflow(root))
     if "prefect" in names:
         servers.append(_prefect(port_of("prefect")))
-    if "worker" in names:
-        clients += [_worker(pool, port_of("worker") + i) for i, pool in enumerate(pools(root))]
+    if _works(names):
+        workers = [_worker(pool, port_of("worker") + i) for i, pool in enumerate(pools(root))]
+        clients += [worker for worker in workers if worker.name in names]
     if "serve" in names:
         clients.append(_serve(port_of("serve")))
     return [servers, clients]

@@ -157,7 +157,7 @@ def models_promote(
     from unmask.params import load_params
     from unmask.registry.promotion import promote
 
-    done = promote(load_params(), Path("data/masked"), version)
+    done = promote(load_params(), Path("data/masked"), version, again=version is not None)
     if done.verdict is None:
         typer.echo(f"version {done.version} already is the champion")
         return

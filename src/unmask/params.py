@@ -125,6 +125,7 @@ class Fit(Section):
 class Backboned(Fit):
     backbone: str
     pretrained: bool
+    photometric: Fraction = 0.25  # how far light and colour of what it trains on are changed
 
 
 class Gender(Backboned):

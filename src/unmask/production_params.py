@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from unmask.section import Count, Fraction, Positive, Section
 
@@ -48,7 +48,7 @@ class Drift(Section):
     alpha: Annotated[float, Field(gt=0, lt=1)]  # false discovery rate of one check
     effect: Fraction  # largest distance of the two distributions from which they differ
     minimum: Annotated[int, Field(ge=2)]  # faces; with fewer nothing is said
-    changes: dict[str, dict[str, bool | int | float | str]]
+    changes: dict[str, dict[str, JsonValue]]
 
     @model_validator(mode="after")
     def _known(self) -> "Drift":
@@ -57,7 +57,7 @@ class Drift(Section):
                 raise ValueError(f"changes: unknown feature {name!r}")
         return self
 
-    def changes_for(self, features: tuple[str, ...]) -> dict[str, bool | int | float | str]:
+    def changes_for(self, features: tuple[str, ...]) -> dict[str, JsonValue]:
         """What a retraining changes when these features drifted; later ones win."""
         return {
             key: value

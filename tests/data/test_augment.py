@@ -81,7 +81,7 @@ def test_jitter_zooms_in_as_often_as_out():
 def test_the_camera_follows_its_generator_and_leaves_the_picture_alone():
     image = Sampled(4, 1, 64).read().image
     before = image.copy()
-    shots = [photographed(image, np.random.default_rng(seed)) for seed in (*range(12), 0)]
+    shots = [photographed(image, np.random.default_rng(seed), 0.25) for seed in (*range(12), 0)]
     np.testing.assert_array_equal(image, before)
     np.testing.assert_array_equal(shots[0], shots[-1])
     for shot in shots:

@@ -1,11 +1,17 @@
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from unmask.data.views import aligned, in_surroundings, loosely_framed, unchanged
+from unmask.data import views
+from unmask.data.views import unchanged
 from unmask.faces.landmarks import eye_centres
+
+aligned = partial(views.aligned, photometric=0.25)
+in_surroundings = partial(views.in_surroundings, photometric=0.25)
+loosely_framed = partial(views.loosely_framed, photometric=0.25)
 
 
 def eyes_apart(landmarks: np.ndarray) -> float:

@@ -59,7 +59,8 @@ def test_drift_is_shown_and_told_of_once(root):
     (event,) = events(1)
     assert event.resource.id == "unmask.model.unmask"
     assert event.payload["features"] == ["brightness"]
-    assert event.payload["changes"].keys() == {"seed"}
+    changed = {f"train.{name}.photometric" for name in ("gender", "landmarks", "segmentation")}
+    assert event.payload["changes"].keys() == {"seed", *changed}
     assert len(event.payload["drift"]) == 12
     write_batch(seen_like(reference, 2, 80, darker), root / BATCHES, "third")
     assert monitor() == "drift"

@@ -42,8 +42,8 @@ def root(tmp_path) -> Path:
     return folder
 
 
-def planned(root: Path, **changes):
-    return plan(root, load_params(root / "params.yaml"), changes)
+def planned(root: Path, champion: str | None = None, **changes):
+    return plan(root, load_params(root / "params.yaml"), changes, champion)
 
 
 def test_there_is_nothing_to_do_without_new_faces_or_changes(root):
@@ -82,16 +82,20 @@ def test_new_faces_are_a_reason_until_they_are_taken_refused_or_fail_too_often(r
     assert planned(root).nothing
 
 
-def test_retrainings_build_on_one_another_until_the_user_commits(root):
-    git(root, "checkout", "--quiet", "-b", "retrain/1")
-    first = commit(root, "first", more="1")
-    git(root, "checkout", "--quiet", "-b", "retrain/2")
-    second = commit(root, "second", more="2")
+def test_retrainings_build_on_the_champion_until_the_user_commits(root):
+    states = []
+    for number in "123":
+        git(root, "checkout", "--quiet", "-b", f"retrain/{number}")
+        states.append(commit(root, number, more=number))
+        git(root, "tag", f"model-v{number}")
     git(root, "checkout", "--quiet", "main")
-    assert first != second
-    assert (planned(root).base, planned(root).carried) == (second, None)
+    assert (planned(root, "3").base, planned(root, "3").carried) == (states[2], None)
+    refused = planned(root, "2")  # version 3 is not the champion: its params are left, not its data
+    assert (refused.base, refused.carried) == (states[1], states[2])
+    assert planned(root).base == planned(root, "9").base == git(root, "rev-parse", "HEAD")
+    assert planned(root).carried == states[2]
     head = commit(root, "mine", other="x")
-    assert (planned(root).base, planned(root).carried) == (head, second)
-    git(root, "merge", "--quiet", "-m", "merge", "retrain/2")
-    assert planned(root).carried is None
-    assert planned(root).base == git(root, "rev-parse", "HEAD")
+    assert (planned(root, "3").base, planned(root, "3").carried) == (head, states[2])
+    git(root, "merge", "--quiet", "-m", "merge", "retrain/3")
+    assert planned(root, "3").carried is None
+    assert planned(root, "3").base == git(root, "rev-parse", "HEAD")

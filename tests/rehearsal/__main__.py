@@ -84,6 +84,7 @@ class Diary:
 def scheduled(day: Day, diary: Diary) -> None:
     """New faces wait in the drop folder, and the user committed that training starts better."""
     with diary.step("The schedule starts a retraining, since there are new faces") as told:
+        day.schedule_retraining()
         run = day.ended("retrain", lambda run: run["auto_scheduled"])
         assert run["state_type"] == "COMPLETED", run["state"]["message"]
         late = seconds_between(run["expected_start_time"], run["start_time"])
@@ -101,8 +102,8 @@ def scheduled(day: Day, diary: Diary) -> None:
 
 
 def worse(day: Day, diary: Diary) -> None:
-    with diary.step("A retraining with a learning rate two thousand times too high") as told:
-        run = day.ran("retrain", changes={"train.inpainting.learning_rate": 2.0})
+    with diary.step("A retraining that begins from scratch, for six steps a network") as told:
+        run = day.ran("retrain", changes={"train.init": "scratch"})
         assert run["state_type"] == "COMPLETED", run["state"]["message"]
         assert day.champion() == "2"
         newest = day.versions()[0]
@@ -204,7 +205,7 @@ def rehearse(folder: Path, out: Path, stack: ExitStack) -> None:
         assert day.champion() == "1"
         told.append("version 1 is the champion")
     day.change_yaml("params.yaml", lambda tree: tree["train"].update(init="release"))
-    day.schedule(minutes=3)
+    day.monitor_every_minute()
     day.git("commit", "-qam", "Start trainings from the released weights")
     day.drop_faces("new", 30)
     tree = day.git("status", "--porcelain"), day.git("rev-parse", "HEAD")

@@ -80,16 +80,27 @@ class Day:
         change(tree)
         yaml.dump(tree, path)
 
-    def schedule(self, minutes: int) -> None:
-        """Set retraining to a time in so many minutes, and monitoring to every minute."""
-        at = datetime.now(UTC) + timedelta(minutes=minutes)
+    def monitor_every_minute(self) -> None:
+        """In place of hourly."""
 
         def change(tree: dict) -> None:
-            named = {deployment["name"]: deployment for deployment in tree["deployments"]}
-            named["retrain"]["schedules"][0]["cron"] = f"{at.minute} {at.hour} * * *"
-            named["monitor"]["schedules"][0]["interval"] = 60
+            (monitor,) = (d for d in tree["deployments"] if d["name"] == "monitor")
+            monitor["schedules"][0]["interval"] = 60
 
         self.change_yaml("prefect.yaml", change)
+
+    def schedule_retraining(self) -> None:
+        """Move the weekly retraining to the next minute that is not too near."""
+        at = datetime.now(UTC) + timedelta(seconds=80)
+        (found,) = self.ask("deployments/filter", deployments={"name": {"any_": ["retrain"]}})
+        (weekly,) = found["schedules"]
+        cron = {"cron": f"{at.minute} {at.hour} * * *", "timezone": "UTC"}
+        answer = httpx.patch(
+            f"{self.loop.prefect}/deployments/{found['id']}/schedules/{weekly['id']}",
+            json={"schedule": cron},
+            timeout=60,
+        )
+        answer.raise_for_status()
 
     def drop_faces(self, name: str, count: int) -> None:
         """Put a folder of new annotated faces where retraining looks for them."""

@@ -84,10 +84,11 @@ def printed(
 
 
 @cache
-def _camera() -> A.Compose:
+def _camera(photometric: float) -> A.Compose:
+    same = dict.fromkeys(("brightness", "contrast", "saturation"), photometric)
     return A.Compose(
         [
-            A.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.25, hue=0.03, p=0.7),
+            A.ColorJitter(**same, hue=0.12 * photometric, p=0.7),
             A.ToGray(p=0.05),
             A.OneOf(
                 [A.GaussianBlur(sigma_limit=(0.3, 1.6)), A.MotionBlur(blur_limit=(3, 5))], p=0.3
@@ -99,8 +100,12 @@ def _camera() -> A.Compose:
     )
 
 
-def photographed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Random colour, blur, resolution, noise and JPEG on an RGB uint8 picture."""
-    camera = _camera()
+def photographed(image: np.ndarray, rng: np.random.Generator, photometric: float) -> np.ndarray:
+    """Random colour, blur, resolution, noise and JPEG on an RGB uint8 picture.
+
+    Args:
+        photometric: by what share brightness, contrast and saturation change at most.
+    """
+    camera = _camera(photometric)
     camera.set_random_seed(int(rng.integers(2**31)))
     return camera(image=image)["image"]

@@ -5,7 +5,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -63,7 +63,7 @@ def take(drop: Drop, report: Report, out: Path) -> None:
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     good = set(report.good)
-    rows = {str(row["file"]): row for row in reversed(annotation_rows(drop.folder))}
+    rows = {str(PurePath(str(row["file"]))): row for row in reversed(annotation_rows(drop.folder))}
     try:
         for name in good:
             (partial / name).parent.mkdir(parents=True, exist_ok=True)

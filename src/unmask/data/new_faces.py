@@ -164,10 +164,10 @@ def _readable(folder: Path, rows: Iterable[dict]) -> tuple[list[Annotated], list
             continue
         if folder.resolve() not in item.path.resolve().parents:
             failures.append(Failure(name, "schema", "the file lies outside the folder"))
-        elif name in files:
+        elif item.path in files:
             failures.append(Failure(name, "duplicate", "the file has a row already"))
         else:
-            files.add(name)
+            files.add(item.path)
             items.append(item)
     return items, failures
 

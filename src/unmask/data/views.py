@@ -20,6 +20,7 @@ def _view(
     scale: tuple[float, float],
     roll: float,
     shift: float,
+    photometric: float,
 ) -> dict[str, np.ndarray]:
     matrix = jitter(rng, split.size, scale=scale, roll=roll, shift=shift)
     bare = rng.random() < _BARE
@@ -33,27 +34,33 @@ def _view(
         around=(UNSHOWN,) * 3 if rng.integers(2) else tuple(rng.integers(0, 256, 3).tolist()),
     )
     return {
-        "image": photographed(image, rng),
+        "image": photographed(image, rng, photometric),
         "mask": mask,
         "landmarks": landmarks,
         "gender": split.gender(face),
     }
 
 
-def aligned(split: Split, face: int, variant: int, rng: np.random.Generator) -> dict:
+def aligned(
+    split: Split, face: int, variant: int, rng: np.random.Generator, *, photometric: float
+) -> dict:
     """A face as alignment by predicted landmarks leaves it: nearly in the frame."""
-    return _view(split, face, variant, rng, scale=(0.85, 1.18), roll=5, shift=0.05)
+    made = {"scale": (0.85, 1.18), "roll": 5, "shift": 0.05}
+    return _view(split, face, variant, rng, **made, photometric=photometric)
 
 
-def loosely_framed(split: Split, face: int, variant: int, rng: np.random.Generator) -> dict:
+def loosely_framed(
+    split: Split, face: int, variant: int, rng: np.random.Generator, *, photometric: float
+) -> dict:
     """Half aligned, half anywhere between a tight chip and a portrait, rolled up to 30 degrees."""
     if rng.integers(2):
-        return aligned(split, face, variant, rng)
-    return _view(split, face, variant, rng, scale=(0.42, 1.4), roll=14, shift=0.12)
+        return aligned(split, face, variant, rng, photometric=photometric)
+    made = {"scale": (0.42, 1.4), "roll": 14, "shift": 0.12}
+    return _view(split, face, variant, rng, **made, photometric=photometric)
 
 
 def in_surroundings(
-    split: Split, face: int, variant: int, rng: np.random.Generator
+    split: Split, face: int, variant: int, rng: np.random.Generator, *, photometric: float
 ) -> dict[str, np.ndarray]:
     """As frames that follow a mask show it: half aligned, half down to the smallest that widening
     leads to, with parts of another picture around what theirs shows, and printed on some masks."""
@@ -78,7 +85,7 @@ def in_surroundings(
     shown = shown[:, ::-1] if flip else shown
     around = enlarged_part(other, rng) if rng.random() < 0.8 else np.full_like(image, UNSHOWN)
     return {
-        "image": photographed(np.where(shown[..., None] == 255, image, around), rng),
+        "image": photographed(np.where(shown[..., None] == 255, image, around), rng, photometric),
         "mask": mask,
         "landmarks": landmarks,
         "gender": split.gender(face),

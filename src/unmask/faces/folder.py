@@ -17,6 +17,7 @@ from unmask.faces.records import Face
 from unmask.faces.splits import split_of
 
 GENDERS = ("male", "female")
+TABLES = (".parquet", ".csv")
 Number = TypeVar("Number", int, float)
 
 
@@ -83,8 +84,8 @@ def annotations_of(folder: Path) -> Path:
     if not folder.is_dir():
         raise SourceError(f"the face folder {folder} does not exist: correct faces.sources' path.")
     candidates = [
-        *(folder / f"annotations{suffix}" for suffix in (".parquet", ".csv")),
-        *(folder.parent / f"{folder.name}{suffix}" for suffix in (".parquet", ".csv")),
+        *(folder / f"annotations{suffix}" for suffix in TABLES),
+        *(folder.parent / f"{folder.name}{suffix}" for suffix in TABLES),
     ]
     for candidate in candidates:
         if candidate.is_file():

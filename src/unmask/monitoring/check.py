@@ -1,12 +1,12 @@
 """One check: the batches that were not judged yet against the champion's reference."""
 
 import json
-import os
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from pydantic import JsonValue
 
 from unmask.errors import UnmaskError
 from unmask.monitoring.batches import BATCHES, batches_in, read_batches
@@ -15,6 +15,7 @@ from unmask.monitoring.reference import Reference
 from unmask.monitoring.report import densities_of, log_report, table_of
 from unmask.params import Params
 from unmask.registry.references import reference_of_champion
+from unmask.restore.pictures import write_whole
 
 _LEDGER = Path(".unmask/monitor.json")
 
@@ -57,10 +58,7 @@ class Ledger:
 
     def write(self, root: Path) -> None:
         """Replace the project's ledger."""
-        path = root / _LEDGER
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(json.dumps(vars(self), indent=1) + "\n")
-        os.replace(partial, path)
+        write_whole(root / _LEDGER, (json.dumps(vars(self), indent=1) + "\n").encode())
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Check:
     verdict: str
     features: tuple[str, ...]
     news: bool
-    changes: dict[str, bool | int | float | str]
+    changes: dict[str, JsonValue]
     report: str
     densities: np.ndarray | None
     ledger: Ledger
@@ -92,11 +90,20 @@ def _kinds(features: tuple[str, ...]) -> set[str]:
     return {feature.partition("_")[0] for feature in features}
 
 
-def _text(name: str, batches: int, others: int, verdict: str, findings: list[Finding]) -> str:
+def _text(
+    name: str,
+    batches: int,
+    others: int,
+    verdict: str,
+    findings: list[Finding],
+    changes: dict[str, JsonValue],
+) -> str:
     lines = [f"# Drift since the training of {name}: {verdict}", ""]
     lines += [f"Batches since the last check: {batches}."]
     if others:
         lines += [f"Faces that another model restored, which are left out: {others}."]
+    if verdict == DRIFT:
+        lines += ["", f"A retraining would change `{json.dumps(changes)}`."]
     return "\n".join([*lines, "", table_of(findings), ""])
 
 
@@ -131,7 +138,8 @@ def check(params: Params, root: Path) -> Check | None:
     verdict = DRIFT if features else STABLE if enough else TOO_FEW
     seen = [reference.model, *features, *(present[batch] for batch in fresh)]
     identity = sha256(" ".join(seen).encode()).hexdigest()[:12]
-    text = _text(name, len(fresh), len(rows) - len(sample), verdict, findings)
+    changes = {"seed": int(identity, 16) % 2**31, **params.drift.changes_for(features)}
+    text = _text(name, len(fresh), len(rows) - len(sample), verdict, findings, changes)
     if not enough:
         return Check(identity, verdict, (), False, {}, text, None, ledger)
     told = set(ledger.told) if ledger.model == reference.model else set()
@@ -147,7 +155,7 @@ def check(params: Params, root: Path) -> Check | None:
         verdict=verdict,
         features=features,
         news=not _kinds(features) <= told,
-        changes={"seed": int(identity, 16) % 2**31, **params.drift.changes_for(features)},
+        changes=changes,
         report=text,
         densities=densities,
         ledger=Ledger(present, reference.model, tuple(sorted(told | _kinds(features)))),

@@ -117,7 +117,11 @@ def succeed(champion: str | None, version: str, why: str, who: str | None = None
     client = connect()
     with _alone():
         present = version_of(CHAMPION)
-        if present != champion:
+        if present == version:  # a try before this moved the alias, and perhaps no more
+            last = [change for change in history() if change.kind != "refuse"][-1:]
+            if last and last[0].version == version:
+                return last[0]
+        elif present != champion:
             raise RegistryError(
                 f"version {version} was judged against {_named(champion)}, but meanwhile the "
                 f"champion became {_named(present)}: run `unmask models promote {version}` again."

@@ -101,22 +101,25 @@ def _champion_chain(version: str) -> Chain:
         ) from error
 
 
-def promote(params: Params, masked: Path, version: str | None = None) -> Promotion:
+def promote(
+    params: Params, masked: Path, version: str | None = None, *, again: bool = False
+) -> Promotion:
     """Judge a version as `judge_version` does and, if every rule holds, make it champion."""
-    done = judge_version(params, masked, version)
+    done = judge_version(params, masked, version, again=again)
     if done.verdict is not None and done.verdict.promote:
         succeed(done.champion, done.version, "the gate's rules all held")
     return done
 
 
-def judged(version: str | None = None) -> Promotion | None:
+def judged(version: str | None = None, *, again: bool = False) -> Promotion | None:
     """What the gate said of a version against the present champion, if it was asked already.
 
     Args:
-        version: None takes the challenger, unless it was rolled back.
+        version: None takes the challenger.
+        again: also of one that was rolled back since.
     """
     number = version or version_of(CHALLENGER)
-    if number is None or (version is None and rolled_back(number)):
+    if number is None or (not again and rolled_back(number)):
         return None
     verdict, champion = verdict_of(number), version_of(CHAMPION)
     if verdict is None or verdict.get("champion") != champion:
@@ -124,26 +127,28 @@ def judged(version: str | None = None) -> Promotion | None:
     return Promotion(number, champion, Verdict(tuple(Reason(**r) for r in verdict["reasons"])))
 
 
-def judge_version(params: Params, masked: Path, version: str | None = None) -> Promotion:
+def judge_version(
+    params: Params, masked: Path, version: str | None = None, *, again: bool = False
+) -> Promotion:
     """Judge a version by the gate; the champion stays.
 
     Args:
         masked: the masked faces, whose gate split both models are scored on.
-        version: the version to judge; None takes the challenger, and refuses one that was
-            rolled back.
+        version: the version to judge; None takes the challenger.
+        again: judge one that was rolled back too, which is refused otherwise: a person asks for it.
 
     Raises:
         RegistryError: when there is no challenger or no such version, when the champion cannot be
             loaded, or when it was replaced while the version was judged.
     """
     torch.set_num_threads(params.threads)
-    named, version = version, version or version_of(CHALLENGER)
+    version = version or version_of(CHALLENGER)
     if version is None:
         raise RegistryError("there is no challenger: run `dvc repro` and `unmask models sync`.")
     champion = version_of(CHAMPION)
     if champion == version:
         return Promotion(version, champion, None)
-    if named is None and (change := rolled_back(version)):
+    if not again and (change := rolled_back(version)):
         text = (
             f"{change.who} rolled version {version} back at {change.when} ({change.why}): "
             f"`unmask models promote {version}` judges it again"

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dvc.repo import Repo
-from mlflow.exceptions import MlflowException
 
 from unmask.models.stored import packed_md5
 from unmask.registry.clone import CloneError, dvc, get_data, git, make_clone
 from unmask.registry.origin import CHANGED, COMMIT, LOCK, write_origin
-from unmask.registry.versions import NAME, PACKED, RegistryError
+from unmask.registry.versions import PACKED, RegistryError, find_version
 from unmask.training.store import project_root
 from unmask.training.tracking import connect
 
@@ -67,12 +66,7 @@ def reproduce(version: str, out: Path) -> Reproduction:
             missing; names what.
     """
     client, root = connect(), project_root()
-    try:
-        registered = client.get_model_version(NAME, version)
-    except MlflowException as error:
-        raise RegistryError(
-            f"{NAME} has no version {version}: see `unmask models list`."
-        ) from error
+    registered = find_version(client, version)
     tags = registered.tags
     if LOCK not in tags:
         raise RegistryError(

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from unmask.data.drops import Drop, Records, drops_in, take
 from unmask.data.new_faces import judge_faces, known_faces
 from unmask.errors import UnmaskError
-from unmask.faces.folder import annotations_of
+from unmask.faces.folder import TABLES
 from unmask.params import Params, load_params
 from unmask.profiles import add_sources, change_params
 from unmask.registry.clone import (
@@ -56,24 +56,27 @@ class Plan:
         return not self.altered and not self.drops
 
 
-def _base(root: Path) -> tuple[str, str | None]:
+def _contains(root: Path, commit: str, other: str) -> bool:
+    return git(root, "merge-base", commit, other) == other
+
+
+def _base(root: Path, champion: str | None) -> tuple[str, str | None]:
     """(commit to start from, state whose data is carried over).
 
-    That is the newest retrained state where it contains the commit checked out, so that
-    retrainings build on one another; else the commit checked out, so that what the user commits
-    counts, and new data of the retrained state is carried over.
+    That is the champion's state where it contains the commit checked out, so that retrainings build
+    on one another, but on none that was refused or rolled back; else the commit checked out, so
+    that what the user commits counts. New data of the newest retrained state is carried over.
     """
-    head = git(root, "rev-parse", "HEAD")
+    base = git(root, "rev-parse", "HEAD")
+    tag = f"model-v{champion}"
+    if champion and git(root, "tag", "--list", tag):
+        state = git(root, "rev-parse", f"{tag}^{{commit}}")
+        base = state if _contains(root, state, base) else base
     newest = git(
         root, "for-each-ref", "--sort=-refname", "--count=1", "--format=%(objectname)",
         f"refs/heads/{BRANCHES}/",
     )  # fmt: skip
-    if not newest or newest == head:
-        return head, None
-    common = git(root, "merge-base", head, newest)
-    if common == head:
-        return newest, None
-    return head, None if common == newest else newest
+    return base, newest if newest and not _contains(root, base, newest) else None
 
 
 def _was_taken(root: Path, drop: Drop) -> bool:
@@ -81,18 +84,21 @@ def _was_taken(root: Path, drop: Drop) -> bool:
     return bool(git(root, "log", "-1", "--all", "--format=%H", "--", f"{_SOURCES}/{drop.key}.dvc"))
 
 
-def plan(root: Path, params: Params, changes: dict[str, object] | None) -> Plan:
+def plan(
+    root: Path, params: Params, changes: dict[str, object] | None, champion: str | None
+) -> Plan:
     """What a retraining would start from and do; writes nothing.
 
     Args:
         root: the user's project.
         params: its params, of which `loop` counts; all others are the base's.
         changes: dotted names of declared params to values.
+        champion: its number, if there is one.
 
     Raises:
         ParamsError: for a change that is not declared or does not fit.
     """
-    base, carried = _base(root)
+    base, carried = _base(root, champion)
     before = git(root, "show", f"{base}:params.yaml") + "\n"
     after = change_params(before, changes or {}, params.loop.declared)
     records = Records(root / RECORDS)
@@ -134,12 +140,12 @@ def _version_sources(root: Path, clone: Path, params: Params) -> None:
                 f"the data of {source.path} is neither in the DVC cache nor in a remote: put it "
                 "back by `dvc pull` or `dvc add`."
             )
-        table = annotations_of(root / source.path)
         shutil.copytree(root / source.path, clone / source.path)
         parts = [source.path]
-        if table.parent != root / source.path:
-            parts.append(str(table.relative_to(root)))
-            shutil.copy(table, clone / parts[-1])
+        for table in (f"{source.path}{suffix}" for suffix in TABLES):  # where it lies beside
+            if (root / table).is_file():
+                shutil.copy(root / table, clone / table)
+                parts.append(table)
         dvc(clone, "add", *parts)
 
 
@@ -212,7 +218,12 @@ def publish(clone: Path, version: str, reason: str) -> str:
     git(clone, "commit", "--quiet", "--allow-empty", "-m", f"Retrain: {reason}")
     tag = f"model-v{version}"
     refs = [f"refs/heads/{BRANCHES}/{clone.name}"]
-    if not git(clone, "tag", "--list", tag):  # the same weights again keep their first tag
+    if git(clone, "tag", "--list", tag):
+        if git(clone, "show", f"{tag}:dvc.lock") == git(clone, "show", "HEAD:dvc.lock"):
+            tag = None  # the same weights again keep their first tag
+        else:
+            tag = f"{tag}-{clone.name}"  # of an earlier registry, whose numbers began anew
+    if tag:
         git(clone, "tag", "-a", tag, "-m", f"unmask version {version}: {reason}")
         refs.append(f"refs/tags/{tag}")
     git(clone, "push", "--quiet", "--atomic", "origin", *refs)

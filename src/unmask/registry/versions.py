@@ -15,12 +15,12 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 
-from unmask.errors import UnmaskError
+from unmask.errors import TEMPORARY, UnmaskError
 from unmask.models.stored import METADATA, packed_md5
 from unmask.params import NETWORKS
 from unmask.registry.origin import log_origin
 from unmask.restore.pictures import encode_picture
-from unmask.training.tracking import connect, stage_run
+from unmask.training.tracking import connect, is_away, stage_run
 
 NAME = "unmask"
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -43,6 +43,19 @@ class RegistryError(UnmaskError):
     """A version or alias that is not there; the message says what to do."""
 
 
+class RegistryAwayError(RegistryError):
+    """A registry that does not answer now, and may when it is asked again."""
+
+    status = TEMPORARY
+
+
+def _away(error: MlflowException) -> RegistryAwayError:
+    reason = str(error).splitlines()[0][:200]
+    return RegistryAwayError(
+        f"the model registry cannot be read ({reason}): try again when it answers."
+    )
+
+
 @dataclass(frozen=True)
 class Version:
     """One registered version."""
@@ -58,17 +71,14 @@ def registered_model(client: MlflowClient) -> RegisteredModel | None:
     """The registered model, or None before its first version.
 
     Raises:
-        RegistryError: when the store does not answer, which must not pass for 'no champion'.
+        RegistryAwayError: when the store does not answer, which must not pass for 'no champion'.
     """
     try:
         return client.get_registered_model(NAME)
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
-        reason = str(error).splitlines()[0][:200]
-        raise RegistryError(
-            f"the model registry cannot be read ({reason}): try again when it answers."
-        ) from error
+        raise _away(error) from error
 
 
 def _aliases(client: MlflowClient) -> dict[str, str]:
@@ -88,10 +98,13 @@ def find_version(client: MlflowClient, version: str) -> ModelVersion:
 
     Raises:
         RegistryError: when there is none.
+        RegistryAwayError: when the store does not answer.
     """
     try:
         return client.get_model_version(NAME, version)
     except MlflowException as error:
+        if is_away(error):
+            raise _away(error) from error
         raise RegistryError(
             f"{NAME} has no version {version}: see `unmask models list`."
         ) from error

@@ -158,7 +158,11 @@ class Backend:
             )
         except httpx.TimeoutException as error:
             self._kill()
-            raise RefusedError(504, f"no answer within {self._seconds:g} seconds.") from error
+            raise RefusedError(
+                413,
+                f"this takes more than {self._seconds:g} seconds: send fewer or smaller pictures, "
+                "or ask for fewer samples.",
+            ) from error
         except httpx.TransportError as error:
             with suppress(TimeoutError):  # it loses its connection before it has ended
                 await asyncio.wait_for(self.ended(), _ENDS_WITHIN)

@@ -4,10 +4,7 @@ import base64
 import json
 from functools import cache
 
-import numpy as np
-
-from unmask.faces.sources import Sampled
-from unmask.masking import FABRICS, MASK_TYPES, WEARS, put_on
+from unmask.data.samples import sample
 from unmask.restore.answer import PictureError
 from unmask.restore.pictures import encode_picture, from_base64
 from unmask.serving.backend import BackendError
@@ -19,17 +16,8 @@ _SIDE = 128
 @cache
 def masked_face() -> Question:
     """A masked face of nobody."""
-    face = Sampled(0, 0, _SIDE).read()
-    weights = [dict.fromkeys(names, 1.0) for names in (MASK_TYPES, FABRICS, WEARS)]
-    masked = put_on(
-        face.image,
-        face.landmarks,
-        np.random.default_rng(0),
-        types=weights[0],
-        fabrics=weights[1],
-        wear=weights[2],
-    )
-    return Question((base64.b64encode(encode_picture(masked.image)).decode(),), {})
+    face = sample(0, 0, _SIDE, masked=True)
+    return Question((base64.b64encode(encode_picture(face)).decode(),), {})
 
 
 def check_answer(answer: bytes) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from importlib.util import find_spec
 
 import uvicorn
 from fastapi import FastAPI
@@ -57,11 +56,9 @@ def serve(host: str, port: int, limits: Limits, say: Callable[[str], None]) -> N
     def stop() -> None:
         server.should_exit = True
 
-    app = build(supervisor, desk, lifespan)
-    if find_spec("unmask.serving.page"):
-        from unmask.serving.page import mount  # gradio takes seconds to import
+    from unmask.serving.page import mount  # gradio takes seconds to import
 
-        app = mount(app, desk.ask)
+    app = mount(build(supervisor, desk, lifespan), desk.ask)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

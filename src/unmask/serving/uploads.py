@@ -49,7 +49,7 @@ def _remove_old() -> set[str]:
     """The old files, which are removed, and so are folders that long were empty."""
     now, gone = time.time(), set()
     for path in sorted(Path(folder().name).rglob("*"), reverse=True):
-        with suppress(FileNotFoundError):  # another upload may replace it now
+        with suppress(OSError):  # another upload may replace it now, or fill its folder
             if now - path.stat().st_ctime < KEPT:
                 continue
             if path.is_file():

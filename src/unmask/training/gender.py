@@ -1,5 +1,7 @@
 """Training of the gender network on masked faces."""
 
+from functools import partial
+
 import numpy as np
 from torch import Tensor
 
@@ -33,7 +35,7 @@ class GenderModule(NetworkModule):
         super().__init__(params, train, val, seed, workers)
 
     def training_sample(self) -> Sample:
-        return aligned
+        return partial(aligned, photometric=self.params.photometric)
 
     def validation_sample(self) -> Sample:
         return unchanged

@@ -1,5 +1,7 @@
 """Training of the landmark network on loosely framed masked faces."""
 
+from functools import partial
+
 import numpy as np
 from torch import Tensor
 
@@ -22,7 +24,7 @@ class LandmarksModule(NetworkModule):
     name, monitor, mode = "landmarks", "val/nme", "min"
 
     def training_sample(self) -> Sample:
-        return loosely_framed
+        return partial(loosely_framed, photometric=self.params.photometric)
 
     def validation_sample(self) -> Sample:
         return unchanged

@@ -1,5 +1,7 @@
 """Training of Mask R-CNN on masked faces in their surroundings."""
 
+from functools import partial
+
 import numpy as np
 from torch import Tensor
 
@@ -17,7 +19,7 @@ class SegmentationModule(NetworkModule):
     name, monitor, mode = "segmentation", "val/iou", "max"
 
     def training_sample(self) -> Sample:
-        return in_surroundings
+        return partial(in_surroundings, photometric=self.params.photometric)
 
     def validation_sample(self) -> Sample:
         return unchanged

@@ -4,7 +4,7 @@ import logging
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from unmask.errors import TEMPORARY, UnmaskError
 from unmask.training.store import project_root, tracking_uri
 
 EXPERIMENT = "unmask"
+_AWAY = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 PIPELINE, STAGE, WEIGHTS = "unmask.pipeline_id", "unmask.stage", "unmask.weights_md5"
 _PARENT = "mlflow.parentRunId"
 
@@ -37,6 +38,11 @@ class StoreAwayError(TrackingError):
     """A tracking store that does not answer now, and may when it is asked again."""
 
     status = TEMPORARY
+
+
+def is_away(error: MlflowException) -> bool:
+    """Whether a store did not answer, in place of refusing what it was asked."""
+    return error.error_code in _AWAY
 
 
 def _artifact_root(uri: str) -> str | None:
@@ -247,28 +253,32 @@ def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> It
         except MlflowException:
             resume = None
     mlflow.set_system_metrics_sampling_interval(30)
-    client.update_run(parent, "RUNNING")
-    outcome = "FAILED"
     try:
-        with mlflow.start_run(
-            run_id=resume,
-            run_name=None if resume else stage,
-            tags={
-                _PARENT: parent,
-                STAGE: stage,
-                PIPELINE: pipeline_id(),
-                "unmask.git_commit": git_commit(),
-                **tags,
-            },
-            log_system_metrics=True,
-        ) as active:
-            run = StageRun(client, active.info.run_id, parent)
-            lock = project_root() / "dvc.lock"
-            if lock.is_file():
-                run.file(lock)
-            yield run
-        outcome = "FINISHED"
+        client.update_run(parent, "RUNNING")
+        try:
+            with mlflow.start_run(
+                run_id=resume,
+                run_name=None if resume else stage,
+                tags={
+                    _PARENT: parent,
+                    STAGE: stage,
+                    PIPELINE: pipeline_id(),
+                    "unmask.git_commit": git_commit(),
+                    **tags,
+                },
+                log_system_metrics=True,
+            ) as active:
+                run = StageRun(client, active.info.run_id, parent)
+                lock = project_root() / "dvc.lock"
+                if lock.is_file():
+                    run.file(lock)
+                yield run
+        except BaseException:
+            with suppress(MlflowException):  # what failed counts, not that it cannot be noted
+                client.set_terminated(parent, "FAILED")
+            raise
+        client.set_terminated(parent, "FINISHED")
     except MlflowException as error:
-        raise _unusable(tracking_uri(), error) from error
-    finally:
-        client.set_terminated(parent, outcome)
+        if is_away(error):
+            raise _unusable(tracking_uri(), error) from error
+        raise
