@@ -60,7 +60,7 @@ class Project:
     client: MlflowClient
 
     def judge(self, version: str | None = None) -> Promotion:
-        return promote(self.params, self.masked, version)
+        return promote(self.params, self.masked, version, again=version is not None)
 
     def judge_on(self, faces: int, version: str, **gate) -> Promotion:
         """Judge on fewer faces than there are."""
@@ -68,7 +68,8 @@ class Project:
             "evaluate": self.params.evaluate.model_copy(update={"max_faces": faces}),
             "gate": self.params.gate.model_copy(update=gate),
         }
-        return promote(self.params.model_copy(update=changed), self.masked, version)
+        params = self.params.model_copy(update=changed)
+        return promote(params, self.masked, version, again=True)
 
 
 def params_of(path: Path) -> Params:

@@ -31,7 +31,7 @@ from rehearsal.day import Day, seconds_between
 from unmask.data.shards import encode_image
 from unmask.restore.pictures import decode_picture
 
-_PHOTOS = 40  # of each of the day's two deliveries
+_PHOTOS = 30  # of each of the day's two deliveries
 _DARK = 0.45  # what the second one's light is multiplied by
 _PAGE = """# A rehearsed day
 
@@ -102,13 +102,13 @@ def scheduled(day: Day, diary: Diary) -> None:
 
 
 def worse(day: Day, diary: Diary) -> None:
-    with diary.step("A retraining that begins from scratch, for six steps a network") as told:
-        run = day.ran("retrain", changes={"train.init": "scratch"})
+    with diary.step("A retraining with a learning rate twenty times too high") as told:
+        run = day.ran("retrain", changes={"train.inpainting.learning_rate": 0.03})
         assert run["state_type"] == "COMPLETED", run["state"]["message"]
         assert day.champion() == "2"
         newest = day.versions()[0]
         assert newest.split()[0] == "3"
-        assert "refused: " in newest
+        assert "refused: hole PSNR -" in newest
         reasons = newest.partition("refused: ")[2].split("; ")
         told.append(f"version 3 was refused for {len(reasons)} reasons, the first: {reasons[0]}")
 

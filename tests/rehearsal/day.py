@@ -179,8 +179,14 @@ class Day:
         return [run["info"]["run_id"] for run in found], experiment
 
     def ask(self, path: str, **body: object) -> list | dict:
-        """Prefect's answer."""
-        answer = httpx.post(f"{self.loop.prefect}/{path}", json=body, timeout=60)
+        """Prefect's answer; while its database is locked it says 503, as its clients know."""
+        url = f"{self.loop.prefect}/{path}"
+
+        def answered() -> httpx.Response | None:
+            answer = httpx.post(url, json=body, timeout=60)
+            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+        answer = until(answered, f"Prefect answers {path}")
         answer.raise_for_status()
         return answer.json()
 
