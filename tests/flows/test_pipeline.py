@@ -133,7 +133,7 @@ def test_a_version_keeps_its_reference_and_takes_a_new_one(project):
     )
     assert succeed(project, "python", "-c", code).endswith("True\n")
     params = YAML().load((project / "params.yaml").read_text())
-    params["drift"]["components"] = 1
+    params["drift"]["bare"] = 0.0
     with (project / "params.yaml").open("w") as file:
         YAML().dump(params, file)
     assert executed(succeed(project, "dvc", "repro")) == {"reference", "register"}

@@ -93,7 +93,8 @@ def test_drift_is_told_of_once_for_a_champion(root, params, reference):
     found = check(params, root)
     assert found.features == ("brightness",)
     assert found.news
-    assert found.changes.keys() == {"seed"}
+    light = params.drift.changes["brightness"]
+    assert found.changes == {"seed": found.changes["seed"], **light}
     again = check(params, root)  # a flow that was killed before it wrote the ledger
     assert (again.id, again.news, again.changes) == (found.id, True, found.changes)
     again.ledger.write(root)
@@ -109,7 +110,8 @@ def test_drift_is_told_of_once_for_a_champion(root, params, reference):
     other = checked(params, root)
     assert other.features == ("brightness", "colour_a")
     assert other.news
-    assert other.changes == {"seed": other.changes["seed"], **params.drift.changes["colour"]}
+    colour = params.drift.changes["colour"]
+    assert other.changes == {"seed": other.changes["seed"], **light, **colour}
     ledger = Ledger.read(root)
     assert ledger.told == ("brightness", "colour")
     Ledger(ledger.judged, "an earlier champion", ledger.told).write(root)
