@@ -80,18 +80,19 @@ class Day:
         change(tree)
         yaml.dump(tree, path)
 
-    def monitor_every_minute(self) -> None:
-        """In place of hourly."""
+    def hurry(self) -> None:
+        """Look into the inbox and for drift twice a minute."""
 
         def change(tree: dict) -> None:
-            (monitor,) = (d for d in tree["deployments"] if d["name"] == "monitor")
-            monitor["schedules"][0]["interval"] = 60
+            named = {deployment["name"]: deployment for deployment in tree["deployments"]}
+            for name in ("restore-inbox", "monitor"):
+                named[name]["schedules"][0]["interval"] = 30
 
         self.change_yaml("prefect.yaml", change)
 
     def schedule_retraining(self) -> None:
         """Move the weekly retraining to the next minute that is not too near."""
-        at = datetime.now(UTC) + timedelta(seconds=80)
+        at = datetime.now(UTC) + timedelta(seconds=70)
         (found,) = self.ask("deployments/filter", deployments={"name": {"any_": ["retrain"]}})
         (weekly,) = found["schedules"]
         cron = {"cron": f"{at.minute} {at.hour} * * *", "timezone": "UTC"}
