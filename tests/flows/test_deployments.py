@@ -126,6 +126,9 @@ def test_promotion_by_hand_waits_for_a_person_and_records_what_they_say(loop):
     for decision in ("refuse", "promote"):
         loop.run("prefect", "deployment", "run", "promote/promote", "--param", 'version="1"')
         asked = loop.one("promote", "Suspended")
+        paused = f"Execution of flow run '{asked['id']}' is paused"
+        log = loop.project / "worker.log"
+        until(lambda log=log, paused=paused: paused in log.read_text(), paused)
         description = f"{loop.api}/flow_runs/{asked['id']}/input/filter"
         keys = httpx.post(description, json={"prefix": "", "limit": 9}, timeout=30).text
         assert "hole PSNR +1.0 dB" in keys
