@@ -16,7 +16,7 @@ def copy_project(folder: Path) -> Path:
     left = shutil.ignore_patterns("cache", "tmp", "__pycache__", "release")
     for name in ("src", "flows", "conf", ".dvc", "data/sources"):
         shutil.copytree(ROOT / name, folder / name, ignore=left)
-    for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
+    for name in ("dvc.yaml", "prefect.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
     use_profile("smoke", folder / "conf", folder / "params.yaml")
     for command in (

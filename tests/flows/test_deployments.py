@@ -133,10 +133,13 @@ def test_promotion_by_hand_waits_for_a_person_and_records_what_they_say(loop):
         keys = httpx.post(description, json={"prefix": "", "limit": 9}, timeout=30).text
         assert "hole PSNR +1.0 dB" in keys
         said = {"decision": decision, "why": f"{decision} by Ada", "who": "Ada"}
-        answer = httpx.post(
-            f"{loop.api}/flow_runs/{asked['id']}/resume", json={"run_input": said}, timeout=30
-        )
-        assert answer.json()["status"] == "ACCEPT", answer.text
+        url = f"{loop.api}/flow_runs/{asked['id']}/resume"
+
+        def accepted(url: str = url, said: dict = said) -> bool:
+            answer = httpx.post(url, json={"run_input": said}, timeout=30)
+            return answer.json().get("status") == "ACCEPT"
+
+        until(accepted, "the decision is taken")
         loop.one("promote", "Completed", id=asked["id"])
         aliases = loop.run("unmask", "models", "list")
         assert ("champion" in aliases) == (decision == "promote")

@@ -184,7 +184,10 @@ class Day:
         url = f"{self.loop.prefect}/{path}"
 
         def answered() -> httpx.Response | None:
-            answer = httpx.post(url, json=body, timeout=60)
+            try:
+                answer = httpx.post(url, json=body, timeout=60)
+            except httpx.TransportError:
+                return None
             return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
 
         answer = until(answered, f"Prefect answers {path}")
