@@ -8,6 +8,17 @@ from pathlib import Path
 from unmask.profiles import use_profile
 
 ROOT = Path(__file__).parents[1]
+STAGES = {
+    "faces",
+    "masked",
+    "train@gender",
+    "train@landmarks",
+    "train@segmentation",
+    "train@inpainting",
+    "evaluate",
+    "reference",
+    "register",
+}
 
 
 def copy_project(folder: Path) -> Path:

@@ -2,12 +2,10 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +17,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from project import ROOT, copy_project, run_in
 from ruamel.yaml import YAML
+from team.services import free_port, until
 
 from unmask.restore.places import Bucket
 
@@ -27,20 +26,11 @@ pytestmark = pytest.mark.slow
 COUNT = 24
 
 
-def wait(until: Callable[[], bool], what: str, seconds: float = 240.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} seconds"
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Prefect server with a database of its own."""
     home = tmp_path_factory.mktemp("prefect")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with (home / "server.log").open("w") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
@@ -59,7 +49,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             return False
 
     try:
-        wait(healthy, "a Prefect server's health")
+        until(healthy, "a Prefect server's health", seconds=240)
         yield url
     finally:
         os.killpg(server.pid, signal.SIGTERM)
@@ -143,7 +133,7 @@ def test_killed_three_times_each_photo_is_restored_once(project, photos, api):
     for kill in range(3):
         goal = answers(project) + kill + 1
         with started(project, api) as flow:
-            wait(lambda goal=goal: answers(project) >= goal, "progress")
+            until(lambda goal=goal: answers(project) >= goal, "progress", seconds=240)
             assert flow.poll() is None, (project / "flow.log").read_text()
             if kill == 0:
                 flow.send_signal(signal.SIGSTOP)  # it holds the inbox, however long the other takes

@@ -9,22 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from project import copy_project, run_in
+from project import STAGES, copy_project, run_in
 from ruamel.yaml import YAML
 
 pytestmark = pytest.mark.slow
-
-STAGES = {
-    "faces",
-    "masked",
-    "train@gender",
-    "train@landmarks",
-    "train@segmentation",
-    "train@inpainting",
-    "evaluate",
-    "reference",
-    "register",
-}
 
 
 def succeed(project: Path, *command: str, **environment: str) -> str:

@@ -5,8 +5,7 @@ import io
 import json
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from team.services import until
 
 from unmask.data.samples import sample
 from unmask.models.stored import RELEASED
@@ -37,13 +37,6 @@ pytestmark = [
 ]
 
 
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-
-
 @contextmanager
 def serving(ask: Ask) -> Iterator[str]:
     """The page on a free port of this machine."""
@@ -52,7 +45,7 @@ def serving(ask: Ask) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        until(lambda: server.started)
+        until(lambda: server.started, "the server starts", 60)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
@@ -128,7 +121,8 @@ def told(tab: Page) -> str:
 def pictures(tab: Page, within: str) -> list[np.ndarray]:
     """The pictures that are shown, all loaded."""
     images = tab.locator(f"{within} img")
-    until(lambda: all(images.evaluate_all("all => all.map(i => i.naturalWidth > 0)")))
+    loaded = "all => all.every(i => i.naturalWidth > 0)"
+    until(lambda: images.evaluate_all(loaded), "all pictures are loaded", 60)
     sources = images.evaluate_all("all => all.map(i => i.src)")
     return [decode_picture(tab.request.get(source).body(), source) for source in sources]
 
@@ -190,7 +184,9 @@ def test_what_if_changes_the_picture_and_draws_others(browser, url, ask, tmp_pat
         for name in ("Male", "Female"):
             tab.get_by_role("radio", name=name, exact=True).check()
             shown = likeliest if not answers else answers[-1]
-            until(lambda shown=shown: (pictures(tab, "#slider")[1] != shown).any())
+            until(
+                lambda shown=shown: (pictures(tab, "#slider")[1] != shown).any(), "another face", 60
+            )
             answers.append(pictures(tab, "#slider")[1])
         assert (answers[0] != answers[1]).any()
         tab.get_by_role("spinbutton", name="Other plausible faces").fill("3")
@@ -200,7 +196,7 @@ def test_what_if_changes_the_picture_and_draws_others(browser, url, ask, tmp_pat
         expect(tab.get_by_text("Uncertainty")).to_be_visible()
         assert np.ptp(pictures(tab, "#spread")[0].astype(int)) > 100
         tab.get_by_label("Seed").fill("7")
-        until(lambda: (pictures(tab, "#gallery")[0] != first[0]).any())
+        until(lambda: (pictures(tab, "#gallery")[0] != first[0]).any(), "another gallery", 60)
 
 
 def test_another_photo_starts_anew(browser, url, tmp_path):
@@ -290,7 +286,7 @@ def test_uploads_and_answers_are_not_kept(browser, ask, tmp_path, monkeypatch):
             choose(tab, written(tmp_path, "mine.png", masked(5)))
             restore(tab)
             assert "mine.png" in {file.name for file in files()}
-            until(lambda: not files())
+            until(lambda: not files(), "the files are swept", 60)
             assert restore(tab) == "The photo is no longer kept: choose it again."
         with opened(browser, url) as tab:
             choose(tab, written(tmp_path, "last.png", masked(5)))

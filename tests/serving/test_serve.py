@@ -7,8 +7,7 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ import psutil
 import pytest
 import torch
 from project import ROOT, run_in
+from team.services import until
 
 from unmask.data.samples import write_samples
 from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
@@ -44,15 +44,6 @@ mlflow.models.set_model(Broken())
 """
 
 
-def until(holds: Callable[[], object], seconds: float = 240) -> object:
-    """What a condition gives once it holds."""
-    end = time.monotonic() + seconds
-    while not (value := holds()):
-        assert time.monotonic() < end, f"not within {seconds} seconds"
-        time.sleep(0.1)
-    return value
-
-
 class Served:
     """A running `unmask serve`."""
 
@@ -67,9 +58,17 @@ class Served:
                 stdout=log,
                 stderr=log,
             )
-        address = until(lambda: self.log.partition(" is open")[0] if "is open" in self.log else "")
+        address = until(
+            lambda: self.log.partition(" is open")[0] if "is open" in self.log else "",
+            "it is open",
+            240,
+        )
         self.client = httpx.Client(base_url=address, timeout=200, trust_env=False)
-        until(lambda: self.client.get("/health").status_code == 200 or self.process.poll())
+        until(
+            lambda: self.client.get("/health").status_code == 200 or self.process.poll(),
+            "it is ready",
+            240,
+        )
         assert self.process.poll() is None, self.log
 
     @property
@@ -88,7 +87,7 @@ class Served:
         return self.client.get("/version").json()
 
     def serves(self, version: str) -> None:
-        until(lambda: self.version()["version"] == version)
+        until(lambda: self.version()["version"] == version, f"version {version} serves", 240)
 
 
 @contextmanager
@@ -183,7 +182,11 @@ class Clients:
         """Wait until every client has so many more answers."""
         before = [len(kept) for kept in self.answers]
         until(
-            lambda: all(len(kept) >= n + more for kept, n in zip(self.answers, before, strict=True))
+            lambda: all(
+                len(kept) >= n + more for kept, n in zip(self.answers, before, strict=True)
+            ),
+            f"each client has {more} more answers",
+            240,
         )
 
     def end(self) -> list[list[httpx.Response]]:
@@ -235,7 +238,8 @@ def test_promotion_and_rollback_lose_no_request(server, picture):
         changes = [b for a, b in zip([None, *guesses], guesses, strict=False) if a != b]
         assert len(changes) == 3
         assert changes[0] == changes[2] == first != changes[1]
-    until(lambda: len(server.processes()) == 2)  # MLflow's command and its server, of one version
+    # MLflow's command and its server, of one version
+    until(lambda: len(server.processes()) == 2, "the others have ended", 240)
 
 
 @pytest.mark.parametrize(
@@ -250,13 +254,13 @@ def test_a_broken_champion_leaves_the_old_one_serving(server, picture, version, 
     server.serves("1")
     before = guess(server.ask(picture))
     make_champion(version, "broken")
-    trouble = until(lambda: server.version()["trouble"])
+    trouble = until(lambda: server.version()["trouble"], "there is trouble", 240)
     assert why in trouble
     assert trouble in server.log
     assert "secret" not in server.log
     assert guess(server.ask(picture)) == before
     make_champion("1", "back")
-    until(lambda: server.version()["trouble"] is None)
+    until(lambda: server.version()["trouble"] is None, "the trouble is over", 240)
     assert server.version()["version"] == "1"
 
 

@@ -1,6 +1,5 @@
 """Batches of summaries on disk: one Parquet file a batch."""
 
-import os
 from hashlib import md5
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 from unmask.errors import UnmaskError
 from unmask.monitoring.summaries import Row
 from unmask.production_params import NUMBERS
+from unmask.restore.pictures import write_whole
 
 #: Under the project's root.
 BATCHES = Path(".unmask/batches")
@@ -25,21 +25,18 @@ class BatchError(UnmaskError):
     """A batch that cannot be read; the message names its file."""
 
 
-def write_whole(table: pa.Table, path: Path) -> None:
+def write_table(table: pa.Table, path: Path) -> None:
     """Write a Parquet file that appears complete, or leaves what was there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        pq.write_table(table, partial, compression="zstd")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    content = pa.BufferOutputStream()
+    pq.write_table(table, content, compression="zstd")
+    write_whole(path, content.getvalue().to_pybytes())
 
 
 def write_batch(rows: list[Row], folder: Path, name: str) -> Path:
     """Write the rows of `summarise` as FOLDER/NAME.parquet; the same name replaces."""
     path = folder / f"{name}.parquet"
-    write_whole(pa.Table.from_pylist(rows, SCHEMA), path)
+    write_table(pa.Table.from_pylist(rows, SCHEMA), path)
     return path
 
 

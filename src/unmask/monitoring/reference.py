@@ -16,7 +16,7 @@ from unmask.data.workers import with_progress
 from unmask.errors import UnmaskError, plainly
 from unmask.evaluation.given import as_given
 from unmask.evaluation.shard import Shard, box_of
-from unmask.monitoring.batches import SCHEMA, write_whole
+from unmask.monitoring.batches import SCHEMA, write_table
 from unmask.monitoring.summaries import Row, summarise
 from unmask.params import Params, load_params
 from unmask.production_params import Drift
@@ -75,7 +75,7 @@ class Reference:
         """Write one Parquet file, whole or not at all."""
         projection = {"mean": self.mean.tolist(), "components": self.components.tolist()}
         table = pa.Table.from_pandas(self.table, preserve_index=False)
-        write_whole(
+        write_table(
             table.replace_schema_metadata({_PROJECTION: json.dumps(projection).encode()}), path
         )
 
