@@ -1,7 +1,6 @@
 """Requests in MLflow's scoring protocol, checked before any of them costs a restoration."""
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -13,7 +12,6 @@ from unmask.restore.chain import SMALLEST_PICTURE
 from unmask.restore.pictures import from_base64
 
 COLUMN = "image"
-_OBJECT = re.compile(r" <_io\.[^>]*>")  # how Pillow names bytes
 _FIELDS = ("dataframe_records", "dataframe_split", "inputs", "instances")
 
 
@@ -116,7 +114,7 @@ def check_picture(text: object, name: str) -> None:
     try:
         height, width = from_base64(text, name).shape[:2]
     except PictureError as error:
-        raise RefusedError(400, _OBJECT.sub("", str(error))) from error
+        raise RefusedError(400, str(error)) from error
     if min(height, width) < SMALLEST_PICTURE:
         raise RefusedError(
             400,
