@@ -31,9 +31,10 @@ def of_comparison(mlflow: str, experiment: str, runs: list[str], out: Path) -> N
     chosen, within = (quote(json.dumps(ids)) for ids in (runs, [experiment]))
     with _tab(_DESKTOP) as tab:
         tab.goto(f"{mlflow}/#/compare-runs?runs={chosen}&experiments={within}")
-        tab.get_by_text("Metrics", exact=True).last.wait_for()
-        tab.wait_for_load_state("networkidle")
-        tab.get_by_text("Metrics", exact=True).last.scroll_into_view_if_needed()
+        tab.get_by_role("button", name="Close", exact=True).click()  # an assistant's panel
+        tab.get_by_role("button", name="Visualizations").click()  # folded
+        tab.get_by_text("challenger/hole_psnr", exact=True).last.wait_for()
+        tab.get_by_role("button", name="Metrics").scroll_into_view_if_needed()
         tab.screenshot(path=out)
 
 
@@ -41,8 +42,8 @@ def of_flow_run(prefect: str, run: str, out: Path) -> None:
     """Prefect's page of a flow run."""
     with _tab(_DESKTOP) as tab:
         tab.goto(f"{prefect}/runs/flow-run/{run}")
-        tab.get_by_text("Completed").first.wait_for()
-        tab.wait_for_load_state("networkidle")
+        tab.get_by_text("Beginning flow run").first.wait_for()
+        tab.locator("canvas").first.wait_for()
         tab.screenshot(path=out)
 
 
@@ -59,7 +60,7 @@ def of_page(serve: str, photo: Path, desktop: Path, phone: Path) -> str:
             tab.locator("#photo img").wait_for()
             tab.get_by_role("button", name="Restore", exact=True).click()
             tab.locator("#said .done").wait_for()
-            tab.wait_for_load_state("networkidle")
+            tab.locator("#found img").wait_for()
             tab.screenshot(path=out, full_page=True)
             said = tab.locator("#said .done").inner_text()
     return said
