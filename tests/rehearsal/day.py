@@ -173,7 +173,7 @@ class Day:
         experiment = named.json()["experiment"]["experiment_id"]
         wanted = {
             "experiment_ids": [experiment],
-            "filter": "tags.`unmask.verdict` != ''",
+            "filter": "attributes.run_name = 'gate'",
             "order_by": ["attributes.start_time ASC"],
         }
         found = httpx.post(f"{url}/runs/search", json=wanted, timeout=60).json()["runs"]
