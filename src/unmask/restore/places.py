@@ -77,7 +77,8 @@ class Bucket:
     """A place behind a URL such as s3://bucket/folder, whose objects appear whole.
 
     Credentials, region and AWS_ENDPOINT_URL come from the environment or the files of AWS's tools.
-    Objects are moved by copying and deleting. The lock holds on this machine alone.
+    Objects are moved by copying and deleting, so one that is written between is lost: a name in
+    new/ must not be used again before its photo is taken. The lock holds on this machine alone.
     """
 
     def __init__(self, url: str) -> None:
