@@ -1,7 +1,9 @@
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from production import darker, seen_like
 from project import ROOT
@@ -114,7 +116,7 @@ def test_drift_is_told_of_once_for_a_champion(root, params, reference):
     assert other.changes == {"seed": other.changes["seed"], **light, **colour}
     ledger = Ledger.read(root)
     assert ledger.told == ("brightness", "colour")
-    Ledger(ledger.judged, "an earlier champion", ledger.told).write(root)
+    Ledger(ledger.judged, "an earlier champion", ledger.told, {}).write(root)
     write_batch(seen_like(reference, 6, 100, darker), root / BATCHES, "d")
     assert check(params, root).news
 
@@ -138,6 +140,29 @@ def test_the_report_is_a_run_of_mlflow(root, params, reference):
     (text,) = root.glob(f"mlartifacts/**/{run}/artifacts/drift.md")
     assert text.read_text() == found.report
     assert list(root.glob(f"mlartifacts/**/{run}/artifacts/densities.png"))
+
+
+def test_what_few_faces_show_is_judged_once_there_are_enough(root, params, reference):
+    """Of the faces of each check too few have a mask to be judged; of all there are enough."""
+
+    def bare(row):
+        return row | {"status": "no_mask", "colour_a": np.nan}
+
+    def redder(row):
+        return row | {"colour_a": row["colour_a"] + 40.0}
+
+    masked = reference.table[np.isfinite(reference.table["colour_a"])]
+    some = replace(reference, table=masked)
+    least = params.drift.minimum
+    for number in range(3):
+        rows = seen_like(reference, 20 + number, least, bare)
+        rows += seen_like(some, 30 + number, least // 2, redder)
+        write_batch(rows, root / BATCHES, str(number))
+        found = checked(params, root)
+        assert ("colour_a" in found.features) == (number == 1)
+        waits = {0: ["0.parquet"], 1: None, 2: ["2.parquet"]}[number]
+        assert found.ledger.waiting.get("colour_a") == waits
+    assert found.densities is not None
 
 
 def test_a_replaced_batch_is_judged_again_and_the_same_one_is_not(root, params, reference):

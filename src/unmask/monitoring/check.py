@@ -3,14 +3,16 @@
 import json
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from pydantic import JsonValue
 
 from unmask.errors import UnmaskError
 from unmask.monitoring.batches import BATCHES, batches_in, read_batches
-from unmask.monitoring.drift import DRIFT, STABLE, TOO_FEW, Finding, compare
+from unmask.monitoring.drift import DRIFT, STABLE, TOO_FEW, Finding, compare, values_of
 from unmask.monitoring.reference import Reference
 from unmask.monitoring.report import densities_of, log_report, table_of
 from unmask.params import Params
@@ -32,11 +34,13 @@ class Ledger:
         judged: file name of a batch to its md5; a batch replaced by another is judged again.
         model: the champion's, see `summaries.model_of`.
         told: kinds of drift, the first words of features, that an event told of.
+        waiting: features that had too few values so far to the judged batches that hold some.
     """
 
     judged: dict[str, str]
     model: str
     told: tuple[str, ...]
+    waiting: dict[str, list[str]]
 
     @classmethod
     def read(cls, root: Path) -> "Ledger":
@@ -47,10 +51,11 @@ class Ledger:
         """
         path = root / _LEDGER
         if not path.is_file():
-            return cls({}, "", ())
+            return cls({}, "", (), {})
         try:
             tree = json.loads(path.read_text())
-            return cls(dict(tree["judged"]), tree["model"], tuple(tree["told"]))
+            waiting = dict(tree["waiting"])
+            return cls(dict(tree["judged"]), tree["model"], tuple(tree["told"]), waiting)
         except (ValueError, KeyError, TypeError) as error:
             raise LedgerError(
                 f"{path} is damaged: delete it, and all batches are judged again."
@@ -111,7 +116,8 @@ def check(params: Params, root: Path) -> Check | None:
     """Compare what came since the last check with the champion's reference, and report to MLflow.
 
     Nothing is remembered until the check's ledger is written. Where no feature has `drift.minimum`
-    faces, nothing is reported, and the batches wait for the next check.
+    faces, nothing is reported, and the batches wait for the next check; where only some have, the
+    others wait, so that what few faces show is judged once there are enough of them.
 
     Args:
         root: the project's folder.
@@ -130,20 +136,31 @@ def check(params: Params, root: Path) -> Check | None:
         return None
     file, name = reference_of_champion()
     reference = Reference.load(file)
-    rows = read_batches(root / BATCHES, fresh)
-    sample = reference.projected(rows[rows["model"] == reference.model])
-    findings = compare(reference.table, sample, params.drift)
+    if ledger.model != reference.model:
+        ledger = Ledger(ledger.judged, reference.model, (), {})
+    earlier = {
+        feature: [batch for batch in batches if batch in present and batch not in fresh]
+        for feature, batches in ledger.waiting.items()
+    }
+    rows = {b: read_batches(root / BATCHES, [b]) for b in {*fresh, *chain(*earlier.values())}}
+    ours = {b: reference.projected(r[r["model"] == reference.model]) for b, r in rows.items()}
+    findings = compare(
+        reference.table,
+        pd.concat([ours[batch] for batch in fresh]),
+        params.drift,
+        {f: pd.concat([ours[batch] for batch in some]) for f, some in earlier.items() if some},
+    )
     features = tuple(f.feature for f in findings if f.verdict == DRIFT)
     enough = any(f.verdict != TOO_FEW for f in findings)
     verdict = DRIFT if features else STABLE if enough else TOO_FEW
     seen = [reference.model, *features, *(present[batch] for batch in fresh)]
     identity = sha256(" ".join(seen).encode()).hexdigest()[:12]
     changes = {"seed": int(identity, 16) % 2**31, **params.drift.changes_for(features)}
-    text = _text(name, len(fresh), len(rows) - len(sample), verdict, findings, changes)
+    others = sum(len(rows[batch]) - len(ours[batch]) for batch in fresh)
+    text = _text(name, len(fresh), others, verdict, findings, changes)
     if not enough:
         return Check(identity, verdict, (), False, {}, text, None, ledger)
-    told = set(ledger.told) if ledger.model == reference.model else set()
-    densities = densities_of(reference.table, sample, findings)
+    densities = densities_of(findings)
     log_report(
         text,
         densities,
@@ -154,9 +171,22 @@ def check(params: Params, root: Path) -> Check | None:
         id=identity,
         verdict=verdict,
         features=features,
-        news=not _kinds(features) <= told,
+        news=not _kinds(features) <= set(ledger.told),
         changes=changes,
         report=text,
         densities=densities,
-        ledger=Ledger(present, reference.model, tuple(sorted(told | _kinds(features)))),
+        ledger=Ledger(
+            present,
+            reference.model,
+            tuple(sorted({*ledger.told, *_kinds(features)})),
+            {
+                f.feature: [
+                    batch
+                    for batch in (*earlier.get(f.feature, ()), *fresh)
+                    if len(values_of(ours[batch], f.feature))
+                ]
+                for f in findings
+                if f.verdict == TOO_FEW and f.known >= params.drift.minimum
+            },
+        ),
     )

@@ -1,6 +1,7 @@
 """Drift: does a sample of faces differ from the reference? A pure function of both and params."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,8 @@ class Finding:
     Attributes:
         feature: its column, or 'masked', the share of faces with a mask among those not skipped,
             or 'skipped', the share of faces that were.
-        known, seen: how many values the reference and the sample have of it.
+        values: those of the reference and of the sample, two (N,) float.
+        known, seen: how many they are.
         before, now: their means.
         effect: largest distance of the two distribution functions, in [0, 1]; the difference of
             two shares. NaN where too few.
@@ -29,6 +31,7 @@ class Finding:
     """
 
     feature: str
+    values: tuple[np.ndarray, np.ndarray] = field(repr=False, compare=False)
     known: int
     seen: int
     before: float
@@ -64,7 +67,12 @@ def _tested(feature: str, known: np.ndarray, seen: np.ndarray) -> tuple[float, f
     return float(answer.statistic), float(answer.pvalue)
 
 
-def compare(reference: pd.DataFrame, sample: pd.DataFrame, params: Drift) -> list[Finding]:
+def compare(
+    reference: pd.DataFrame,
+    sample: pd.DataFrame,
+    params: Drift,
+    earlier: Mapping[str, pd.DataFrame] | None = None,
+) -> list[Finding]:
     """Compare every feature of a sample with the reference's.
 
     Drift is confirmed where the corrected p is below `alpha` and the effect at least `effect`.
@@ -72,11 +80,15 @@ def compare(reference: pd.DataFrame, sample: pd.DataFrame, params: Drift) -> lis
 
     Args:
         reference, sample: rows of summaries, the embedding as columns embedding_1 and so on.
+        earlier: features to more rows of the sample, which count for that feature alone.
     """
-    pairs = {
-        name: (values_of(reference, name), values_of(sample, name))
-        for name in features_of(reference)
-    }
+    earlier = earlier or {}
+
+    def seen_of(name: str) -> np.ndarray:
+        parts = [sample, earlier[name]] if name in earlier else [sample]
+        return np.concatenate([values_of(rows, name) for rows in parts])
+
+    pairs = {name: (values_of(reference, name), seen_of(name)) for name in features_of(reference)}
     tested = {
         name: _tested(name, *pair)
         for name, pair in pairs.items()
@@ -94,5 +106,6 @@ def compare(reference: pd.DataFrame, sample: pd.DataFrame, params: Drift) -> lis
             effect, p = tested[name][0], float(corrected[name])
             verdict = DRIFT if p < params.alpha and effect >= params.effect else STABLE
         before, now = (float(v.mean()) if len(v) else np.nan for v in (known, seen))
-        findings.append(Finding(name, len(known), len(seen), before, now, effect, p, verdict))
+        sizes = len(known), len(seen)
+        findings.append(Finding(name, (known, seen), *sizes, before, now, effect, p, verdict))
     return findings

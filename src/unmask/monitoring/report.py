@@ -3,11 +3,10 @@
 from math import isfinite
 
 import numpy as np
-import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from unmask.monitoring.drift import DRIFT, Finding, values_of
+from unmask.monitoring.drift import DRIFT, Finding
 from unmask.production_params import SHARES
 from unmask.training.tracking import stage_run
 
@@ -37,9 +36,7 @@ def table_of(findings: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-def densities_of(
-    reference: pd.DataFrame, sample: pd.DataFrame, findings: list[Finding]
-) -> np.ndarray:
+def densities_of(findings: list[Finding]) -> np.ndarray:
     """The densities of what drifted, or else of what differs most; (H, W, 3) uint8 RGB."""
     tested = [f for f in ordered(findings) if isfinite(f.p)]
     chosen = [f for f in tested if f.verdict == DRIFT][:_SHOWN] or tested[:_COLUMNS]
@@ -48,10 +45,9 @@ def densities_of(
     figure.suptitle("reference (grey) and what was seen since the last check (red)", fontsize=10)
     for place, finding in enumerate(chosen, 1):
         axes = figure.add_subplot(rows, _COLUMNS, place)
-        pair = [values_of(table, finding.feature) for table in (reference, sample)]
-        both = np.concatenate(pair)
+        both = np.concatenate(finding.values)
         bins = 2 if finding.feature in SHARES else np.linspace(both.min(), both.max(), _BINS)
-        for values, colour in zip(pair, ("0.5", "tab:red"), strict=True):
+        for values, colour in zip(finding.values, ("0.5", "tab:red"), strict=True):
             axes.hist(values, bins, density=True, histtype="stepfilled", alpha=0.5, color=colour)
         axes.set_title(
             f"{finding.feature}: {finding.verdict}, effect {finding.effect:.2f}", fontsize=9
