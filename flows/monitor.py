@@ -10,7 +10,8 @@ from uuid import NAMESPACE_URL, uuid5
 from filelock import FileLock
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
-from prefect.events import emit_event
+from prefect.client.orchestration import get_client
+from prefect.events import Event
 
 from flows.patience import PATIENT
 
@@ -40,15 +41,20 @@ def publish(found: Check) -> None:
     create_image_artifact(f"data:image/png;base64,{picture}", key="unmask-drift-densities")
 
 
-@task
+@task(**PATIENT)
 def tell(found: Check) -> None:
-    """Emit the event that starts a retraining; the same drift has the same event id."""
-    emit_event(
-        EVENT,
-        RESOURCE,
+    """Send the event that starts a retraining; the same drift has the same event id.
+
+    Prefect's `emit_event` queues, and only logs what the server did not take.
+    """
+    event = Event(
+        event=EVENT,
+        resource=RESOURCE,
         payload={"drift": found.id, "features": list(found.features), "changes": found.changes},
         id=uuid5(NAMESPACE_URL, f"unmask/drift/{found.id}"),
     )
+    with get_client(sync_client=True) as client:
+        client.request("POST", "/events", json=[event.model_dump(mode="json")])
 
 
 @flow(name="monitor", log_prints=True)

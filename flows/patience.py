@@ -2,6 +2,7 @@
 
 from errno import EIO
 
+import httpx
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
@@ -15,7 +16,7 @@ def is_away(error: object) -> bool:
     """
     botocore = type(error).__module__.startswith("botocore.")
     of_storage = botocore or (isinstance(error, OSError) and error.errno == EIO)
-    broke_off = isinstance(error, ConnectionError | TimeoutError)
+    broke_off = isinstance(error, ConnectionError | TimeoutError | httpx.TransportError)
     return of_storage or broke_off or getattr(error, "status", None) == TEMPORARY
 
 

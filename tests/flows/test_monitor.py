@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.events import Event
@@ -12,6 +13,7 @@ from prefect.testing.utilities import prefect_test_harness
 from production import darker, seen_like
 from project import ROOT
 
+import flows.monitor
 from flows.monitor import EVENT, monitor
 from unmask.monitoring.batches import BATCHES, write_batch
 from unmask.monitoring.reference import Reference
@@ -48,13 +50,22 @@ def events(least: int) -> list[Event]:
             time.sleep(0.5)
 
 
-def test_drift_is_shown_and_told_of_once(root):
+def away(**options) -> None:
+    raise httpx.ConnectError("no answer")
+
+
+def test_drift_is_shown_and_told_of_once(root, monkeypatch):
     reference = Reference.load(RELEASED_REFERENCE)
     assert monitor() == "nothing new"
     write_batch(seen_like(reference, 0, 20, darker), root / BATCHES, "first")
     assert monitor() == "too few"
     write_batch(seen_like(reference, 1, 80, darker), root / BATCHES, "second")
-    assert monitor() == "drift"
+    with monkeypatch.context() as patch:
+        patch.setattr(flows.monitor, "get_client", away)
+        patch.setattr(flows.monitor, "tell", flows.monitor.tell.with_options(retries=0))
+        with pytest.raises(httpx.ConnectError):
+            monitor()
+    assert monitor() == "drift"  # which the run before could not tell of
     assert monitor() == "nothing new"
     (event,) = events(1)
     assert event.resource.id == "unmask.model.unmask"
@@ -75,8 +86,8 @@ def test_drift_is_shown_and_told_of_once(root):
     with get_client(sync_client=True) as client:
         artifacts = client.read_artifacts()
     reports = [a for a in artifacts if a.key == "unmask-drift"]
-    assert len(reports) == 3
+    assert len(reports) == 4
     assert all("| feature | verdict |" in report.data for report in reports)
     pictures = [a for a in artifacts if a.key == "unmask-drift-densities"]
-    assert len(pictures) == 3
+    assert len(pictures) == 4
     assert all(picture.data.startswith("data:image/png;base64,") for picture in pictures)

@@ -1,5 +1,6 @@
 import sys
 
+import httpx
 import pytest
 from prefect import flow
 from prefect.testing.utilities import prefect_test_harness
@@ -13,6 +14,7 @@ from unmask.training.tracking import StoreAwayError, TrackingError
 
 def test_only_what_is_away_is_tried_again():
     away = [StoreAwayError("no answer"), StorageError("no answer"), ConnectionResetError()]
+    away += [httpx.ConnectError("no answer")]
     assert all(map(is_away, away))
     wrong = [UnmaskError("x"), TrackingError("moved"), CloneError("x"), ValueError(), OSError()]
     assert not any(map(is_away, wrong))
