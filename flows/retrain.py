@@ -1,20 +1,27 @@
 """Flow `retrain`: a new version from new data or changed params, in a clone of the project."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 from prefect import State, flow, get_run_logger, runtime, task
 from prefect.deployments import run_deployment
 from prefect.states import Completed
 
-from flows.patience import PATIENT
+from flows.patience import PATIENT, is_away
 from flows.promote import judge_challenger
 from flows.stages import new_pipeline, run_stages
+
+if TYPE_CHECKING:
+    from unmask.data.drops import Drop
+    from unmask.registry.retraining import Plan
 
 
 @contextlib.contextmanager
@@ -51,11 +58,19 @@ def _working_in(root: Path, clone: Path) -> Iterator[None]:
 
 @task(**PATIENT)
 def find_champion() -> str | None:
-    """The champion's number, before an hour of training finds that the store is away."""
-    from unmask.registry.versions import CHAMPION, version_of
-    from unmask.training.store import has_store
+    """The commit of the champion, before an hour of training finds that the store is away."""
+    from unmask.registry.champions import commit_of_champion
 
-    return version_of(CHAMPION) if has_store() else None
+    return commit_of_champion()
+
+
+@task(**PATIENT)
+def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
+    """Make the clone, with its params and data; returns the new faces that were accepted."""
+    from unmask.registry import retraining
+
+    shutil.rmtree(clone, ignore_errors=True)  # of a try before this
+    return retraining.prepare(root, clone, plan)
 
 
 @task(**PATIENT)
@@ -140,9 +155,9 @@ def retrain(changes: dict | None = None, drift: str | None = None) -> State | st
         records = Records(root / retraining.RECORDS)
         drops = []
         try:
-            drops = retraining.prepare(root, clone, plan)
+            drops = prepare(root, clone, plan)
             if not drops and not plan.altered:
-                return Completed(message="nothing changed: the new faces were refused")
+                return Completed(message="nothing changed: no new faces were accepted")
             reason = _reason(drops, changes if plan.altered else None, drift)
             logger.info(f"retraining for {reason}")
             with _working_in(root, clone):
@@ -153,8 +168,8 @@ def retrain(changes: dict | None = None, drift: str | None = None) -> State | st
                 note_origin(version, publish(clone, version, reason))
                 drops = []  # are versioned now; whatever fails from here on is about the version
                 passed = judge_challenger(version, by_hand=loop.promote == "by_hand")
-        except Exception:
-            for drop in drops:
+        except Exception as error:
+            for drop in () if is_away(error) else drops:
                 failed = records.count_failure(drop)
                 logger.error(f"new faces {drop.key}: {failed} of {loop.attempts} trainings failed")
             raise

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from prefect import flow, task
 
+from flows.patience import PATIENT
 from flows.promote import judge_challenger
 from flows.stages import new_pipeline, run_stages
 
 
-@task
+@task(**PATIENT)
 def sync_registry() -> str:
     """Register the networks where the store lacks them; returns the challenger's version."""
     from unmask.registry.stage import sync

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from filelock import FileLock
 from mlflow import MlflowClient
 
+from unmask.registry.origin import COMMIT
 from unmask.registry.versions import (
     CHAMPION,
     NAME,
@@ -18,7 +19,7 @@ from unmask.registry.versions import (
     registered_model,
     version_of,
 )
-from unmask.training.store import project_root
+from unmask.training.store import has_store, project_root
 from unmask.training.tracking import connect
 
 _CHANGE = "unmask.champion."  # begins the key of a change's tag
@@ -89,6 +90,12 @@ def make_champion(version: str, why: str) -> Change:
     client = connect()
     with _alone():
         return _record(client, version, why, "promote")
+
+
+def commit_of_champion() -> str | None:
+    """The commit that the champion comes from, or None where there is no champion."""
+    number = version_of(CHAMPION) if has_store() else None
+    return find_version(connect(), number).tags.get(COMMIT) if number else None
 
 
 def refuse(version: str, why: str, who: str | None = None) -> Change:

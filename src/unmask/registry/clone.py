@@ -83,7 +83,7 @@ def _storage(root: Path) -> tuple[Path, dict[str, str]]:
 
 
 def make_clone(root: Path, folder: Path, commit: str) -> None:
-    """Clone the project at a commit; DVC's cache and remotes are shared.
+    """Clone the project at a commit; DVC's cache, remotes and settings are the project's.
 
     Args:
         root: the project, which must be the top of its git repository.
@@ -104,8 +104,9 @@ def make_clone(root: Path, folder: Path, commit: str) -> None:
             file.write("/.unmask\n")  # a link, perhaps
         for key in ("commit.gpgsign", "tag.gpgsign"):
             git(folder, "config", key, "false")
-        if (local := root / ".dvc" / "config.local").is_file():
-            shutil.copy(local, folder / ".dvc")
+        git(folder, "update-index", "--skip-worktree", ".dvc/config")  # ours is not committed
+        for config in (root / ".dvc").glob("config*"):
+            shutil.copy(config, folder / ".dvc")
         cache, folders = _storage(root)
         dvc(folder, "cache", "dir", "--local", str(cache))
         for name, url in folders.items():
@@ -128,8 +129,16 @@ def get_data(folder: Path, targets: list[str]) -> None:
     """Put tracked data into a project, from the cache and, where there is one, the remote.
 
     What neither holds stays missing.
+
+    Raises:
+        StorageError: when the remote fails.
     """
     if not targets:
         return
-    command = "pull" if default_remote(folder) else "checkout"
-    dvc(folder, command, "--allow-missing", *targets)
+    if not default_remote(folder):
+        dvc(folder, "checkout", "--allow-missing", *targets)
+        return
+    try:
+        dvc(folder, "pull", "--allow-missing", *targets)
+    except CloneError as error:
+        raise StorageError(str(error)) from error

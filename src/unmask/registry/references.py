@@ -9,9 +9,16 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from unmask.models.stored import RELEASED, packed_md5
-from unmask.registry.versions import CHAMPION, NAME, RegistryError, version_of
+from unmask.registry.versions import (
+    CHAMPION,
+    NAME,
+    RegistryError,
+    away,
+    find_version,
+    version_of,
+)
 from unmask.training.store import has_store
-from unmask.training.tracking import connect
+from unmask.training.tracking import connect, is_away
 
 REFERENCE = "unmask.reference"
 RELEASED_REFERENCE = RELEASED / "reference.parquet"
@@ -30,7 +37,7 @@ def keep_reference(version: str, table: Path) -> None:
     if not table.is_file():
         raise RegistryError(f"{table} is missing: run `dvc repro reference` first.")
     client = connect()
-    found = client.get_model_version(NAME, version)
+    found = find_version(client, version)
     name = f"reference/{md5(table.read_bytes()).hexdigest()}.parquet"
     if found.tags.get(REFERENCE) == name:
         return
@@ -48,11 +55,12 @@ def reference_of_champion() -> tuple[Path, str]:
 
     Raises:
         RegistryError: when the champion has none.
+        RegistryAwayError: when the store does not answer.
     """
     number = version_of(CHAMPION) if has_store() else None
     if number is None:
         return RELEASED_REFERENCE, f"{NAME}/release-{packed_md5(RELEASED)[:8]}"
-    found = connect().get_model_version(NAME, number)
+    found = find_version(connect(), number)
     if REFERENCE not in found.tags:
         raise RegistryError(
             f"{NAME} version {number}, the champion, has no reference to measure drift from: run "
@@ -63,6 +71,8 @@ def reference_of_champion() -> tuple[Path, str]:
             run_id=found.run_id, artifact_path=found.tags[REFERENCE]
         )
     except MlflowException as error:
+        if is_away(error):
+            raise away(error) from error
         raise RegistryError(
             f"the reference of {NAME} version {number} cannot be loaded "
             f"({str(error).splitlines()[0]}): run `unmask models sync` where it was trained."

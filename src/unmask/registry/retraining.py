@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from unmask.data.drops import Drop, Records, drops_in, take
+from unmask.data.drops import Drop, DropError, Records, drops_in, take
 from unmask.data.new_faces import judge_faces, known_faces
 from unmask.errors import UnmaskError
 from unmask.faces.folder import TABLES
@@ -68,10 +68,8 @@ def _base(root: Path, champion: str | None) -> tuple[str, str | None]:
     that what the user commits counts. New data of the newest retrained state is carried over.
     """
     base = git(root, "rev-parse", "HEAD")
-    tag = f"model-v{champion}"
-    if champion and git(root, "tag", "--list", tag):
-        state = git(root, "rev-parse", f"{tag}^{{commit}}")
-        base = state if _contains(root, state, base) else base
+    if champion in git(root, "rev-list", "--all").split():
+        base = champion if _contains(root, champion, base) else base
     newest = git(
         root, "for-each-ref", "--sort=-refname", "--count=1", "--format=%(objectname)",
         f"refs/heads/{BRANCHES}/",
@@ -93,7 +91,7 @@ def plan(
         root: the user's project.
         params: its params, of which `loop` counts; all others are the base's.
         changes: dotted names of declared params to values.
-        champion: its number, if there is one.
+        champion: its commit, if there is one.
 
     Raises:
         ParamsError: for a change that is not declared or does not fit.
@@ -162,8 +160,8 @@ def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
 
     Raises:
         RetrainError: when a source cannot be versioned.
-        DropError: when a drop changes while it is read.
-        CloneError: when git or DVC fails.
+        StorageError: when DVC's remote does not give the data.
+        CloneError: when git or DVC fails otherwise.
     """
     make_clone(root, clone, plan.base)
     git(clone, "checkout", "--quiet", "-b", f"{BRANCHES}/{clone.name}")
@@ -179,7 +177,11 @@ def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
         report = judge_faces(drop.folder, params, known)
         if report.accepted:
             path = f"{_SOURCES}/{drop.key}"
-            take(drop, report, clone / path)
+            try:
+                take(drop, report, clone / path)
+            except DropError as error:  # is being written; the next retraining finds it again
+                print(error)
+                continue
             dvc(clone, "add", path)
             file.write_text(add_sources(file.read_text(), [path]))
             accepted.append(drop)

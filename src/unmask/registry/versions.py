@@ -49,7 +49,8 @@ class RegistryAwayError(RegistryError):
     status = TEMPORARY
 
 
-def _away(error: MlflowException) -> RegistryAwayError:
+def away(error: MlflowException) -> RegistryAwayError:
+    """The sentence for an error of which `is_away` holds."""
     reason = str(error).splitlines()[0][:200]
     return RegistryAwayError(
         f"the model registry cannot be read ({reason}): try again when it answers."
@@ -78,7 +79,7 @@ def registered_model(client: MlflowClient) -> RegisteredModel | None:
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
-        raise _away(error) from error
+        raise away(error) from error
 
 
 def _aliases(client: MlflowClient) -> dict[str, str]:
@@ -104,7 +105,7 @@ def find_version(client: MlflowClient, version: str) -> ModelVersion:
         return client.get_model_version(NAME, version)
     except MlflowException as error:
         if is_away(error):
-            raise _away(error) from error
+            raise away(error) from error
         raise RegistryError(
             f"{NAME} has no version {version}: see `unmask models list`."
         ) from error
@@ -221,6 +222,7 @@ def networks_of(uri: str) -> tuple[Path, str]:
 
     Raises:
         RegistryError: when the URI names no model, e.g. because nothing was promoted yet.
+        RegistryAwayError: when the store does not answer.
     """
     client = connect()
     path, _, alias = uri.removeprefix("models:/").partition("@")
@@ -236,6 +238,8 @@ def networks_of(uri: str) -> tuple[Path, str]:
     try:
         folder = mlflow.artifacts.download_artifacts(f"models:/{NAME}/{version}")
     except MlflowException as error:
+        if is_away(error):
+            raise away(error) from error
         raise RegistryError(
             f"{uri} cannot be loaded ({str(error).splitlines()[0]}): see `unmask models list`."
         ) from error
