@@ -17,6 +17,7 @@ import httpx
 
 from unmask.errors import UnmaskError
 from unmask.serving.question import RefusedError
+from unmask.serving.temporary import prefix_of
 from unmask.training.store import tracking_uri
 
 _STARTS_WITHIN, _ENDS_WITHIN = 300, 5  # seconds
@@ -55,7 +56,7 @@ class Backend:
 
     def __init__(self, name: str, version: str, seconds: float) -> None:
         self.name, self.version = name, version
-        self._folder = Path(mkdtemp(prefix="unmask-serve-"))
+        self._folder = Path(mkdtemp(prefix=prefix_of("serve")))
         self._log = self._folder / "log"
         port = _free_port()
         self._client = httpx.AsyncClient(

@@ -11,7 +11,8 @@ from unmask.serving.backend import Backend, BackendError, BrokenOffError
 from unmask.serving.checking import check_answer, masked_face
 from unmask.serving.question import RefusedError
 
-_LOOKS_EVERY, _TRIES_AGAIN_AFTER = 2, 300  # seconds
+_LOOKS_EVERY = 2  # seconds
+_WAITS, _WAITS_AT_MOST = 10, 300  # seconds before a version that failed is tried again, doubled
 
 
 def version_to_serve() -> str:
@@ -42,7 +43,7 @@ class Supervisor:
         self._seconds, self._say = seconds, say
         self._backend: Backend | None = None
         self._ready, self.since = asyncio.Event(), ""
-        self._failed, self._failed_at, self._trouble = "", 0.0, ""
+        self._failed, self._failed_at, self._waits, self._trouble = "", 0.0, 0, ""
         self._drains: set[asyncio.Task] = set()
 
     @property
@@ -132,7 +133,7 @@ class Supervisor:
             wanted = present if champion is None else str(champion)
             if wanted == present and self._backend.running:
                 self._trouble = ""
-        if wanted == self._failed and time.monotonic() - self._failed_at < _TRIES_AGAIN_AFTER:
+        if wanted == self._failed and time.monotonic() - self._failed_at < self._waits:
             wanted = present
         if wanted == present and self._backend.running:
             return
@@ -140,6 +141,8 @@ class Supervisor:
             await self._change(wanted)
         except BackendError as error:
             self._tell(str(error))
+            longer = min(2 * self._waits, _WAITS_AT_MOST)
+            self._waits = longer if wanted == self._failed else _WAITS
             self._failed, self._failed_at = wanted, time.monotonic()
             await asyncio.sleep(_LOOKS_EVERY)
 

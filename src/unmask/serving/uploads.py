@@ -15,13 +15,16 @@ from pathlib import Path
 
 from gradio.routes import App
 
+from unmask.serving.temporary import prefix_of
+
 KEPT, SWEPT = 600, 60  # seconds that a file is kept, and between two sweeps
 
 
 @cache
 def folder() -> tempfile.TemporaryDirectory:
-    """The process's own folder, which gradio writes into; removed when the process ends."""
-    made = tempfile.TemporaryDirectory(prefix="unmask-page-")
+    """The process's own folder, which gradio writes into; removed when the process ends, or, where
+    it was killed, when the next one starts."""
+    made = tempfile.TemporaryDirectory(prefix=prefix_of("page"))
     os.environ["GRADIO_TEMP_DIR"] = made.name
     return made
 
