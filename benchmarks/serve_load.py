@@ -15,6 +15,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -181,7 +182,8 @@ def _load(address: str, cases: list[Case], clients: int, promote: Event) -> list
             return list(pool.map(ask, enumerate(cases)))
 
 
-def _report(answers: list[tuple[str, float, str]], minutes: float) -> None:
+def _report(answers: list[tuple[str, float, str]], minutes: float) -> int:
+    """Print what came of the load; returns how many answers were not the intended ones."""
     groups = {"restoration": [], "maskless": [], "bad": []}
     for kind, seconds, _ in answers:
         groups.get(kind, groups["bad"]).append(seconds)
@@ -194,6 +196,7 @@ def _report(answers: list[tuple[str, float, str]], minutes: float) -> None:
     )
     wrong = Counter(f"{kind}: {problem}" for kind, _, problem in answers if problem)
     print(f"answers that are not the intended ones: {sum(wrong.values())}", *wrong.items())
+    return sum(wrong.values())
 
 
 def _until(client: httpx.Client, version: str) -> None:
@@ -235,10 +238,11 @@ def main() -> None:
                     answers = load.result()
                 minutes = (time.perf_counter() - start) / 60
                 memory.end()
-            _report(answers, minutes)
+            wrong = _report(answers, minutes)
         finally:
             server.terminate()
             server.wait()
+    sys.exit(1 if wrong else 0)
 
 
 if __name__ == "__main__":

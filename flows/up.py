@@ -166,7 +166,7 @@ def run(root: Path, names: tuple[str, ...]) -> None:
     up = Up(root, environment)
     try:
         up.start(waves)
-        if "prefect" in names:
+        if {"prefect", "worker"} & set(names):
             up.deploy()
         for service in chain(*waves):
             print(f"{service.name:<10} {'' if service.works else service.address}", flush=True)

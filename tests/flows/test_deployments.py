@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 from project import ROOT, copy_project, run_in
 from ruamel.yaml import YAML
 from team.services import free_port, until
@@ -146,3 +147,17 @@ def test_promotion_by_hand_waits_for_a_person_and_records_what_they_say(loop):
     refused, promoted = loop.run("unmask", "models", "history").splitlines()
     assert "kept, not 1  Ada: refuse by Ada" in refused
     assert "- -> 1  Ada: promote by Ada" in promoted
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_retraining_in_the_gpu_pool_is_handed_over_and_asks_for_cuda(loop):
+    params = loop.project / "params.yaml"
+    params.write_text(params.read_text().replace("pool: unmask", "pool: gpu"))
+    loop.run("prefect", "deployment", "run", "retrain/retrain", "--param", 'drift="d8"')
+    given = {"changes": None, "drift": "d8"}
+    handed = loop.one("retrain", "Completed", parameters=given)
+    waiting = loop.one("retrain-gpu", "Scheduled", parameters=given)
+    assert handed["state"]["message"] == f"handed to the work pool gpu as {waiting['name']}"
+    loop.run("prefect", "worker", "start", "--pool", "gpu", "--run-once")
+    failed = loop.one("retrain-gpu", "Failed", id=waiting["id"])
+    assert "this machine has no CUDA device" in failed["state"]["message"]
