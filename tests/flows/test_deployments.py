@@ -154,9 +154,9 @@ def test_retraining_in_the_gpu_pool_is_handed_over_and_asks_for_cuda(loop):
     params = loop.project / "params.yaml"
     params.write_text(params.read_text().replace("pool: unmask", "pool: gpu"))
     loop.run("prefect", "deployment", "run", "retrain/retrain", "--param", 'drift="d8"')
-    given = {"changes": None, "drift": "d8"}
-    handed = loop.one("retrain", "Completed", parameters=given)
-    waiting = loop.one("retrain-gpu", "Scheduled", parameters=given)
+    handed = loop.one("retrain", "Completed", parameters={"drift": "d8"})
+    (waiting,) = loop.runs("retrain-gpu")
+    assert waiting["parameters"] == {"changes": None, "drift": "d8"}
     assert handed["state"]["message"] == f"handed to the work pool gpu as {waiting['name']}"
     loop.run("prefect", "worker", "start", "--pool", "gpu", "--run-once")
     failed = loop.one("retrain-gpu", "Failed", id=waiting["id"])
