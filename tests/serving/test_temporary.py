@@ -1,23 +1,35 @@
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 from unmask.serving import temporary
+from unmask.serving.temporary import OwnFolder
+
+_HOLD = """
+import sys
+from unmask.serving import temporary
+temporary.gettempdir = lambda: sys.argv[1]
+temporary.mkdtemp = lambda prefix: __import__("tempfile").mkdtemp(prefix=prefix, dir=sys.argv[1])
+folder = temporary.OwnFolder("page")
+(folder.path / "photo.png").touch()
+print(folder.path.name, flush=True)
+sys.stdin.read()
+"""
 
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setattr(temporary, "gettempdir", lambda: str(tmp_path))
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    names = {
-        f"unmask-page-{gone.pid}-left": False,
-        f"unmask-serve-{gone.pid}-another": True,
-        f"unmask-page-{os.getppid()}-alive": True,
-        "unmask-page-mine-x": True,
-    }
-    for name in names:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "photo.png").touch()
-    assert temporary.prefix_of("page") == f"unmask-page-{os.getpid()}-"
-    assert {name: Path(tmp_path / name).exists() for name in names} == names
+    (tmp_path / "unmask-serve-another").mkdir()
+    holders = []
+    for _ in range(2):
+        command = [sys.executable, "-c", _HOLD, str(tmp_path)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        holders.append(subprocess.Popen(command, text=True, **pipes))
+    killed, alive = ((holder, holder.stdout.readline().strip()) for holder in holders)
+    killed[0].kill()
+    killed[0].wait()
+    mine = OwnFolder("page")
+    assert {path.name for path in tmp_path.iterdir()} == {alive[1], "unmask-serve-another"}
+    assert (tmp_path / alive[1] / "photo.png").exists()
+    alive[0].communicate()
+    mine.remove()
+    assert not mine.path.exists()

@@ -4,20 +4,18 @@ import asyncio
 import ctypes
 import os
 import re
-import shutil
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkdtemp
 
 import httpx
 
 from unmask.errors import UnmaskError
 from unmask.serving.question import RefusedError
-from unmask.serving.temporary import prefix_of
+from unmask.serving.temporary import OwnFolder
 from unmask.training.store import tracking_uri
 
 _STARTS_WITHIN, _ENDS_WITHIN = 300, 5  # seconds
@@ -56,8 +54,8 @@ class Backend:
 
     def __init__(self, name: str, version: str, seconds: float) -> None:
         self.name, self.version = name, version
-        self._folder = Path(mkdtemp(prefix=prefix_of("serve")))
-        self._log = self._folder / "log"
+        self._folder = OwnFolder("serve")
+        self._log = self._folder.path / "log"
         port = _free_port()
         self._client = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
@@ -85,7 +83,7 @@ class Backend:
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "MLFLOW_TRACKING_URI": tracking_uri(),
-            "TMPDIR": str(self._folder),
+            "TMPDIR": str(self._folder.path),
             "UVICORN_LOG_LEVEL": "warning",
         }
         with self._log.open("wb") as log:
@@ -183,7 +181,7 @@ class Backend:
             self._kill()
             await self._process.wait()
         await self._client.aclose()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
 
 def refusal_of(answer: httpx.Response) -> RefusedError:

@@ -168,7 +168,8 @@ class Supervisor:
         except BaseException:
             await backend.stop()
             raise
-        before, self._backend, self._trouble = self._backend, backend, ""
+        before, self._backend = self._backend, backend
+        self._failed, self._waits, self._trouble = "", 0, ""
         self.since = datetime.now(UTC).isoformat(timespec="seconds")
         self._ready.set()
         self._say(f"{NAME} version {version} serves")

@@ -6,26 +6,24 @@ Gradio's own delete_cache forgets the files that a session's answers made (gradi
 import asyncio
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
-from pathlib import Path
 
 from gradio.routes import App
 
-from unmask.serving.temporary import prefix_of
+from unmask.serving.temporary import OwnFolder
 
 KEPT, SWEPT = 600, 60  # seconds that a file is kept, and between two sweeps
 
 
 @cache
-def folder() -> tempfile.TemporaryDirectory:
-    """The process's own folder, which gradio writes into; removed when the process ends, or, where
+def folder() -> OwnFolder:
+    """The process's own folder, which gradio writes into; removed when the server stops, or, where
     it was killed, when the next one starts."""
-    made = tempfile.TemporaryDirectory(prefix=prefix_of("page"))
-    os.environ["GRADIO_TEMP_DIR"] = made.name
+    made = OwnFolder("page")
+    os.environ["GRADIO_TEMP_DIR"] = str(made.path)
     return made
 
 
@@ -37,7 +35,7 @@ async def forgotten(app: App) -> AsyncIterator[None]:
         yield
     finally:
         sweeping.cancel()
-        shutil.rmtree(folder().name, ignore_errors=True)
+        shutil.rmtree(folder().path, ignore_errors=True)
 
 
 async def _sweep(app: App) -> None:
@@ -51,7 +49,7 @@ async def _sweep(app: App) -> None:
 def _remove_old() -> set[str]:
     """The old files, which are removed, and so are folders that long were empty."""
     now, gone = time.time(), set()
-    for path in sorted(Path(folder().name).rglob("*"), reverse=True):
+    for path in sorted(folder().path.rglob("*"), reverse=True):
         with suppress(OSError):  # another upload may replace it now, or fill its folder
             if now - path.stat().st_ctime < KEPT:
                 continue
