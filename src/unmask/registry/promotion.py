@@ -23,6 +23,7 @@ from unmask.registry.versions import (
     CHALLENGER,
     CHAMPION,
     NAME,
+    RegistryAwayError,
     RegistryError,
     tag_verdict,
     verdict_of,
@@ -94,6 +95,8 @@ def _figures(scores: GateScores, minimum_slice: int) -> dict[str, float]:
 def _champion_chain(version: str) -> Chain:
     try:
         return load_chain(f"models:/{NAME}/{version}")[0]
+    except RegistryAwayError:
+        raise
     except (RegistryError, StoredModelError, OSError) as error:
         raise RegistryError(
             f"the champion, version {version}, cannot be loaded, so nothing can be judged against "

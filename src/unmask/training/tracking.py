@@ -41,8 +41,11 @@ class StoreAwayError(TrackingError):
 
 
 def is_away(error: MlflowException) -> bool:
-    """Whether a store did not answer, in place of refusing what it was asked."""
-    return error.error_code in _AWAY
+    """Whether a store did not answer, in place of refusing what it was asked.
+
+    A server's artifact that is lost is a 404 within an INTERNAL_ERROR.
+    """
+    return error.error_code in _AWAY and "404 Client Error" not in str(error)
 
 
 def _artifact_root(uri: str) -> str | None:
