@@ -155,9 +155,10 @@ def test_retraining_in_the_gpu_pool_is_handed_over_and_asks_for_cuda(loop):
     params.write_text(params.read_text().replace("pool: unmask", "pool: gpu"))
     loop.run("prefect", "deployment", "run", "retrain/retrain", "--param", 'drift="d8"')
     handed = loop.one("retrain", "Completed", parameters={"drift": "d8"})
-    (waiting,) = loop.runs("retrain-gpu")
+    message = handed["state"]["message"]
+    (waiting,) = [run for run in loop.runs("retrain-gpu") if message.endswith(run["name"])]
+    assert message == f"handed to the work pool gpu as {waiting['name']}"
     assert waiting["parameters"] == {"changes": None, "drift": "d8"}
-    assert handed["state"]["message"] == f"handed to the work pool gpu as {waiting['name']}"
     loop.run("prefect", "worker", "start", "--pool", "gpu", "--run-once")
     failed = loop.one("retrain-gpu", "Failed", id=waiting["id"])
     assert "this machine has no CUDA device" in failed["state"]["message"]

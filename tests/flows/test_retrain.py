@@ -1,6 +1,7 @@
 """Retraining end to end at smoke size: the real git, dvc, prefect and mlflow."""
 
 import json
+import shutil
 import subprocess
 from hashlib import md5
 from pathlib import Path
@@ -109,6 +110,27 @@ def test_a_bad_drop_is_refused_with_the_reason(project):
 def test_the_same_drops_again_change_nothing(project):
     assert "nothing changed" in retrain(project)
     assert len(versions(project)) == len(branches(project)) == 1
+
+
+def test_a_drop_waits_while_it_is_written_and_while_a_server_is_away(project):
+    drop(project, "late", 9, 30)
+    changing = (
+        "import unmask.registry.retraining as r; from unmask.data.drops import DropError\n"
+        "def take(*given): raise DropError('late changed while it was read')\n"
+        "r.take = take\n"
+    )
+    away = (
+        "import flows.retrain as f; from unmask.training.tracking import StoreAwayError\n"
+        "def run_stages(*given): raise StoreAwayError('no answer')\n"
+        "f.run_stages = run_stages\n"
+    )
+    for broken, told in ((changing, "late changed while it was read"), (away, "no answer")):
+        code = f"{broken}from flows.retrain import retrain; retrain()"
+        done = run_in(project, "python", "-c", code)
+        assert told in done.stdout + done.stderr
+        assert not list((project / ".unmask" / "drops").glob("late-*/attempts.txt"))
+    assert len(versions(project)) == 1
+    shutil.rmtree(project / "data" / "drop" / "late")
 
 
 def test_a_version_is_made_again_with_the_md5_it_was_registered_with(project):

@@ -33,6 +33,7 @@ def root(tmp_path) -> Path:
     dvc(folder, "remote", "add", "--default", "team", "../storage")
     dvc(folder, "push")
     shutil.rmtree(folder / ".dvc" / "cache")
+    (folder / ".dvc" / "config.local.bak").write_text("a secret")
     return folder
 
 

@@ -105,8 +105,9 @@ def make_clone(root: Path, folder: Path, commit: str) -> None:
         for key in ("commit.gpgsign", "tag.gpgsign"):
             git(folder, "config", key, "false")
         git(folder, "update-index", "--skip-worktree", ".dvc/config")  # ours is not committed
-        for config in (root / ".dvc").glob("config*"):
-            shutil.copy(config, folder / ".dvc")
+        for config in ("config", "config.local"):
+            if (root / ".dvc" / config).is_file():
+                shutil.copy(root / ".dvc" / config, folder / ".dvc")
         cache, folders = _storage(root)
         dvc(folder, "cache", "dir", "--local", str(cache))
         for name, url in folders.items():

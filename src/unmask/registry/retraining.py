@@ -179,7 +179,7 @@ def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
             path = f"{_SOURCES}/{drop.key}"
             try:
                 take(drop, report, clone / path)
-            except DropError as error:  # is being written; the next retraining finds it again
+            except (DropError, FileNotFoundError) as error:  # is being written: next time
                 print(error)
                 continue
             dvc(clone, "add", path)
