@@ -53,7 +53,7 @@ class Ledger:
         if not path.is_file():
             return cls({}, "", (), {})
         try:
-            tree = json.loads(path.read_text())
+            tree = {"waiting": {}, **json.loads(path.read_text())}
             waiting = dict(tree["waiting"])
             return cls(dict(tree["judged"]), tree["model"], tuple(tree["told"]), waiting)
         except (ValueError, KeyError, TypeError) as error:

@@ -42,7 +42,9 @@ def densities_of(findings: list[Finding]) -> np.ndarray:
     chosen = [f for f in tested if f.verdict == DRIFT][:_SHOWN] or tested[:_COLUMNS]
     rows = -(-len(chosen) // _COLUMNS)
     figure = Figure(figsize=(3.2 * _COLUMNS, 2.4 * rows + 0.4), dpi=100, layout="constrained")
-    figure.suptitle("reference (grey) and what was seen since the last check (red)", fontsize=10)
+    figure.suptitle(
+        "reference (grey) and what was seen since it was last judged (red)", fontsize=10
+    )
     for place, finding in enumerate(chosen, 1):
         axes = figure.add_subplot(rows, _COLUMNS, place)
         both = np.concatenate(finding.values)
