@@ -1,17 +1,19 @@
 """The deployments of prefect.yaml on a real Prefect server with a worker."""
 
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 import torch
 from project import ROOT, copy_project, run_in
 from ruamel.yaml import YAML
 from team.services import free_port, until
+
+from flows.processes import end
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -96,8 +98,8 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         yield loop
     finally:
         for process in reversed(started):
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
+            server = psutil.Process(process.pid)
+            end([server, *server.children(recursive=True)])  # a worker may miss SIGTERM
 
 
 def test_a_scheduled_retraining_runs_and_so_does_one_that_drift_starts(loop):
