@@ -160,6 +160,15 @@ def check(params: Params, root: Path) -> Check | None:
     text = _text(name, len(fresh), others, verdict, findings, changes)
     if not enough:
         return Check(identity, verdict, (), False, {}, text, None, ledger)
+    waiting = {
+        f.feature: [
+            batch
+            for batch in (*earlier.get(f.feature, ()), *fresh)
+            if len(values_of(ours[batch], f.feature))
+        ]
+        for f in findings
+        if f.verdict == TOO_FEW and f.known >= params.drift.minimum
+    }
     densities = densities_of(findings)
     log_report(
         text,
@@ -179,14 +188,6 @@ def check(params: Params, root: Path) -> Check | None:
             present,
             reference.model,
             tuple(sorted({*ledger.told, *_kinds(features)})),
-            {
-                f.feature: [
-                    batch
-                    for batch in (*earlier.get(f.feature, ()), *fresh)
-                    if len(values_of(ours[batch], f.feature))
-                ]
-                for f in findings
-                if f.verdict == TOO_FEW and f.known >= params.drift.minimum
-            },
+            waiting,
         ),
     )

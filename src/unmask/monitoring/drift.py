@@ -21,8 +21,6 @@ class Finding:
         feature: its column, or 'masked', the share of faces with a mask among those not skipped,
             or 'skipped', the share of faces that were.
         values: those of the reference and of the sample, two (N,) float.
-        known, seen: how many they are.
-        before, now: their means.
         effect: largest distance of the two distribution functions, in [0, 1]; the difference of
             two shares. NaN where too few.
         p: of the Kolmogorov-Smirnov or Fisher's exact test, corrected (Benjamini and Hochberg) for
@@ -32,13 +30,33 @@ class Finding:
 
     feature: str
     values: tuple[np.ndarray, np.ndarray] = field(repr=False, compare=False)
-    known: int
-    seen: int
-    before: float
-    now: float
     effect: float
     p: float
     verdict: str
+
+    @property
+    def known(self) -> int:
+        """How many values the reference has."""
+        return len(self.values[0])
+
+    @property
+    def seen(self) -> int:
+        """How many values the sample has."""
+        return len(self.values[1])
+
+    @property
+    def before(self) -> float:
+        """The reference's mean."""
+        return _mean(self.values[0])
+
+    @property
+    def now(self) -> float:
+        """The sample's mean."""
+        return _mean(self.values[1])
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else np.nan
 
 
 def values_of(rows: pd.DataFrame, feature: str) -> np.ndarray:
@@ -100,12 +118,10 @@ def compare(
         else ()
     )
     findings = []
-    for name, (known, seen) in pairs.items():
+    for name, pair in pairs.items():
         effect, p, verdict = np.nan, np.nan, TOO_FEW
         if name in tested:
             effect, p = tested[name][0], float(corrected[name])
             verdict = DRIFT if p < params.alpha and effect >= params.effect else STABLE
-        before, now = (float(v.mean()) if len(v) else np.nan for v in (known, seen))
-        sizes = len(known), len(seen)
-        findings.append(Finding(name, (known, seen), *sizes, before, now, effect, p, verdict))
+        findings.append(Finding(name, pair, effect, p, verdict))
     return findings
