@@ -14,12 +14,13 @@ from unmask.registry.versions import (
     CHAMPION,
     NAME,
     RegistryError,
+    champion,
     find_version,
     kept_versions,
     registered_model,
     version_of,
 )
-from unmask.training.store import has_store, project_root
+from unmask.training.store import project_root
 from unmask.training.tracking import connect
 
 _CHANGE = "unmask.champion."  # begins the key of a change's tag
@@ -94,7 +95,7 @@ def make_champion(version: str, why: str) -> Change:
 
 def commit_of_champion() -> str | None:
     """The commit that the champion comes from, or None where there is no champion."""
-    number = version_of(CHAMPION) if has_store() else None
+    number = champion()
     return find_version(connect(), number).tags.get(COMMIT) if number else None
 
 

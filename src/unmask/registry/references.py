@@ -9,16 +9,8 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from unmask.models.stored import RELEASED, packed_md5
-from unmask.registry.versions import (
-    CHAMPION,
-    NAME,
-    RegistryError,
-    away,
-    find_version,
-    version_of,
-)
-from unmask.training.store import has_store
-from unmask.training.tracking import connect, is_away
+from unmask.registry.versions import NAME, RegistryError, champion, find_version
+from unmask.training.tracking import connect
 
 REFERENCE = "unmask.reference"
 RELEASED_REFERENCE = RELEASED / "reference.parquet"
@@ -57,7 +49,7 @@ def reference_of_champion() -> tuple[Path, str]:
         RegistryError: when the champion has none.
         RegistryAwayError: when the store does not answer.
     """
-    number = version_of(CHAMPION) if has_store() else None
+    number = champion()
     if number is None:
         return RELEASED_REFERENCE, f"{NAME}/release-{packed_md5(RELEASED)[:8]}"
     found = find_version(connect(), number)
@@ -71,8 +63,6 @@ def reference_of_champion() -> tuple[Path, str]:
             run_id=found.run_id, artifact_path=found.tags[REFERENCE]
         )
     except MlflowException as error:
-        if is_away(error):
-            raise away(error) from error
         raise RegistryError(
             f"the reference of {NAME} version {number} cannot be loaded "
             f"({str(error).splitlines()[0]}): run `unmask models sync` where it was trained."

@@ -20,6 +20,7 @@ from unmask.models.stored import METADATA, packed_md5
 from unmask.params import NETWORKS
 from unmask.registry.origin import log_origin
 from unmask.restore.pictures import encode_picture
+from unmask.training.store import has_store
 from unmask.training.tracking import connect, is_away, stage_run
 
 NAME = "unmask"
@@ -49,12 +50,16 @@ class RegistryAwayError(RegistryError):
     status = TEMPORARY
 
 
-def away(error: MlflowException) -> RegistryAwayError:
-    """The sentence for an error of which `is_away` holds."""
+def _away(error: MlflowException) -> RegistryAwayError:
     reason = str(error).splitlines()[0][:200]
     return RegistryAwayError(
         f"the model registry cannot be read ({reason}): try again when it answers."
     )
+
+
+def _refusal(error: MlflowException, sentence: str) -> RegistryError:
+    """What to raise for an error: that the store is away, or else the sentence."""
+    return _away(error) if is_away(error) else RegistryError(sentence)
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ def registered_model(client: MlflowClient) -> RegisteredModel | None:
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
-        raise away(error) from error
+        raise _away(error) from error
 
 
 def _aliases(client: MlflowClient) -> dict[str, str]:
@@ -104,10 +109,8 @@ def find_version(client: MlflowClient, version: str) -> ModelVersion:
     try:
         return client.get_model_version(NAME, version)
     except MlflowException as error:
-        if is_away(error):
-            raise away(error) from error
-        raise RegistryError(
-            f"{NAME} has no version {version}: see `unmask models list`."
+        raise _refusal(
+            error, f"{NAME} has no version {version}: see `unmask models list`."
         ) from error
 
 
@@ -196,6 +199,11 @@ def version_of(alias: str) -> str | None:
     return _aliases(connect()).get(alias)
 
 
+def champion() -> str | None:
+    """Number of the champion, or None where there is none, or no store yet."""
+    return version_of(CHAMPION) if has_store() else None
+
+
 def tag_verdict(version: str, verdict: dict) -> None:
     """Keep a gate's verdict on the version it judged."""
     connect().set_model_version_tag(NAME, version, VERDICT, json.dumps(verdict))
@@ -238,10 +246,9 @@ def networks_of(uri: str) -> tuple[Path, str]:
     try:
         folder = mlflow.artifacts.download_artifacts(f"models:/{NAME}/{version}")
     except MlflowException as error:
-        if is_away(error):
-            raise away(error) from error
-        raise RegistryError(
-            f"{uri} cannot be loaded ({str(error).splitlines()[0]}): see `unmask models list`."
+        raise _refusal(
+            error,
+            f"{uri} cannot be loaded ({str(error).splitlines()[0]}): see `unmask models list`.",
         ) from error
     artifacts = next(Path(folder).glob(f"artifacts/*/{NETWORKS[0]}"), None)
     if artifacts is None:

@@ -41,11 +41,8 @@ class StoreAwayError(TrackingError):
 
 
 def is_away(error: MlflowException) -> bool:
-    """Whether a store did not answer, in place of refusing what it was asked.
-
-    A server's artifact that is lost is a 404 within an INTERNAL_ERROR.
-    """
-    return error.error_code in _AWAY and "404 Client Error" not in str(error)
+    """Whether a store did not answer, in place of refusing what it was asked."""
+    return error.error_code in _AWAY
 
 
 def _artifact_root(uri: str) -> str | None:
