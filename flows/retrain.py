@@ -76,9 +76,9 @@ def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
 @task(**PATIENT)
 def store_data(clone: Path) -> None:
     """Push data and weights to DVC's remote, if the project has one."""
-    from unmask.registry import retraining
+    from unmask.registry.clone import put_data
 
-    retraining.store_data(clone)
+    put_data(clone)
 
 
 @task

@@ -1,20 +1,13 @@
 """Clones of a project whose DVC settings were not committed."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from unmask.registry.clone import StorageError, default_remote, get_data, git, make_clone
+from unmask.registry.clone import StorageError, default_remote, dvc, get_data, git, make_clone
 
 pytestmark = pytest.mark.slow
-
-
-def dvc(folder: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "dvc", "-q", *arguments]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture

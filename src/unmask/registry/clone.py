@@ -136,10 +136,24 @@ def get_data(folder: Path, targets: list[str]) -> None:
     """
     if not targets:
         return
-    if not default_remote(folder):
+    if default_remote(folder):
+        _ask_remote(folder, "pull", "--allow-missing", *targets)
+    else:
         dvc(folder, "checkout", "--allow-missing", *targets)
-        return
+
+
+def put_data(folder: Path) -> None:
+    """Push data and weights to the project's remote, if it has one.
+
+    Raises:
+        StorageError: when the remote fails.
+    """
+    if default_remote(folder):
+        _ask_remote(folder, "push")
+
+
+def _ask_remote(folder: Path, *command: str) -> None:
     try:
-        dvc(folder, "pull", "--allow-missing", *targets)
+        dvc(folder, *command)
     except CloneError as error:
         raise StorageError(str(error)) from error

@@ -13,9 +13,6 @@ from unmask.faces.folder import TABLES
 from unmask.params import Params, load_params
 from unmask.profiles import add_sources, change_params
 from unmask.registry.clone import (
-    CloneError,
-    StorageError,
-    default_remote,
     dvc,
     get_data,
     git,
@@ -68,8 +65,8 @@ def _base(root: Path, champion: str | None) -> tuple[str, str | None]:
     that what the user commits counts. New data of the newest retrained state is carried over.
     """
     base = git(root, "rev-parse", "HEAD")
-    if champion in git(root, "rev-list", "--all").split():
-        base = champion if _contains(root, champion, base) else base
+    if champion in git(root, "rev-list", "--all").split() and _contains(root, champion, base):
+        base = champion
     newest = git(
         root, "for-each-ref", "--sort=-refname", "--count=1", "--format=%(objectname)",
         f"refs/heads/{BRANCHES}/",
@@ -193,19 +190,6 @@ def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
     if git(clone, "status", "--porcelain"):
         git(clone, "commit", "--quiet", "-m", "Set params and data of a retraining")
     return accepted
-
-
-def store_data(clone: Path) -> None:
-    """Push data and weights to the project's remote, if it has one.
-
-    Raises:
-        StorageError: when it fails.
-    """
-    if default_remote(clone):
-        try:
-            dvc(clone, "push")
-        except CloneError as error:
-            raise StorageError(str(error)) from error
 
 
 def publish(clone: Path, version: str, reason: str) -> str:
