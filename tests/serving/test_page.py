@@ -275,7 +275,7 @@ def test_nothing_sticks_out_at_phone_and_desktop_width(
 
 
 def files() -> list[Path]:
-    return [path for path in uploads.folder().path.rglob("*") if path.is_file()]
+    return [path for path in uploads.folder().rglob("*") if path.is_file()]
 
 
 def test_uploads_and_answers_are_not_kept(browser, ask, tmp_path, monkeypatch):
@@ -291,7 +291,7 @@ def test_uploads_and_answers_are_not_kept(browser, ask, tmp_path, monkeypatch):
         with opened(browser, url) as tab:
             choose(tab, written(tmp_path, "last.png", masked(5)))
             assert "last.png" in {file.name for file in files()}
-    assert not uploads.folder().path.exists()
+    assert not uploads.folder().exists()
 
 
 def test_a_file_of_this_machine_is_not_taken_for_an_upload(url, tmp_path):

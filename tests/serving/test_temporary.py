@@ -1,15 +1,14 @@
+import os
 import subprocess
 import sys
+import tempfile
 
-from unmask.serving import temporary
 from unmask.serving.temporary import OwnFolder
 
 _HOLD = """
 import sys
-from unmask.serving import temporary
-temporary.gettempdir = lambda: sys.argv[1]
-temporary.mkdtemp = lambda prefix: __import__("tempfile").mkdtemp(prefix=prefix, dir=sys.argv[1])
-folder = temporary.OwnFolder("page")
+from unmask.serving.temporary import OwnFolder
+folder = OwnFolder("page")
 (folder.path / "photo.png").touch()
 print(folder.path.name, flush=True)
 sys.stdin.read()
@@ -17,18 +16,24 @@ sys.stdin.read()
 
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path, monkeypatch):
-    monkeypatch.setattr(temporary, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "unmask-serve-another").mkdir()
     holders = []
     for _ in range(2):
-        command = [sys.executable, "-c", _HOLD, str(tmp_path)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        holders.append(subprocess.Popen(command, text=True, **pipes))
-    killed, alive = ((holder, holder.stdout.readline().strip()) for holder in holders)
+        holder = subprocess.Popen(
+            [sys.executable, "-c", _HOLD],
+            text=True,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            **pipes,
+        )
+        holders.append((holder, holder.stdout.readline().strip()))
+    killed, alive = holders
     killed[0].kill()
     killed[0].wait()
     mine = OwnFolder("page")
-    assert {path.name for path in tmp_path.iterdir()} == {alive[1], "unmask-serve-another"}
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {mine.path.name, alive[1], "unmask-serve-another"}
     assert (tmp_path / alive[1] / "photo.png").exists()
     alive[0].communicate()
     mine.remove()

@@ -124,9 +124,7 @@ def build(ask: Ask) -> gr.Blocks:
                 return
             view = view_of(before, row)
             file = f"{Path(name).stem}-restored.png"
-            png = save_bytes_to_cache(
-                base64.b64decode(row["image"]), file, str(uploads.folder().path)
-            )
+            png = save_bytes_to_cache(base64.b64decode(row["image"]), file, str(uploads.folder()))
             yield {
                 said: _told(view),
                 answer: gr.Column(visible=view.restored),

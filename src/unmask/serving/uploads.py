@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
+from pathlib import Path
 
 from gradio.routes import App
 
@@ -19,11 +20,11 @@ KEPT, SWEPT = 600, 60  # seconds that a file is kept, and between two sweeps
 
 
 @cache
-def folder() -> OwnFolder:
+def folder() -> Path:
     """The process's own folder, which gradio writes into; removed when the server stops, or, where
     it was killed, when the next one starts."""
-    made = OwnFolder("page")
-    os.environ["GRADIO_TEMP_DIR"] = str(made.path)
+    made = OwnFolder("page").path
+    os.environ["GRADIO_TEMP_DIR"] = str(made)
     return made
 
 
@@ -35,7 +36,7 @@ async def forgotten(app: App) -> AsyncIterator[None]:
         yield
     finally:
         sweeping.cancel()
-        shutil.rmtree(folder().path, ignore_errors=True)
+        shutil.rmtree(folder(), ignore_errors=True)
 
 
 async def _sweep(app: App) -> None:
@@ -49,7 +50,7 @@ async def _sweep(app: App) -> None:
 def _remove_old() -> set[str]:
     """The old files, which are removed, and so are folders that long were empty."""
     now, gone = time.time(), set()
-    for path in sorted(folder().path.rglob("*"), reverse=True):
+    for path in sorted(folder().rglob("*"), reverse=True):
         with suppress(OSError):  # another upload may replace it now, or fill its folder
             if now - path.stat().st_ctime < KEPT:
                 continue
