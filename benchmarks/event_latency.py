@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
 import numpy as np
 from project import copy_project
 from rehearsal.day import seconds_between
@@ -36,16 +35,15 @@ def latency(loop: Loop, name: str, seed: int) -> float:
     subprocess.run(command, cwd=loop.project, env=loop.clients, check=True)
 
     def ended() -> list[dict]:
-        asked = {"deployments": {"name": {"any_": ["retrain"]}}, "limit": 200}
-        runs = httpx.post(f"{loop.prefect}/flow_runs/filter", json=asked, timeout=60).json()
+        runs = loop.prefect.runs("retrain")
         return [r for r in runs if r["parameters"].get("drift") == name and r["end_time"]]
 
     (run,) = until(ended, f"the retraining for {name} ends", seconds=300)
     if run["state_type"] != "COMPLETED":
         sys.exit(f"the retraining for {name} ended otherwise: {run['state']['message']}")
     wanted = {"event": {"name": ["unmask.drift.confirmed"]}, "order": "DESC"}
-    events = httpx.post(f"{loop.prefect}/events/filter", json={"filter": wanted}, timeout=60)
-    (event,) = [e for e in events.json()["events"] if e["payload"]["drift"] == name]
+    events = loop.prefect.ask("events/filter", filter=wanted)["events"]
+    (event,) = [e for e in events if e["payload"]["drift"] == name]
     return seconds_between(event["occurred"], run["start_time"])
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from project import ROOT, copy_project, run_in
 from ruamel.yaml import YAML
+from team.prefect_api import PrefectApi
 from team.services import free_port, until
 
 from flows.processes import end
@@ -21,7 +22,7 @@ class Loop:
     """A project whose deployments are on a server of its own, with a worker."""
 
     def __init__(self, project: Path, port: int) -> None:
-        self.project, self.api = project, f"http://127.0.0.1:{port}/api"
+        self.project, self.prefect = project, PrefectApi(f"http://127.0.0.1:{port}/api")
         self.started: list[psutil.Process] = []
 
     def start(self, *command: str) -> None:
@@ -29,7 +30,7 @@ class Loop:
         environment = {
             **os.environ,
             "PREFECT_HOME": str(self.project / "prefect-home"),
-            "PREFECT_API_URL": self.api,
+            "PREFECT_API_URL": self.prefect.url,
             "PREFECT_WORKER_QUERY_SECONDS": "2",
             "OMP_NUM_THREADS": "1",
         }
@@ -53,13 +54,9 @@ class Loop:
             end([process, *process.children(recursive=True)])
 
     def run(self, *command: str) -> str:
-        done = run_in(self.project, *command, PREFECT_API_URL=self.api)
+        done = run_in(self.project, *command, PREFECT_API_URL=self.prefect.url)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
-
-    def runs(self, deployment: str) -> list[dict]:
-        query = {"deployments": {"name": {"any_": [deployment]}}}
-        return httpx.post(f"{self.api}/flow_runs/filter", json=query, timeout=30).json()
 
     def one(self, deployment: str, state: str, **like) -> dict:
         """The first run of a deployment in a state that is like that."""
@@ -67,7 +64,7 @@ class Loop:
         def found() -> dict | None:
             some = [
                 r
-                for r in self.runs(deployment)
+                for r in self.prefect.runs(deployment)
                 if r["state_name"] == state and like.items() <= r.items()
             ]
             return some[0] if some else None
@@ -92,7 +89,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
 
     def healthy() -> bool:
         try:
-            return httpx.get(f"{loop.api}/health", timeout=5).is_success
+            return httpx.get(f"{loop.prefect.url}/health", timeout=5).is_success
         except httpx.HTTPError:
             return False
 
@@ -138,15 +135,13 @@ def test_promotion_by_hand_waits_for_a_person_and_records_what_they_say(loop):
         paused = f"Execution of flow run '{asked['id']}' is paused"
         log = loop.project / "unmask.log"
         until(lambda log=log, paused=paused: paused in log.read_text(), paused)
-        description = f"{loop.api}/flow_runs/{asked['id']}/input/filter"
-        keys = httpx.post(description, json={"prefix": "", "limit": 9}, timeout=30).text
-        assert "hole PSNR +1.0 dB" in keys
+        path = f"flow_runs/{asked['id']}"
+        keys = loop.prefect.ask(f"{path}/input/filter", prefix="", limit=9)
+        assert "hole PSNR +1.0 dB" in str(keys)
         said = {"decision": decision, "why": f"{decision} by Ada", "who": "Ada"}
-        url = f"{loop.api}/flow_runs/{asked['id']}/resume"
 
-        def accepted(url: str = url, said: dict = said) -> bool:
-            answer = httpx.post(url, json={"run_input": said}, timeout=30)
-            return answer.json().get("status") == "ACCEPT"
+        def accepted(path: str = path, said: dict = said) -> bool:
+            return loop.prefect.ask(f"{path}/resume", run_input=said)["status"] == "ACCEPT"
 
         until(accepted, "the decision is taken")
         loop.one("promote", "Completed", id=asked["id"])
@@ -164,7 +159,7 @@ def test_retraining_in_the_gpu_pool_is_handed_over_and_asks_for_cuda(loop):
     loop.run("prefect", "deployment", "run", "retrain/retrain", "--param", 'drift="d8"')
     handed = loop.one("retrain", "Completed", parameters={"drift": "d8"})
     message = handed["state"]["message"]
-    (waiting,) = [run for run in loop.runs("retrain-gpu") if message.endswith(run["name"])]
+    (waiting,) = [run for run in loop.prefect.runs("retrain-gpu") if message.endswith(run["name"])]
     assert message == f"handed to the work pool gpu as {waiting['name']}"
     assert waiting["parameters"] == {"changes": None, "drift": "d8"}
     loop.start_worker("gpu")  # it stays: a scheduled run may be ahead, and the limit is one

@@ -12,13 +12,16 @@ from pathlib import Path
 
 import boto3
 import httpx
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 from project import ROOT, copy_project, run_in
 from ruamel.yaml import YAML
+from team.prefect_api import PrefectApi
 from team.services import free_port, until
 
+from flows.processes import end
 from unmask.restore.places import Bucket
 
 pytestmark = pytest.mark.slow
@@ -52,8 +55,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         until(healthy, "a Prefect server's health", seconds=240)
         yield url
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
+        end([psutil.Process(server.pid)])
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,7 @@ def answers(project: Path) -> int:
 
 def states(api: str, begun: set[str]) -> dict[str, str]:
     """State names of the flow runs since some were there."""
-    runs = httpx.post(f"{api}/flow_runs/filter", json={}).json()
+    runs = PrefectApi(api).ask("flow_runs/filter")
     return {run["id"]: run["state_name"] for run in runs if run["id"] not in begun}
 
 

@@ -12,7 +12,7 @@ import pytest
 from project import STAGES, copy_project, run_in
 from ruamel.yaml import YAML
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]  # the first test waits for a training
 
 
 def succeed(project: Path, *command: str, **environment: str) -> str:

@@ -52,39 +52,26 @@ def sample(project: Path) -> None:
     succeed(project, "unmask", "faces", "sample", "-o", "in", "--count", "1", "--masked")
 
 
-def marked(project: Path) -> list[psutil.Process]:
-    """Every process that `make up` of this project started, whoever its parent is by now."""
+def marked(project: Path, words: str = "") -> list[psutil.Process]:
+    """Every process that `make up` of this project started, whoever its parent is by now, and
+    whose command has those words."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get("UNMASK_UP", "").startswith(f"{project}:"):
+            of_project = process.environ().get("UNMASK_UP", "").startswith(f"{project}:")
+            if of_project and words in " ".join(process.cmdline()):
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
 
 
-def asked(loop: Loop, path: str, **body: object) -> list | dict:
-    answer = httpx.post(f"{loop.prefect}/{path}", json=body, timeout=60)
-    answer.raise_for_status()
-    return answer.json()
-
-
-def deployment(loop: Loop, name: str) -> str:
-    """Its id."""
-    (found,) = asked(loop, "deployments/filter", deployments={"name": {"any_": [name]}})
-    return found["id"]
-
-
 def restored_by_the_worker(loop: Loop, out: str) -> str:
     """Run the deployment and return its state, and the worker's log with it."""
-    parameters = {"folder": "in", "out": out, "crop": True}
-    run = asked(
-        loop, f"deployments/{deployment(loop, 'restore')}/create_flow_run", parameters=parameters
-    )
+    loop.prefect.run("restore", folder="in", out=out, crop=True)
 
     def ended() -> dict | None:
-        (found,) = asked(loop, "flow_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
+        (found,) = loop.prefect.runs("restore")
         return found if found["state_type"] in ("COMPLETED", "FAILED", "CRASHED") else None
 
     return until(ended, "the flow run ends", seconds=400)["state_type"] + loop.log("worker")[-2000:]
@@ -95,7 +82,11 @@ def test_up_keeps_state_and_leaves_nothing(tmp_path):
     make_champion(project)  # without a server
     sample(project)
     with running(project) as loop:
-        for address in (f"{loop.mlflow}/health", f"{loop.prefect}/health", f"{loop.serve}/health"):
+        for address in (
+            f"{loop.mlflow}/health",
+            f"{loop.prefect.url}/health",
+            f"{loop.serve}/health",
+        ):
             assert httpx.get(address, timeout=60).status_code == 200
             assert address.removesuffix("/health").removesuffix("/api") in loop.output.read_text()
         state = restored_by_the_worker(loop, "out")
@@ -108,8 +99,9 @@ def test_up_keeps_state_and_leaves_nothing(tmp_path):
         assert marked(project) == []
     assert list((project / ".unmask").rglob("*.pid")) == []
     with running(project) as loop:
-        assert {d["name"] for d in asked(loop, "deployments/filter")} == {"restore", "train"}
-        assert [r["state_type"] for r in asked(loop, "flow_runs/filter")] == ["COMPLETED"]
+        deployments = loop.prefect.ask("deployments/filter")
+        assert {deployment["name"] for deployment in deployments} == {"restore", "train"}
+        assert [run["state_type"] for run in loop.prefect.runs("restore")] == ["COMPLETED"]
         assert "champion" in succeed(project, "unmask", "models", "list", **loop.clients)
         assert loop.interrupt(signal.SIGTERM) == 0
         assert marked(project) == []
@@ -145,8 +137,8 @@ def test_a_service_that_dies_is_named_and_comes_back(tmp_path):
 def test_ctrl_c_ends_a_flow_run_too_and_says_so(tmp_path):
     project = make_project(tmp_path)
     with running(project, "mlflow", "prefect", "worker") as loop:
-        asked(loop, f"deployments/{deployment(loop, 'train')}/create_flow_run")
-        until(lambda: any("unmask.training.prepare" in p.cmdline() for p in marked(project)), "dvc")
+        loop.prefect.run("train")
+        until(lambda: marked(project, "unmask.training.prepare"), "dvc")
         assert loop.interrupt() == 0
         assert marked(project) == []
     with sqlite3.connect(project / ".unmask" / "prefect" / "prefect.db") as database:

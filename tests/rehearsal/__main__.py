@@ -234,7 +234,7 @@ def rehearse(folder: Path, out: Path, stack: ExitStack) -> None:
     assert (day.git("status", "--porcelain"), day.git("rev-parse", "HEAD")) == tree
     gates, experiment = day.gate_runs()
     screens.of_comparison(day.loop.mlflow, experiment, gates[1:3], pictures / "mlflow.png")
-    screens.of_flow_run(day.loop.prefect.removesuffix("/api"), run, pictures / "prefect.png")
+    screens.of_flow_run(day.loop.prefect.url.removesuffix("/api"), run, pictures / "prefect.png")
     states = down(day, diary)
     minutes = (time.monotonic() - diary.begun) / 60
     page = _PAGE.format(

@@ -93,15 +93,12 @@ class Day:
     def schedule_retraining(self) -> None:
         """Move the weekly retraining to the next minute that is not too near."""
         at = datetime.now(UTC) + timedelta(seconds=70)
-        (found,) = self.ask("deployments/filter", deployments={"name": {"any_": ["retrain"]}})
+        found = self.loop.prefect.deployment("retrain")
         (weekly,) = found["schedules"]
         cron = {"cron": f"{at.minute} {at.hour} * * *", "timezone": "UTC"}
-        answer = httpx.patch(
-            f"{self.loop.prefect}/deployments/{found['id']}/schedules/{weekly['id']}",
-            json={"schedule": cron},
-            timeout=60,
-        )
-        answer.raise_for_status()
+        path = f"deployments/{found['id']}/schedule"
+        self.loop.prefect.ask(f"{path}s/{weekly['id']}", "PATCH", schedule=cron)
+        self.loop.prefect.ask(path)  # plan at once, not within a minute, which may be too late
 
     def drop_faces(self, name: str, count: int) -> None:
         """Put a folder of new annotated faces where retraining looks for them."""
@@ -179,40 +176,17 @@ class Day:
         found = httpx.post(f"{url}/runs/search", json=wanted, timeout=60).json()["runs"]
         return [run["info"]["run_id"] for run in found], experiment
 
-    def ask(self, path: str, **body: object) -> list | dict:
-        """Prefect's answer; while its database is locked it says 503, as its clients know."""
-        url = f"{self.loop.prefect}/{path}"
-
-        def answered() -> httpx.Response | None:
-            try:
-                answer = httpx.post(url, json=body, timeout=60)
-            except httpx.TransportError:
-                return None
-            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
-
-        answer = until(answered, f"Prefect answers {path}")
-        answer.raise_for_status()
-        return answer.json()
-
-    def runs(self, deployment: str) -> list[dict]:
-        """Flow runs of a deployment that are not yet to come, oldest first."""
-        found = self.ask(
-            "flow_runs/filter", deployments={"name": {"any_": [deployment]}}, sort="START_TIME_ASC"
-        )
-        return [run for run in found if run["state_type"] not in ("SCHEDULED", "PENDING")]
-
     def ran(self, deployment: str, **parameters: object) -> dict:
         """Run a deployment by hand; returns the run once it has ended."""
-        (found,) = self.ask("deployments/filter", deployments={"name": {"any_": [deployment]}})
-        path = f"deployments/{found['id']}/create_flow_run"
-        started = self.ask(path, parameters=parameters)["id"]
+        started = self.loop.prefect.run(deployment, **parameters)
         return self.ended(deployment, lambda run: run["id"] == started)
 
     def ended(self, deployment: str, what: Callable[[dict], bool]) -> dict:
         """The first run of a deployment of which that holds, once it has ended."""
 
         def found() -> dict | None:
-            some = [r for r in self.runs(deployment) if what(r) and r["state_type"] in _ENDED]
+            runs = self.loop.prefect.runs(deployment)
+            some = [run for run in runs if what(run) and run["state_type"] in _ENDED]
             return some[0] if some else None
 
         return until(found, f"a run of {deployment} ends", _A_TRAINING)
@@ -222,7 +196,7 @@ class Day:
 
         def found() -> dict | None:
             wanted = {"event": {"name": ["unmask.drift.confirmed"]}}
-            events = self.ask("events/filter", filter=wanted)["events"]
+            events = self.loop.prefect.ask("events/filter", filter=wanted)["events"]
             return events[0] if events else None
 
         return until(found, "drift is told of", _A_TRAINING)

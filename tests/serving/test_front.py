@@ -69,17 +69,16 @@ def test_more_requests_than_may_wait_are_refused_at_once():
 
 
 def test_the_page_asks_in_the_same_queue():
-    supervisor = Supervisor(0.2, print)
-    desk = Desk(supervisor, Limits(seconds=0.2))
-
-    async def asked(picture: bytes, params: dict) -> None:
+    async def asked(seconds: float, picture: bytes, params: dict) -> None:
+        supervisor = Supervisor(seconds, print)
+        desk = Desk(supervisor, Limits(seconds=seconds))
         desk.loop = asyncio.get_running_loop()
         await asyncio.to_thread(desk.ask, picture, params)
 
-    for picture, params, sentence in (
-        (b"no picture", {}, "the picture: not an image that can be read"),
-        (encode_picture(PIXELS), {"gender": 1}, "param 'gender'"),
-        (encode_picture(PIXELS), {}, "no answer within 0.2 seconds"),
+    for seconds, picture, params, sentence in (
+        (60, b"no picture", {}, "the picture: not an image that can be read"),
+        (60, encode_picture(PIXELS), {"gender": 1}, "param 'gender'"),
+        (0.2, encode_picture(PIXELS), {}, "no answer within 0.2 seconds"),
     ):
         with pytest.raises(RefusedError, match=sentence):
-            asyncio.run(asked(picture, params))
+            asyncio.run(asked(seconds, picture, params))

@@ -40,7 +40,13 @@ pytestmark = [
 @contextmanager
 def serving(ask: Ask) -> Iterator[str]:
     """The page on a free port of this machine."""
-    config = uvicorn.Config(mount(FastAPI(), ask), host="127.0.0.1", port=0, log_level="error")
+    config = uvicorn.Config(
+        mount(FastAPI(), ask),
+        host="127.0.0.1",
+        port=0,
+        log_level="error",
+        timeout_graceful_shutdown=5,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -89,8 +95,10 @@ def opened(browser: Browser, url: str, width: int = 1280, scheme: str = "light")
     tab.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
     tab.goto(url)
     restore_button(tab).wait_for()
-    yield tab
-    context.close()
+    try:
+        yield tab
+    finally:
+        context.close()
     assert hosts - {None} == {"127.0.0.1"}  # None: data: and blob:
 
 
@@ -280,7 +288,7 @@ def files() -> list[Path]:
 
 def test_uploads_and_answers_are_not_kept(browser, ask, tmp_path, monkeypatch):
     monkeypatch.setattr(uploads, "SWEPT", 1)
-    monkeypatch.setattr(uploads, "KEPT", 15)
+    monkeypatch.setattr(uploads, "KEPT", 40)
     with serving(ask) as url:
         with opened(browser, url) as tab:
             choose(tab, written(tmp_path, "mine.png", masked(5)))

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from team.prefect_api import PrefectApi
 from team.services import free_port, until
 
 _PORTS = ("MLFLOW_PORT", "PREFECT_SERVER_API_PORT", "PREFECT_WORKER_WEBSERVER_PORT", "UNMASK_PORT")
@@ -28,12 +29,12 @@ class Loop:
     def __init__(self, project: Path, names: tuple[str, ...], environment: dict[str, str]) -> None:
         self.project, self.output = project, project / "up.log"
         self.mlflow = f"http://127.0.0.1:{environment['MLFLOW_PORT']}"
-        self.prefect = f"http://127.0.0.1:{environment['PREFECT_SERVER_API_PORT']}/api"
+        self.prefect = PrefectApi(f"http://127.0.0.1:{environment['PREFECT_SERVER_API_PORT']}/api")
         self.serve = f"http://127.0.0.1:{environment['UNMASK_PORT']}"
         self.clients = {
             **environment,
             "MLFLOW_TRACKING_URI": self.mlflow,
-            "PREFECT_API_URL": self.prefect,
+            "PREFECT_API_URL": self.prefect.url,
         }
         with self.output.open("wb") as log:
             self.process = subprocess.Popen(
