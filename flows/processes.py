@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from contextlib import suppress
 
 import psutil
@@ -11,6 +12,7 @@ import psutil
 from flows.services import HOST, Service, UpError
 
 STOP_SECONDS = 20
+_TELL_SECONDS = 2
 MARK = "UNMASK_UP"  # in the environment of every process started: its project and service
 
 
@@ -38,12 +40,17 @@ def end_runs(worker: subprocess.Popen) -> None:
     """Ask a worker's flow runs to end, each by its process group, while the server still hears it.
 
     A worker that ends by itself kills them, and Prefect would hold them for running ever after.
+    One that ends before its flow has begun cannot tell of it: the worker does, given the time.
     """
-    runs = psutil.Process(worker.pid).children() if worker.poll() is None else []
-    for run in runs:
-        with suppress(ProcessLookupError):
-            os.killpg(run.pid, signal.SIGTERM)
-    psutil.wait_procs(runs, timeout=STOP_SECONDS)
+    deadline = time.monotonic() + STOP_SECONDS
+    while worker.poll() is None and time.monotonic() < deadline:
+        if not (runs := psutil.Process(worker.pid).children()):
+            break
+        for run in runs:
+            with suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGTERM)
+        psutil.wait_procs(runs, timeout=STOP_SECONDS)
+        time.sleep(_TELL_SECONDS)  # the worker may start another run meanwhile
 
 
 def check_free(service: Service) -> None:

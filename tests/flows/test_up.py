@@ -134,11 +134,14 @@ def test_a_service_that_dies_is_named_and_comes_back(tmp_path):
         assert [process for process in left if process.is_running()] == []
 
 
-def test_ctrl_c_ends_a_flow_run_too_and_says_so(tmp_path):
+@pytest.mark.parametrize(
+    "words", ["prefect.runner", "unmask.training.prepare"], ids=["starting", "at work"]
+)
+def test_ctrl_c_ends_a_flow_run_too_and_says_so(tmp_path, words):
     project = make_project(tmp_path)
     with running(project, "mlflow", "prefect", "worker") as loop:
         loop.prefect.run("train")
-        until(lambda: marked(project, "unmask.training.prepare"), "dvc")
+        until(lambda: marked(project, words), f"a process of {words}")
         assert loop.interrupt() == 0
         assert marked(project) == []
     with sqlite3.connect(project / ".unmask" / "prefect" / "prefect.db") as database:
