@@ -195,12 +195,11 @@ def moved(name: str, content: bytes) -> str:
 
 
 def scene(world: World) -> set[tuple[str, bytes]]:
-    arrived = set(
-        zip(NAMES, [PHOTOS[0], PHOTOS[0], PHOTOS[1], b"no photo", PHOTOS[2]], strict=True)
-    )
+    contents = [PHOTOS[0], PHOTOS[0], PHOTOS[1], b"no photo", PHOTOS[2]]
+    arrived = list(zip(NAMES, contents, strict=True))
     for name, content in arrived:
         put(world, name, content)
-    return arrived
+    return set(arrived)
 
 
 @WORLDS
