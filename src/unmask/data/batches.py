@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -102,5 +103,11 @@ def collate(samples: list[dict[str, np.ndarray]]) -> dict[str, Tensor]:
 
 
 def loader(dataset: Dataset, workers: int, **options) -> DataLoader:
-    """A data loader of this project's batches; `options` are torch's sampler or batch size."""
+    """A data loader of this project's batches; `options` are torch's sampler or batch size.
+
+    With workers OpenCV is left one thread in this process too: a worker that is forked while a
+    thread of its pool holds the pool's lock waits for that lock for ever.
+    """
+    if workers:
+        cv2.setNumThreads(1)
     return DataLoader(dataset, collate_fn=collate, num_workers=workers, **options)
