@@ -43,9 +43,11 @@ def end_runs(worker: subprocess.Popen) -> None:
     One that ends before its flow has begun cannot tell of it: the worker does, given the time.
     """
     deadline = time.monotonic() + STOP_SECONDS
-    while worker.poll() is None and time.monotonic() < deadline:
-        if not (runs := psutil.Process(worker.pid).children()):
-            break
+    while (
+        worker.poll() is None
+        and time.monotonic() < deadline
+        and (runs := psutil.Process(worker.pid).children())
+    ):
         for run in runs:
             with suppress(ProcessLookupError):
                 os.killpg(run.pid, signal.SIGTERM)

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 import torch
@@ -86,16 +85,9 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     (project / "params.yaml").write_text(text.replace("promote: automatic", "promote: by_hand"))
     port = free_port()
     loop = Loop(project, port)
-
-    def healthy() -> bool:
-        try:
-            return httpx.get(f"{loop.prefect.url}/health", timeout=5).is_success
-        except httpx.HTTPError:
-            return False
-
     try:
         loop.start("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-        until(healthy, "the server answers")
+        until(loop.prefect.is_healthy, "the server answers")
         for pool in ("unmask", "gpu"):
             loop.run("prefect", "work-pool", "create", pool, "--type", "process")
         loop.run("prefect", "--no-prompt", "deploy", "--all")

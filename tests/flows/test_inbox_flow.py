@@ -11,7 +11,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import boto3
-import httpx
 import psutil
 import pyarrow.parquet as pq
 import pytest
@@ -35,27 +34,24 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("prefect")
     port = free_port()
     with (home / "server.log").open("w") as log:
-        server = subprocess.Popen(
+        server = psutil.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
             env={**os.environ, "PREFECT_HOME": str(home)},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    url = f"http://127.0.0.1:{port}/api"
+    api = PrefectApi(f"http://127.0.0.1:{port}/api")
 
     def healthy() -> bool:
         assert server.poll() is None, (home / "server.log").read_text()
-        try:
-            return httpx.get(f"{url}/health").is_success
-        except httpx.TransportError:
-            return False
+        return api.is_healthy()
 
     try:
         until(healthy, "a Prefect server's health", seconds=240)
-        yield url
+        yield api.url
     finally:
-        end([psutil.Process(server.pid)])
+        end([server, *server.children(recursive=True)])
 
 
 @pytest.fixture(scope="module")

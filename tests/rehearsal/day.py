@@ -96,9 +96,9 @@ class Day:
         found = self.loop.prefect.deployment("retrain")
         (weekly,) = found["schedules"]
         cron = {"cron": f"{at.minute} {at.hour} * * *", "timezone": "UTC"}
-        path = f"deployments/{found['id']}/schedule"
-        self.loop.prefect.ask(f"{path}s/{weekly['id']}", "PATCH", schedule=cron)
-        self.loop.prefect.ask(path)  # plan at once, not within a minute, which may be too late
+        path = f"deployments/{found['id']}"
+        self.loop.prefect.ask(f"{path}/schedules/{weekly['id']}", "PATCH", schedule=cron)
+        self.loop.prefect.ask(f"{path}/schedule")  # plan now; within a minute may be too late
 
     def drop_faces(self, name: str, count: int) -> None:
         """Put a folder of new annotated faces where retraining looks for them."""

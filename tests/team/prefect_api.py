@@ -13,6 +13,13 @@ class PrefectApi:
     def __init__(self, url: str) -> None:
         self.url = url
 
+    def is_healthy(self) -> bool:
+        """Whether the server answers, asked once."""
+        try:
+            return httpx.get(f"{self.url}/health", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
     def ask(self, path: str, method: str = "POST", **body: object) -> list | dict | None:
         """The answer to a request, None if it has no content."""
 
