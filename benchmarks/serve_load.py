@@ -110,9 +110,8 @@ def _second_version(folder: Path) -> str:
         section = json.loads((RELEASED / name / PARAMS).read_text())
         metadata = json.loads((RELEASED / name / METADATA).read_text())
         del section["name"], metadata["weights_md5"]
-        size = section.pop("image_size")
         network = load_network(RELEASED / name)
-        save_network(network, name, section, size, metadata, folder / "models" / name)
+        save_network(network, name, section, metadata, folder / "models" / name)
     return str(register(folder / "models", lambda: "The released weights as float32."))
 
 

@@ -50,9 +50,9 @@ def models(smoke: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an untrained landmark network of profile smoke, which guides inpainting."""
     folder, section = tmp_path_factory.mktemp("models"), smoke.train.landmarks
     torch.manual_seed(0)
-    network = build("landmarks", section, smoke.image_size, pretrained=False)
+    network = build("landmarks", section, pretrained=False)
     stored = section.model_dump(mode="json")
-    save_network(network, "landmarks", stored, smoke.image_size, {}, folder / "landmarks")
+    save_network(network, "landmarks", stored, {}, folder / "landmarks")
     return folder
 
 

@@ -45,13 +45,15 @@ class ParamsError(UnmaskError):
 class Source(Section):
     """One source of faces: `path` is a folder relative to params.yaml, `count` the faces taken.
 
-    Training draws a face in proportion to its source's `weight`.
+    Training draws a face in proportion to its source's `weight`. `resolution` is the share of a
+    picture's pixels, counted along a side, that it really resolves: below 1 where it was enlarged.
     """
 
     name: Literal["appearance_model", "celeba", "ffhq", "lfw", "utkface", "folder"]
     count: Count | None = None
     path: str | None = None
     weight: Positive = 1.0
+    resolution: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @model_validator(mode="after")
     def _fits(self) -> "Source":
@@ -101,13 +103,22 @@ class Masking(Section):
         return self
 
 
-class Fit(Section):
-    """What every training shares. A step is one optimiser step on `batch_size` faces."""
+ImageSize = Literal[64, 128, 192, 256]
 
+
+class Fit(Section):
+    """What every training shares. A step is one optimiser step on `batch_size` faces.
+
+    `image_size` is the side in pixels of the frame that the network sees; `hold` the share of the
+    steps, after the warm-up, over which the learning rate stays before it falls.
+    """
+
+    image_size: ImageSize
     steps: Count
     epoch_steps: Count
     batch_size: Count
     learning_rate: Positive
+    hold: Annotated[float, Field(ge=0, lt=1)] = 0.0
     weight_decay: Annotated[float, Field(ge=0)]
     patience: Count | None  # epochs without a better validation score; null: the fixed budget
     precision: Literal["32-true", "bf16-mixed", "auto"]  # auto: bf16 where it is fast
@@ -142,10 +153,17 @@ class Segmentation(Backboned):
 
 
 class Inpainting(Fit):
+    """`block` is the side in pixels of the blocks that the U-Net works on, `channels` its widths
+    from the finest level to the coarsest; `detail` the width of the stage that adds what is finer,
+    0 for none."""
+
+    block: Literal[2, 4] = 2
     channels: Annotated[
         tuple[Annotated[int, Field(ge=8, multiple_of=8)], ...],
         Field(min_length=2, max_length=6, strict=False),
     ]
+    middle: Count = 2  # blocks at the coarsest level
+    detail: Annotated[int, Field(ge=0, multiple_of=8)] = 0
     latent: Annotated[int, Field(ge=0)]
     backbone: str
     pretrained: bool
@@ -161,6 +179,15 @@ class Inpainting(Fit):
     def _adversarial_in_time(self) -> "Inpainting":
         if self.adversarial_from >= self.steps:
             raise ValueError(f"adversarial_from must be less than steps ({self.steps})")
+        return self
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "Inpainting":
+        if self.image_size % (self.block * 2 ** (len(self.channels) - 1)):
+            raise ValueError(
+                f"channels has {len(self.channels)} levels, too many for blocks of {self.block} "
+                f"pixels and image_size {self.image_size}"
+            )
         return self
 
 
@@ -207,7 +234,7 @@ class Gate(Section):
 
 class Params(Section):
     seed: Annotated[int, Field(ge=0)]
-    image_size: Literal[64, 128, 192, 256]
+    image_size: ImageSize
     threads: Count
     faces: Faces
     masking: Masking
@@ -231,13 +258,12 @@ class Params(Section):
     loop: Loop
 
     @model_validator(mode="after")
-    def _divisible(self) -> "Params":
-        levels = len(self.train.inpainting.channels)
-        if self.image_size % 2**levels:
-            raise ValueError(
-                f"train.inpainting.channels has {levels} levels, too many for image_size "
-                f"{self.image_size}"
-            )
+    def _large_enough(self) -> "Params":
+        for name in NETWORKS:
+            if (seen := getattr(self.train, name).image_size) > self.image_size:
+                raise ValueError(
+                    f"train.{name}.image_size is {seen}, larger than image_size {self.image_size}"
+                )
         return self
 
 

@@ -31,7 +31,7 @@ def test_a_view_keeps_each_landmark_on_its_pixel(flip, seed, landmark):
     matrix = jitter(np.random.default_rng(seed), SIZE, **SPREAD)
     image, mask, landmarks = marked(landmark)
     # a reflected crop would show the mark twice
-    seen, covered, moved = view(image, mask, landmarks, matrix, flip, around=np.zeros(3))
+    seen, covered, moved = view(image, mask, landmarks, matrix, flip, SIZE, around=(0, 0, 0))
     # after a flip the landmark has its mirror partner's index
     partner = {36: 45, 45: 36}.get(landmark, landmark) if flip else landmark
     np.testing.assert_allclose(centre(seen[..., 0].astype(float)), moved[partner], atol=0.6)
@@ -44,8 +44,8 @@ def test_a_flip_mirrors_the_view_that_is_not_flipped(seed):
     matrix = jitter(rng, SIZE, **SPREAD)
     image = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     mask, landmarks = rng.random((SIZE, SIZE)) < 0.5, Sampled(4, 0, SIZE).read().landmarks
-    plain = view(image, mask, landmarks, matrix, False)
-    flipped = view(image, mask, landmarks, matrix, True)
+    plain = view(image, mask, landmarks, matrix, False, SIZE)
+    flipped = view(image, mask, landmarks, matrix, True, SIZE)
     np.testing.assert_array_equal(flipped[0], plain[0][:, ::-1])
     np.testing.assert_array_equal(flipped[1], plain[1][:, ::-1])
     np.testing.assert_allclose(flipped[2], mirrored(plain[2], SIZE), atol=1e-4)
@@ -55,7 +55,7 @@ def test_a_flip_mirrors_the_view_that_is_not_flipped(seed):
 
 def test_the_identity_view_is_the_picture():
     image, mask, landmarks = marked(30)
-    seen, covered, moved = view(image, mask, landmarks, np.eye(2, 3), False)
+    seen, covered, moved = view(image, mask, landmarks, np.eye(2, 3), False, SIZE)
     np.testing.assert_array_equal(seen, image)
     np.testing.assert_array_equal(covered, mask)
     np.testing.assert_allclose(moved, landmarks)

@@ -6,12 +6,12 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 
 from unmask.data import views
-from unmask.data.views import unchanged
 from unmask.faces.landmarks import eye_centres
 
-aligned = partial(views.aligned, photometric=0.25)
-in_surroundings = partial(views.in_surroundings, photometric=0.25)
-loosely_framed = partial(views.loosely_framed, photometric=0.25)
+aligned = partial(views.aligned, size=64, photometric=0.25)
+in_surroundings = partial(views.in_surroundings, size=64, photometric=0.25)
+loosely_framed = partial(views.loosely_framed, size=64, photometric=0.25)
+unchanged = partial(views.unchanged, size=64)
 
 
 def eyes_apart(landmarks: np.ndarray) -> float:

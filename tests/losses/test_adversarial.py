@@ -64,14 +64,17 @@ def test_no_hole_is_no_loss():
     assert generator_loss(logits(1, 2, 3, 4), nothing).item() == 0
 
 
-def test_feature_matching_by_hand_and_only_towards_the_filled_face():
-    real = [torch.zeros(1, 2, 2, 2, requires_grad=True), torch.zeros(1, 4, requires_grad=True)]
-    fake = [torch.full((1, 2, 2, 2), 2.0).requires_grad_(), torch.ones(1, 4).requires_grad_()]
-    loss = feature_matching_loss(real, fake)
+def test_feature_matching_by_hand_where_the_hole_is_and_only_towards_the_filled_face():
+    real = [torch.zeros(1, 2, 4, 4, requires_grad=True), torch.zeros(1, 4, 2, 2)]
+    first = torch.full((1, 2, 4, 4), 2.0)
+    first[..., 2:] = 90.0  # sees no hole
+    fake = [first.requires_grad_(), torch.ones(1, 4, 2, 2).requires_grad_()]
+    loss = feature_matching_loss(real, fake, LEFT)
     assert loss.item() == pytest.approx(1.5)
-    assert feature_matching_loss(real, real).item() == 0
+    assert feature_matching_loss(real, real, LEFT).item() == 0
     loss.backward()
-    assert all(level.grad is None for level in real)
-    assert all((level.grad > 0).all() for level in fake)
+    assert real[0].grad is None
+    assert (fake[0].grad[..., :2] > 0).all()
+    assert (fake[0].grad[..., 2:] == 0).all()
     with pytest.raises(ValueError, match="argument 2 is shorter"):
-        feature_matching_loss(real, fake[:1])
+        feature_matching_loss(real, fake[:1], LEFT)

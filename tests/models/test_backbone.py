@@ -19,8 +19,8 @@ def faces() -> torch.Tensor:
 def test_the_packaged_backbone_is_pretrained_without_a_download(smoke):
     torch.manual_seed(0)
     params = smoke.train.gender
-    pretrained = build("gender", params, SIZE, pretrained=True).backbone.network.state_dict()
-    fresh = build("gender", params, SIZE).backbone.network.state_dict()
+    pretrained = build("gender", params, pretrained=True).backbone.network.state_dict()
+    fresh = build("gender", params).backbone.network.state_dict()
     assert not torch.equal(pretrained["conv_stem.weight"], fresh["conv_stem.weight"])
     again = pretrained_classifier(params.backbone).state_dict()
     assert torch.equal(pretrained["conv_stem.weight"], again["conv_stem.weight"])

@@ -10,7 +10,7 @@ SIZE = 64
 
 def network(smoke) -> nn.Module:
     torch.manual_seed(0)
-    return build("segmentation", smoke.train.segmentation, SIZE)
+    return build("segmentation", smoke.train.segmentation)
 
 
 def faces() -> torch.Tensor:

@@ -13,7 +13,7 @@ SIZE = 64
 
 def network(name: str, smoke) -> nn.Module:
     torch.manual_seed(0)
-    return build(name, getattr(smoke.train, name), SIZE)
+    return build(name, getattr(smoke.train, name))
 
 
 def faces(count: int = 2, seed: int = 0, size: int = SIZE) -> torch.Tensor:
@@ -71,7 +71,7 @@ def test_every_parameter_gets_a_finite_gradient_and_learns(name, smoke):
 @pytest.mark.parametrize(("name", "shape"), [("gender", (2,)), ("landmarks", (2, 68, 2))])
 @pytest.mark.parametrize("size", [64, 128])
 def test_shapes_of_answers(name, shape, size, smoke):
-    net = build(name, getattr(smoke.train, name), size).eval()
+    net = build(name, getattr(smoke.train, name)).eval()
     with torch.inference_mode():
         given = net(faces(size=size))
     assert given.shape == shape
@@ -95,7 +95,7 @@ def test_an_answer_does_not_depend_on_the_company(name, smoke):
 
 def test_an_unknown_name_is_refused(smoke):
     with pytest.raises(ValueError, match="unknown network 'pose', use gender"):
-        build("pose", smoke.train.gender, SIZE)
+        build("pose", smoke.train.gender)
 
 
 def test_untrained_landmarks_lie_about_the_middle_and_move_with_the_picture(smoke):
@@ -190,7 +190,7 @@ def test_posterior_and_discriminator(smoke):
     assert mean.shape == log_variance.shape == (2, 16)
     score, levels = critic(images, hole)
     assert score.shape[:2] == (2, 1)
-    assert len(levels) == 4
+    assert len(levels) == 5
     (mean.sum() + log_variance.sum() + score.sum()).backward()
     for part in (posterior, critic):
         for key, value in part.named_parameters():
@@ -198,6 +198,23 @@ def test_posterior_and_discriminator(smoke):
             assert value.grad.isfinite().all(), key
     outside = torch.where(hole > 0, images, faces(2, 88))
     assert torch.equal(posterior(outside, hole)[0], mean)  # it sees the hole alone
+
+
+@pytest.mark.parametrize(("block", "detail"), [(2, 0), (2, 8), (4, 0), (4, 8)])
+def test_the_detail_stage_starts_from_the_coarse_answer_and_learns_of_it(block, detail, smoke):
+    made = smoke.train.inpainting.model_copy(update={"block": block, "detail": detail})
+    torch.manual_seed(0)
+    net = Generator(made)
+    inputs = inpainting_inputs(made)
+    coarse, fine = net.coarse_and_fine(*inputs)
+    assert fine.shape == coarse.shape == inputs[0].shape
+    assert torch.equal(coarse, fine)
+    assert (coarse is fine) == (detail == 0)
+    if detail:
+        nn.init.normal_(net.detail.output[1].weight, std=0.1)
+        coarse, fine = net.coarse_and_fine(*inputs)
+        assert ((coarse != fine).any(dim=1, keepdim=True) <= (inputs[1] > 0)).all()
+        assert (coarse - fine).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("channels", [(20, 28), (16, 24, 32, 40, 48, 56, 64)])

@@ -15,13 +15,13 @@ from unmask.params import NETWORKS
 
 def network(name: str, smoke, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    return build(name, getattr(smoke.train, name), 64)
+    return build(name, getattr(smoke.train, name))
 
 
 def stored(smoke, out, name: str = "inpainting", seed: int = 0) -> nn.Module:
     net = network(name, smoke, seed)
     section = getattr(smoke.train, name).model_dump(mode="json")
-    save(net, name, section, 64, {"steps": 4}, out)
+    save(net, name, section, {"steps": 4}, out)
     return net
 
 
@@ -44,13 +44,13 @@ def test_a_network_comes_back_with_every_weight(smoke, tmp_path, name):
 def test_the_metadata_is_kept_with_the_md5(smoke, tmp_path):
     net = network("inpainting", smoke)
     section = smoke.train.inpainting.model_dump(mode="json")
-    checksum = save(net, "inpainting", section, 64, {"steps": 4}, tmp_path / "m")
+    checksum = save(net, "inpainting", section, {"steps": 4}, tmp_path / "m")
     assert json.loads((tmp_path / "m" / METADATA).read_text()) == {
         "steps": 4,
         "weights_md5": checksum,
     }
     assert sorted(p.name for p in (tmp_path / "m").iterdir()) == [METADATA, WEIGHTS, PARAMS]
-    assert save(net, "inpainting", section, 64, {}, tmp_path / "n") == checksum
+    assert save(net, "inpainting", section, {}, tmp_path / "n") == checksum
 
 
 def test_saving_again_replaces_the_whole(smoke, tmp_path):

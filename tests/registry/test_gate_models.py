@@ -210,8 +210,8 @@ def test_a_champion_of_another_image_size_is_judged_on_the_same_faces(project, s
     before = version_of(CHAMPION)
     for name in NETWORKS:
         section = getattr(smoke.train, name)
-        network, stored = build(name, section, 64), section.model_dump(mode="json")
-        save_network(network, name, stored, 64, {"data_md5": "0"}, tmp_path / "models" / name)
+        network, stored = build(name, section), section.model_dump(mode="json")
+        save_network(network, name, stored, {"data_md5": "0"}, tmp_path / "models" / name)
     small = register(tmp_path / "models", lambda: "64 pixels, untrained")
     make_champion(small, "a test of sizes")
     done = project.judge_on(12, before, minimum_faces=12, latency_ratio=100.0)

@@ -17,10 +17,9 @@ def networks(smoke, tmp_path):
         params = getattr(smoke.train, name)
         metadata = {"data_md5": "0", "faces": {"lfw": 3}, "init": "scratch"}
         save_network(
-            build(name, params, 64),
+            build(name, params),
             name,
             params.model_dump(mode="json"),
-            64,
             metadata,
             tmp_path / "networks" / name,
         )
@@ -53,10 +52,10 @@ def test_an_export_is_half_as_large_and_loads(networks, tmp_path):
 
 
 def test_a_weight_too_large_for_float16_is_refused(networks, smoke, tmp_path):
-    network = build("gender", smoke.train.gender, 64)
+    network = build("gender", smoke.train.gender)
     next(network.parameters()).data.fill_(1e6)
     section = smoke.train.gender.model_dump(mode="json")
-    save_network(network, "gender", section, 64, {}, networks / "gender")
+    save_network(network, "gender", section, {}, networks / "gender")
     with pytest.raises(RegistryError, match="gender network is too large"):
         export(networks, tmp_path / "release")
     assert not (tmp_path / "release" / "gender").exists()

@@ -14,6 +14,8 @@ SIDE = 96
 class Landmarks(nn.Module):
     """The landmarks of a symmetric face in its frame, whatever the crop shows."""
 
+    image_size = SIDE
+
     def __init__(self) -> None:
         super().__init__()
         face = Sampled(0, 0, SIDE).read().landmarks
@@ -26,17 +28,21 @@ class Landmarks(nn.Module):
 
 
 class RedIsMask(nn.Module):
+    image_size = SIDE
+
     def forward(self, crops):
         return crops[:, 0] * (crops[:, 1] < 0.2), torch.full((len(crops),), 0.95)
 
 
 class NoGender(nn.Module):
+    image_size = SIDE
+
     def forward(self, crops):
         return torch.zeros(len(crops))
 
 
 class Blue(nn.Module):
-    latent = 2
+    latent, image_size = 2, SIDE
 
     def forward(self, crops, hole, landmarks, gender, latent):
         return torch.where(hole > 0, torch.tensor([0.0, 0.0, 1.0])[:, None, None], crops)
@@ -50,7 +56,7 @@ def chain() -> Chain:
         "gender": NoGender(),
         "inpainting": Blue(),
     }
-    return Chain(networks, SIDE)
+    return Chain(networks)
 
 
 def picture_with(rows: slice, columns: slice) -> np.ndarray:
@@ -66,9 +72,9 @@ def over_the_mouth() -> tuple[slice, slice]:
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (15, 200), (200, 15)])
-def test_a_tiny_picture_comes_back_with_the_reason(height, width):
+def test_a_tiny_picture_comes_back_with_the_reason(chain, height, width):
     picture = np.full((height, width, 3), 90, np.uint8)
-    restored = Chain({}, 64).restore(picture)
+    restored = chain.restore(picture)
     np.testing.assert_array_equal(restored.picture, picture)
     (face,) = restored.faces
     assert face.status == "skipped"

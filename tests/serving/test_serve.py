@@ -127,12 +127,11 @@ def register_changed(models: Path, bias: float) -> str:
     section = json.loads((RELEASED / "gender" / PARAMS).read_text())
     metadata = json.loads((RELEASED / "gender" / METADATA).read_text())
     del section["name"], metadata["weights_md5"]
-    size = section.pop("image_size")
     shutil.copytree(RELEASED, models, dirs_exist_ok=True)
     network = load_network(RELEASED / "gender")
     *_, last = (p for n, p in network.named_parameters() if n.endswith("bias"))
     torch.nn.init.constant_(last, bias)
-    save_network(network, "gender", section, size, metadata, models / "gender")
+    save_network(network, "gender", section, metadata, models / "gender")
     return str(register(models, lambda: "a card"))
 
 

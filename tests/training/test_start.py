@@ -37,7 +37,7 @@ def stored(smoke: Params, tmp_path: Path):
             for weights in module.network.parameters():
                 weights.add_(0.01)
         out = tmp_path / "release" / module.name
-        save_network(module.network.half(), module.name, section, 64, {}, out)
+        save_network(module.network.half(), module.name, section, {}, out)
         return out
 
     return store

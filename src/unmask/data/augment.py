@@ -6,7 +6,7 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from unmask.faces.frame import UNSHOWN, move_points
+from unmask.faces.frame import UNSHOWN, chained, move_points, resizing, warp
 from unmask.faces.landmarks import mirrored
 
 
@@ -36,16 +36,19 @@ def view(
     landmarks: np.ndarray,
     matrix: np.ndarray,
     flip: bool,
+    size: int,
     around: tuple[int, int, int] = (UNSHOWN,) * 3,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cut the same view out of image (S, S, 3), mask (S, S) bool and landmarks (68, 2).
 
     Args:
+        matrix: (2, 3) from crop to view, both of side S.
+        size: side of the view in pixels, to which it is then resized.
         around: RGB colour of what lies outside the crop.
     """
-    size = image.shape[0]
-    image = cv2.warpAffine(image, matrix, (size, size), borderValue=around)
-    mask = cv2.warpAffine(mask.astype(np.uint8) * 255, matrix, (size, size))
+    matrix = chained(matrix, resizing(len(image), size))
+    image = warp(image, matrix, (size, size), beyond=around)
+    mask = warp(mask.astype(np.uint8) * 255, matrix, (size, size), beyond=0)
     landmarks = move_points(landmarks, matrix)
     if flip:
         image, mask = image[:, ::-1], mask[:, ::-1]
@@ -98,6 +101,64 @@ def _camera(photometric: float) -> A.Compose:
             A.ImageCompression(quality_range=(35, 95), p=0.3),
         ]
     )
+
+
+@cache
+def _kind_of_photo() -> A.Compose:
+    """Black and white, sepia, a cast, night: what changes a picture and its truth alike."""
+    return A.Compose(
+        [
+            A.OneOf(
+                [
+                    A.ToGray(p=0.2),
+                    A.ToSepia(p=0.1),
+                    A.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.4, hue=0.06, p=0.5),
+                    A.RGBShift(35, 35, 35, p=0.15),
+                    A.RandomGamma((150, 330), p=0.1),
+                ],
+                p=0.55,
+            )
+        ],
+        additional_targets={"truth": "image"},
+    )
+
+
+@cache
+def _worn_photo() -> A.Compose:
+    """JPEG, blur, enlargement, noise: what leaves less detail to restore."""
+    return A.Compose(
+        [
+            A.OneOf(
+                [
+                    A.ImageCompression(quality_range=(25, 60)),
+                    A.GaussianBlur(sigma_limit=(0.8, 3.0)),
+                    A.Downscale(scale_range=(0.25, 0.5)),
+                    A.GaussNoise(std_range=(0.02, 0.08)),
+                ],
+                p=1,
+            )
+        ],
+        additional_targets={"truth": "image"},
+    )
+
+
+def photographed_alike(
+    masked: np.ndarray, truth: np.ndarray, rng: np.random.Generator, worn: float
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Two RGB uint8 pictures of one face, changed alike as another kind of photograph.
+
+    Args:
+        worn: share of pictures that lose detail to blur, noise, enlargement or compression.
+
+    Returns:
+        (masked, truth, whether they lost detail).
+    """
+    loses = rng.random() < worn
+    for photo in (_kind_of_photo(), _worn_photo())[: 1 + loses]:
+        photo.set_random_seed(int(rng.integers(2**31)))
+        shown = photo(image=masked, truth=truth)
+        masked, truth = shown["image"], shown["truth"]
+    return masked, truth, bool(loses)
 
 
 def photographed(image: np.ndarray, rng: np.random.Generator, photometric: float) -> np.ndarray:

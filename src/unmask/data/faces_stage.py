@@ -1,5 +1,6 @@
 """Stage `faces`: read every source, frame its faces, write them by split."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from unmask.data.workers import ordered_map, with_progress
 from unmask.faces.folder import UnreadableImage
 from unmask.faces.records import Face, framed
 from unmask.faces.sources import Item, Sampled, SourceError, items_of
-from unmask.params import Params
+from unmask.params import Params, Source
 
 
 def row_of(face: Face, weight: float = 1.0) -> dict:
@@ -30,10 +31,11 @@ def row_of(face: Face, weight: float = 1.0) -> dict:
     }
 
 
-def _framed_row(weighted: tuple[Item, float], size: int) -> dict | str:
-    item, weight = weighted
+def _framed_row(sourced: tuple[Item, Source], size: int) -> dict | str:
+    item, source = sourced
     try:
-        return row_of(framed(item.read(), size), weight)
+        face = framed(item.read(), size)
+        return row_of(replace(face, scale=face.scale * source.resolution), source.weight)
     except UnreadableImage as error:
         return str(error)
     except ValueError as error:
@@ -88,18 +90,18 @@ def make(params: Params, data: Path) -> list[str]:
                 "changes; then run `dvc repro --force faces`.",
                 flush=True,
             )
-    weights = {
-        item: source.weight
+    source_of = {
+        item: source
         for source in params.faces.sources
         for item in items_of(source, data.parent, params.seed, params.image_size)
     }
-    items, failures = _without_straddling(list(weights), params.image_size, params.faces.workers)
+    items, failures = _without_straddling(list(source_of), params.image_size, params.faces.workers)
     for failure in failures:
         print(f"left out: {failure}", flush=True)
     written = 0
     rows = ordered_map(
         partial(_framed_row, size=params.image_size),
-        [(item, weights[item]) for item in items],
+        [(item, source_of[item]) for item in items],
         params.faces.workers,
     )
     with new_shards(data / "faces", FACE_SCHEMA, params.faces.shard_rows) as shards:

@@ -3,11 +3,13 @@
 import cv2
 import numpy as np
 
-from unmask.data.augment import jitter, view
+from unmask.data.augment import jitter, photographed_alike, view
 from unmask.data.cache import Split
 from unmask.data.morphology import grown
 
 _TOLD = 0.25  # share of faces whose z comes from the truth
+_WORN = 0.12  # share of faces shown in a photo of little detail
+_SHARPEST = 0.9  # source pixels a pixel, from which on a face shows all the detail of its view
 
 
 def _guessed_mask(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -32,57 +34,65 @@ def _guessed_gender(gender: np.float32, rng: np.random.Generator) -> np.float32:
 
 
 def holed(
-    split: Split, face: int, variant: int, rng: np.random.Generator, latent: int
+    split: Split, face: int, variant: int, rng: np.random.Generator, size: int, latent: int
 ) -> dict[str, np.ndarray]:
     """A masked face with a hole and a gender as the chain would guess them, and the truth.
 
     The hole is the mask and all that the picture does not show.
 
     Args:
+        size: side of the view in pixels.
         latent: numbers in z.
 
     Returns:
         Arrays by name; `told`, whether z is to be drawn from the truth, and `drawn` (latent,),
-        standard normal, the chance in that draw.
+        standard normal, the chance in that draw; `sharp`, whether texture is to be learned from it.
     """
-    size = split.size
-    matrix = jitter(rng, size, scale=(0.78, 1.08), roll=3, shift=0.03)
+    matrix = jitter(rng, split.size, scale=(0.78, 1.08), roll=3, shift=0.03)
     flip = bool(rng.integers(2))
-    masked, mask, _ = view(
-        np.asarray(split.masked[face, variant]),
-        np.asarray(split.mask[face, variant]),
-        split.landmarks[face],
-        matrix,
-        flip,
-    )
-    image, valid, _ = view(
-        np.asarray(split.image[face]),
-        np.asarray(split.valid[face]),
-        split.landmarks[face],
-        matrix,
-        flip,
-    )
+
+    def seen(picture: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        cut = view(
+            np.asarray(picture), np.asarray(where), split.landmarks[face], matrix, flip, size
+        )
+        return cut[:2]
+
+    masked, mask = seen(split.masked[face, variant], split.mask[face, variant])
+    image, shown = seen(split.image[face], split.valid[face])
+    masked, image, worn = photographed_alike(masked, image, rng, _WORN)
+    scale = split.labels[face]["scale"] * split.size / size
     return {
         "image": image,
         "masked": masked,
-        "hole": _guessed_mask(mask, rng) | ~valid,
-        "valid": valid,
+        "hole": _guessed_mask(mask, rng) | ~shown,
+        "valid": shown,
         "gender": _guessed_gender(split.gender(face), rng),
-        "sharp": np.float32(split.labels[face]["scale"] >= 0.9),
+        "sharp": np.float32(scale >= _SHARPEST and not worn),
         "told": rng.random() < _TOLD,
         "drawn": rng.standard_normal(latent, np.float32),
     }
 
 
-def holed_unchanged(split: Split, face: int, variant: int, rng: np.random.Generator) -> dict:
+def holed_unchanged(
+    split: Split, face: int, variant: int, rng: np.random.Generator, size: int
+) -> dict:
     """The masked face with its exact mask a little grown, and the truth, for validation."""
     del rng
-    size, valid = split.size, np.asarray(split.valid[face])
+
+    def seen(picture: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        straight = np.eye(2, 3)
+        cut = view(
+            np.asarray(picture), np.asarray(where), split.landmarks[face], straight, False, size
+        )
+        return cut[:2]
+
+    masked, mask = seen(split.masked[face, variant], split.mask[face, variant])
+    image, shown = seen(split.image[face], split.valid[face])
     return {
-        "image": np.asarray(split.image[face]),
-        "masked": np.asarray(split.masked[face, variant]),
-        "hole": grown(np.asarray(split.mask[face, variant]), max(1, round(0.02 * size))) | ~valid,
-        "valid": valid,
+        "image": image,
+        "masked": masked,
+        "hole": grown(mask, max(1, round(0.02 * size))) | ~shown,
+        "valid": shown,
         "gender": np.float32(2 * split.gender(face) - 1),
         "sharp": np.float32(1),
     }

@@ -5,9 +5,10 @@ import numpy as np
 
 from unmask.data.augment import enlarged_part, jitter, photographed, printed, view
 from unmask.data.cache import Split
-from unmask.faces.frame import UNSHOWN
+from unmask.faces.frame import UNSHOWN, chained, resizing, warp
 
 _BARE = 0.12  # share of faces shown without a mask, so that one is not always found
+_LYING = 0.2  # share of loosely framed faces that lie on their side
 _PRINTED = 0.35  # share of masks that something else is printed on
 
 
@@ -17,6 +18,7 @@ def _view(
     variant: int,
     rng: np.random.Generator,
     *,
+    size: int,
     scale: tuple[float, float],
     roll: float,
     shift: float,
@@ -31,6 +33,7 @@ def _view(
         split.landmarks[face],
         matrix,
         bool(rng.integers(2)),
+        size,
         around=(UNSHOWN,) * 3 if rng.integers(2) else tuple(rng.integers(0, 256, 3).tolist()),
     )
     return {
@@ -42,25 +45,45 @@ def _view(
 
 
 def aligned(
-    split: Split, face: int, variant: int, rng: np.random.Generator, *, photometric: float
-) -> dict:
+    split: Split,
+    face: int,
+    variant: int,
+    rng: np.random.Generator,
+    *,
+    size: int,
+    photometric: float,
+) -> dict[str, np.ndarray]:
     """A face as alignment by predicted landmarks leaves it: nearly in the frame."""
     made = {"scale": (0.85, 1.18), "roll": 5, "shift": 0.05}
-    return _view(split, face, variant, rng, **made, photometric=photometric)
+    return _view(split, face, variant, rng, size=size, **made, photometric=photometric)
 
 
 def loosely_framed(
-    split: Split, face: int, variant: int, rng: np.random.Generator, *, photometric: float
-) -> dict:
-    """Half aligned, half anywhere between a tight chip and a portrait, rolled up to 30 degrees."""
+    split: Split,
+    face: int,
+    variant: int,
+    rng: np.random.Generator,
+    *,
+    size: int,
+    photometric: float,
+) -> dict[str, np.ndarray]:
+    """Half aligned, the others anywhere between a tight chip and a portrait, rolled up to 30
+    degrees or, one in five of them, lying on their side."""
     if rng.integers(2):
-        return aligned(split, face, variant, rng, photometric=photometric)
-    made = {"scale": (0.42, 1.4), "roll": 14, "shift": 0.12}
-    return _view(split, face, variant, rng, **made, photometric=photometric)
+        return aligned(split, face, variant, rng, size=size, photometric=photometric)
+    roll = 60 if rng.random() < _LYING else 14
+    made = {"scale": (0.42, 1.4), "roll": roll, "shift": 0.12}
+    return _view(split, face, variant, rng, size=size, **made, photometric=photometric)
 
 
 def in_surroundings(
-    split: Split, face: int, variant: int, rng: np.random.Generator, *, photometric: float
+    split: Split,
+    face: int,
+    variant: int,
+    rng: np.random.Generator,
+    *,
+    size: int,
+    photometric: float,
 ) -> dict[str, np.ndarray]:
     """As frames that follow a mask show it: half aligned, half down to the smallest that widening
     leads to, with parts of another picture around what theirs shows, and printed on some masks."""
@@ -79,11 +102,14 @@ def in_surroundings(
         split.landmarks[face],
         matrix,
         flip,
+        size,
     )
     valid = np.asarray(split.valid[face]).astype(np.uint8) * 255
-    shown = cv2.warpAffine(valid, matrix, mask.shape[::-1])
+    shown = warp(valid, chained(matrix, resizing(split.size, size)), (size, size), beyond=0)
     shown = shown[:, ::-1] if flip else shown
-    around = enlarged_part(other, rng) if rng.random() < 0.8 else np.full_like(image, UNSHOWN)
+    around = np.full_like(image, UNSHOWN)
+    if rng.random() < 0.8:
+        around = cv2.resize(enlarged_part(other, rng), (size, size), interpolation=cv2.INTER_AREA)
     return {
         "image": photographed(np.where(shown[..., None] == 255, image, around), rng, photometric),
         "mask": mask,
@@ -92,12 +118,22 @@ def in_surroundings(
     }
 
 
-def unchanged(split: Split, face: int, variant: int, rng: np.random.Generator) -> dict:
+def unchanged(
+    split: Split, face: int, variant: int, rng: np.random.Generator, *, size: int
+) -> dict[str, np.ndarray]:
     """The masked face as it is, for validation."""
     del rng
+    image, mask, landmarks = view(
+        np.asarray(split.masked[face, variant]),
+        np.asarray(split.mask[face, variant]),
+        split.landmarks[face],
+        np.eye(2, 3),
+        False,
+        size,
+    )
     return {
-        "image": np.asarray(split.masked[face, variant]),
-        "mask": np.asarray(split.mask[face, variant]),
-        "landmarks": split.landmarks[face],
+        "image": image,
+        "mask": mask,
+        "landmarks": landmarks,
         "gender": split.gender(face),
     }

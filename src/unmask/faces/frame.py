@@ -49,6 +49,13 @@ def chained(first: np.ndarray, then: np.ndarray) -> np.ndarray:
     return then @ np.vstack([first, [0, 0, 1]])
 
 
+def resizing(old: int, new: int) -> np.ndarray:
+    """The affine transform (2, 3) from a square picture of side `old` to the same of side `new`."""
+    ratio = new / old
+    shift = 0.5 * ratio - 0.5
+    return np.array([[ratio, 0, shift], [0, ratio, shift]])
+
+
 def move_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
     """Map points (N, 2) by an affine transform (2, 3); float32."""
     return (points @ transform[:, :2].T + transform[:, 2]).astype(np.float32)
@@ -58,7 +65,7 @@ def warp(
     image: np.ndarray,
     transform: np.ndarray,
     size: tuple[int, int],
-    beyond: float | None = UNSHOWN,
+    beyond: float | tuple[int, int, int] | None = UNSHOWN,
 ) -> np.ndarray:
     """Resample a picture (H, W[, C]) by an affine transform, averaging where it shrinks.
 
@@ -66,7 +73,7 @@ def warp(
         image: uint8 or float32 picture.
         transform: (2, 3) matrix from picture to result coordinates.
         size: (width, height) of the result.
-        beyond: value of what the picture does not show; None repeats the picture's edge.
+        beyond: value or RGB colour of what the picture does not show; None repeats its edge.
     """
     scale = scale_of(transform)
     if scale > 1.0:
@@ -79,7 +86,7 @@ def warp(
         shift = transform[:, 2] + linear @ (0.5 - 0.5 * ratio)
         transform = np.column_stack([linear, shift])
     border = cv2.BORDER_REPLICATE if beyond is None else cv2.BORDER_CONSTANT
-    value = (beyond or 0,) * 3
+    value = beyond if isinstance(beyond, tuple) else (beyond or 0,) * 3
     return cv2.warpAffine(
         image, transform, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=value
     )

@@ -7,13 +7,12 @@ from torch import nn
 from unmask.params import NETWORKS, Fit
 
 
-def build(name: str, params: Fit, size: int, *, pretrained: bool = False) -> nn.Module:
+def build(name: str, params: Fit, *, pretrained: bool = False) -> nn.Module:
     """Build a network from its section of params.
 
     Args:
         name: one of gender, landmarks, segmentation, inpainting.
         params: the section `train.<name>`.
-        size: side of the face crops in pixels.
         pretrained: load the backbone's weights; False where stored weights follow.
 
     Raises:
@@ -22,4 +21,4 @@ def build(name: str, params: Fit, size: int, *, pretrained: bool = False) -> nn.
     """
     if name not in NETWORKS:
         raise ValueError(f"unknown network '{name}', use {', '.join(NETWORKS)}")
-    return import_module(f"unmask.models.{name}").build(params, size, pretrained=pretrained)
+    return import_module(f"unmask.models.{name}").build(params, pretrained=pretrained)

@@ -25,7 +25,6 @@ class GenderNet(nn.Module):
         return self.head(torch.cat(pooled, dim=1)).squeeze(1)
 
 
-def build(params: Gender, size: int, *, pretrained: bool) -> GenderNet:
-    """The gender network of `train.gender`; it takes any size."""
-    del size
+def build(params: Gender, *, pretrained: bool) -> GenderNet:
+    """The gender network of `train.gender`."""
     return GenderNet(params, pretrained=pretrained)

@@ -66,7 +66,6 @@ class LandmarkNet(nn.Module):
         return (expected + offset) * images.shape[-1] - 0.5
 
 
-def build(params: Landmarks, size: int, *, pretrained: bool) -> LandmarkNet:
-    """The landmark network of `train.landmarks`; it takes any size."""
-    del size
+def build(params: Landmarks, *, pretrained: bool) -> LandmarkNet:
+    """The landmark network of `train.landmarks`."""
     return LandmarkNet(params, pretrained=pretrained)

@@ -57,8 +57,9 @@ class SegmentationNet(nn.Module):
     The mask head reads the finest level, at stride 2, so that ear loops survive.
     """
 
-    def __init__(self, params: Segmentation, size: int, *, pretrained: bool) -> None:
+    def __init__(self, params: Segmentation, *, pretrained: bool) -> None:
         super().__init__()
+        size = params.image_size
         width = params.fpn_channels
         resolution = params.mask_resolution // 2
         self.network = MaskRCNN(
@@ -154,6 +155,6 @@ def detection_target(mask: Tensor) -> dict[str, Tensor]:
     }
 
 
-def build(params: Segmentation, size: int, *, pretrained: bool) -> SegmentationNet:
+def build(params: Segmentation, *, pretrained: bool) -> SegmentationNet:
     """The segmentation network of `train.segmentation`."""
-    return SegmentationNet(params, size, pretrained=pretrained)
+    return SegmentationNet(params, pretrained=pretrained)

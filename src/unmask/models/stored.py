@@ -24,14 +24,11 @@ class StoredModelError(UnmaskError):
     """A stored network that is missing, half-written or does not fit; says which and why."""
 
 
-def save_network(
-    network: nn.Module, name: str, section: dict, size: int, metadata: dict, out: Path
-) -> str:
+def save_network(network: nn.Module, name: str, section: dict, metadata: dict, out: Path) -> str:
     """Write a network so that `out` appears complete or stays as it was.
 
     Args:
         section: the resolved params of `train.<name>` as JSON.
-        size: side of the face crops in pixels.
         metadata: what else to keep beside the weights, as JSON.
 
     Returns:
@@ -48,9 +45,7 @@ def save_network(
         except SafetensorError as error:
             raise StoredModelError(f"{out / WEIGHTS} could not be written: {error}.") from error
         checksum = md5((partial / WEIGHTS).read_bytes()).hexdigest()
-        (partial / PARAMS).write_text(
-            json.dumps({"name": name, "image_size": size, **section}, indent=1) + "\n"
-        )
+        (partial / PARAMS).write_text(json.dumps({"name": name, **section}, indent=1) + "\n")
         document = {**metadata, "weights_md5": checksum}
         (partial / METADATA).write_text(json.dumps(document, indent=1) + "\n")
         shutil.rmtree(out, ignore_errors=True)
@@ -109,14 +104,14 @@ def load_network(folder: Path) -> nn.Module:
     if md5(raw).hexdigest() != metadata.get("weights_md5"):
         raise StoredModelError(f"{folder / WEIGHTS} is damaged: its md5 is not the recorded one.")
     try:
-        name, size = section.pop("name"), section.pop("image_size")
+        name = section.pop("name")
         params = Train.model_fields[name].annotation.model_validate(section)
-        network = build(name, params, size)
+        network = build(name, params)
     except (KeyError, TypeError, ValidationError) as error:
         raise StoredModelError(
             f"{folder / PARAMS} is damaged: it does not hold a network's params."
         ) from error
-    network.image_size, network.weights_md5 = size, metadata["weights_md5"]
+    network.image_size, network.weights_md5 = params.image_size, metadata["weights_md5"]
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:

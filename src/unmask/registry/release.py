@@ -50,8 +50,7 @@ def export(networks: Path, out: Path) -> None:
         if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
             raise RegistryError(f"a weight of the {name} network is too large for float16.")
         del section["name"], metadata["weights_md5"]
-        size = section.pop("image_size")
-        save_network(network, name, section, size, metadata, out / name)
+        save_network(network, name, section, metadata, out / name)
 
 
 def score(params: Params, masked: Path, split: str, models: Path, reports: Path) -> dict:

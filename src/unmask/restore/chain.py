@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unmask.faces.frame import chained, invert, move_points, shown, warp
+from unmask.faces.frame import chained, invert, move_points, resizing, shown, warp
 from unmask.faces.landmarks import MOUTH, OUTER_EYE_CORNERS, mirrored
 from unmask.models.stored import load_network
 from unmask.params import NETWORKS
@@ -23,6 +23,7 @@ from unmask.restore.answer import (
 from unmask.restore.fabric import with_missed_pieces
 from unmask.restore.loops import with_loops
 from unmask.restore.paste import frame_hole, paste_back, picture_mask
+from unmask.restore.tone import toned_like
 from unmask.restore.widening import WIDENINGS, next_frame, shows_more
 
 _SMALLEST_MASK = 0.05  # of the frame's area
@@ -38,6 +39,14 @@ def _tensor(crop: np.ndarray) -> Tensor:
     return torch.from_numpy(crop).permute(2, 0, 1)[None].contiguous().float().div_(255)
 
 
+def _resized(picture: np.ndarray, size: int) -> np.ndarray:
+    """A square picture or map (S, S[, C]) with the side `size`."""
+    if len(picture) == size:
+        return picture
+    smooth = cv2.INTER_AREA if size < len(picture) else cv2.INTER_LINEAR
+    return cv2.resize(picture, (size, size), interpolation=smooth)
+
+
 def _share_under(probability: np.ndarray, points: np.ndarray) -> float:
     """The share of points (N, 2) that lie under a mask, of its probability (S, S)."""
     columns, rows = points.round().astype(int).clip(0, len(probability) - 1).T
@@ -49,12 +58,14 @@ class Chain:
     gives the same pixels whatever it is sent with.
 
     Args:
-        networks: by name, all of one crop size, in eval mode.
-        size: side of the canonical frame in pixels.
+        networks: by name, in eval mode; each sees the face at its own `image_size`.
+
+    Attributes:
+        size: side of the canonical frame in pixels, the inpainting network's.
     """
 
-    def __init__(self, networks: dict[str, nn.Module], size: int) -> None:
-        self.networks, self.size = networks, size
+    def __init__(self, networks: dict[str, nn.Module]) -> None:
+        self.networks, self.size = networks, networks["inpainting"].image_size
 
     @classmethod
     def load(cls, folder: Path) -> "Chain":
@@ -63,17 +74,20 @@ class Chain:
         Sets torch's number of threads, on which the last bits of its answers depend.
 
         Raises:
-            StoredModelError: when one is missing or damaged, or their crop sizes differ.
+            StoredModelError: when one is missing or damaged.
         """
         torch.set_num_threads(THREADS)
-        networks = {name: load_network(folder / name) for name in NETWORKS}
-        return cls(networks, networks["inpainting"].image_size)
+        return cls({name: load_network(folder / name) for name in NETWORKS})
+
+    def _seen(self, crop: np.ndarray, name: str) -> Tensor:
+        """A crop (S, S, 3) uint8 as a network sees it."""
+        return _tensor(_resized(crop, self.networks[name].image_size))
 
     @torch.inference_mode()
     def _look(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
         seen = _tensor(crop)
         straight, turned = self.networks["landmarks"](torch.cat([seen, seen.flip(3)])).numpy()
-        turned = mirrored(turned, self.size)
+        turned = mirrored(turned, len(crop))
         mean = (straight + turned) / 2
         right, left = mean[list(OUTER_EYE_CORNERS)]
         apart = np.linalg.norm(straight - turned, axis=1).mean()
@@ -81,15 +95,16 @@ class Chain:
 
     def landmarks(self, crop: np.ndarray) -> np.ndarray:
         """Landmarks (68, 2) of a crop (S, S, 3) uint8, the mean of its and its mirror image's."""
-        return self._look(crop)[0]
+        size = self.networks["landmarks"].image_size
+        return move_points(self._look(_resized(crop, size))[0], resizing(size, len(crop)))
 
     @torch.inference_mode()
     def _masks(self, straight: np.ndarray, turned: np.ndarray) -> list[tuple[np.ndarray, float]]:
         """Probability of mask (S, S) and the detection's confidence in one crop, and in another,
         which the network sees mirrored."""
-        seen = torch.cat([_tensor(straight), _tensor(turned).flip(3)])
-        found, scores = self.networks["segmentation"](seen)
-        masks = found[0].numpy(), found[1].flip(1).numpy()
+        seen = [self._seen(crop, "segmentation") for crop in (straight, turned)]
+        found, scores = self.networks["segmentation"](torch.cat([seen[0], seen[1].flip(3)]))
+        masks = [_resized(m.numpy(), len(straight)) for m in (found[0], found[1].flip(1))]
         return list(zip(masks, scores.tolist(), strict=True))
 
     def segment(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
@@ -118,7 +133,7 @@ class Chain:
     @torch.inference_mode()
     def gender_male(self, crop: np.ndarray) -> float:
         """Probability of 'male'."""
-        return float(self.networks["gender"](_tensor(crop))[0].sigmoid())
+        return float(self.networks["gender"](self._seen(crop, "gender"))[0].sigmoid())
 
     @torch.inference_mode()
     def fill(
@@ -147,7 +162,7 @@ class Chain:
             torch.zeros(1, generator.latent) if latent is None else latent[None],
         )
         pixels = filled[0].clamp(0, 1).mul(255).round().byte()
-        return pixels.permute(1, 2, 0).contiguous().numpy()
+        return toned_like(crop, pixels.permute(1, 2, 0).contiguous().numpy(), hole)
 
     def restore(
         self,
@@ -176,7 +191,9 @@ class Chain:
                     f"the picture is {width} x {height} pixels; at least {SMALLEST_PICTURE} are "
                     "needed each way"
                 )
-            transform, landmarks = align(picture, self._look, self.size, box)
+            seen_at = self.networks["landmarks"].image_size
+            transform, landmarks = align(picture, self._look, seen_at, box)
+            transform = chained(transform, resizing(seen_at, self.size))
         except PictureError as error:
             answer = FaceAnswer(
                 "skipped", str(error), (0.0, 0.0, float(width), float(height)), None, 0.5, 0.0, 0.0

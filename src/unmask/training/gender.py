@@ -35,10 +35,10 @@ class GenderModule(NetworkModule):
         super().__init__(params, train, val, seed, workers)
 
     def training_sample(self) -> Sample:
-        return partial(aligned, photometric=self.params.photometric)
+        return partial(aligned, size=self.params.image_size, photometric=self.params.photometric)
 
     def validation_sample(self) -> Sample:
-        return unchanged
+        return partial(unchanged, size=self.params.image_size)
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         loss = labelled_cross_entropy(self.network(batch["image"]).float(), batch["gender"])

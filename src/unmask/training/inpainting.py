@@ -27,6 +27,8 @@ from unmask.training.sheets import grid, pixels
 
 _PERCEPTUAL_LEVELS = (0, 1, 2)
 _DIVERGENCE_WEIGHT = 4e-3
+_COARSE_WEIGHT = 0.5  # of the coarse answer's L1, where there is a finer one
+_BY_BLOCK = ("stem.", "output.", "detail.")  # layers whose shape follows the block's side
 _GRADIENT_NORM = 5.0
 
 
@@ -61,14 +63,27 @@ class InpaintingModule(NetworkModule):
         self.guide = guide.to(memory_format=torch.channels_last).requires_grad_(False).eval()
 
     def start_from(self, network: nn.Module) -> None:
-        super().start_from(network)
+        """Start from a stored network's weights; of one that works on blocks of another size, from
+        those of its inner levels.
+
+        Raises:
+            StartError: when the inner levels have other widths.
+        """
+        state, own = network.state_dict(), self.network.state_dict()
+        taken = {
+            key: value
+            for key, value in state.items()
+            if not key.startswith(_BY_BLOCK) or (key in own and own[key].shape == value.shape)
+        }
+        left = {key: value for key, value in own.items() if key.startswith(_BY_BLOCK)}
+        self.load(left | taken)
         self.average.module.load_state_dict(self.network.state_dict())
 
     def training_sample(self) -> Sample:
-        return partial(holed, latent=self.params.latent)
+        return partial(holed, size=self.params.image_size, latent=self.params.latent)
 
     def validation_sample(self) -> Sample:
-        return holed_unchanged
+        return partial(holed_unchanged, size=self.params.image_size)
 
     def trained(self) -> nn.Module:
         return self.average.module
@@ -86,10 +101,10 @@ class InpaintingModule(NetworkModule):
             betas=(0.5, 0.99),
             weight_decay=0.0,
         )
-        steps, late = self.params.steps, self.params.adversarial_from
+        steps, late, hold = self.params.steps, self.params.adversarial_from, self.params.hold
         return [generator, discriminator], [
-            scheduled(generator, steps),
-            scheduled(discriminator, max(1, steps - late)),
+            scheduled(generator, steps, hold),
+            scheduled(discriminator, max(1, steps - late), hold),
         ]
 
     def _latent(self, batch: dict[str, Tensor], hole: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,7 +117,11 @@ class InpaintingModule(NetworkModule):
     @torch.no_grad()
     def landmarks(self, batch: dict[str, Tensor]) -> Tensor:
         """What the guide sees in the masked faces, (N, 68, 2) pixels."""
-        return self.guide(batch["masked"])
+        side, size = self.params.image_size, self.guide.image_size
+        seen = batch["masked"]
+        if size != side:
+            seen = functional.interpolate(seen, size=(size, size), mode="bilinear", antialias=True)
+        return (self.guide(seen) + 0.5) * (side / size) - 0.5
 
     def train(self, mode: bool = True) -> "InpaintingModule":
         super().train(mode)
@@ -118,7 +137,9 @@ class InpaintingModule(NetworkModule):
         textured = counts * batch["sharp"][:, None, None, None]
         latent, divergence = self._latent(batch, hole)
         landmarks = self.landmarks(batch)
-        filled = self.network(batch["masked"], hole, landmarks, batch["gender"], latent)
+        coarse, filled = self.network.coarse_and_fine(
+            batch["masked"], hole, landmarks, batch["gender"], latent
+        )
         composed = torch.where(counts > 0.5, filled, true)
 
         # Lightning counts every optimiser's steps as one, hence the count of its own
@@ -138,6 +159,9 @@ class InpaintingModule(NetworkModule):
         losses["l1"] = masked_l1(filled, true, counts)
         losses["divergence"] = divergence
         total = losses["l1"] + _DIVERGENCE_WEIGHT * divergence
+        if params.detail:
+            losses["coarse_l1"] = masked_l1(coarse, true, counts)
+            total = total + _COARSE_WEIGHT * losses["coarse_l1"]
         if params.perceptual or params.style:
             with torch.no_grad():
                 true_levels = self.features(true)
@@ -154,7 +178,9 @@ class InpaintingModule(NetworkModule):
                 _, real_features = self.discriminator(true, hole)
             self.discriminator.requires_grad_(True)
             losses["adversarial"] = generator_loss(fake.float(), textured)
-            losses["feature_matching"] = feature_matching_loss(real_features, fake_features)
+            losses["feature_matching"] = feature_matching_loss(
+                real_features, fake_features, textured
+            )
             total = total + params.adversarial * losses["adversarial"]
             total = total + params.feature_matching * losses["feature_matching"]
         generator.zero_grad()

@@ -24,10 +24,12 @@ class LandmarksModule(NetworkModule):
     name, monitor, mode = "landmarks", "val/nme", "min"
 
     def training_sample(self) -> Sample:
-        return partial(loosely_framed, photometric=self.params.photometric)
+        return partial(
+            loosely_framed, size=self.params.image_size, photometric=self.params.photometric
+        )
 
     def validation_sample(self) -> Sample:
-        return unchanged
+        return partial(unchanged, size=self.params.image_size)
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         unit = _inter_ocular(batch["landmarks"])[:, None, None]

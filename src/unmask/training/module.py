@@ -19,17 +19,19 @@ from unmask.models import build
 from unmask.params import Fit
 
 _VALIDATION_FACES = 160
-_WARM_UP = 0.05
+_WARM_UP, _LONGEST_WARM_UP = 0.05, 500  # of the steps; steps
 
 
-def scheduled(optimizer: Optimizer, steps: int) -> LambdaLR:
-    """Linear warm-up over the first twentieth of the steps, then a cosine down to zero."""
-    warm = max(1, round(_WARM_UP * steps))
+def scheduled(optimizer: Optimizer, steps: int, hold: float = 0.0) -> LambdaLR:
+    """Linear warm-up over the first twentieth of the steps, a share `hold` of the others at the
+    full rate, then a cosine down to zero."""
+    warm = min(max(1, round(_WARM_UP * steps)), _LONGEST_WARM_UP)
+    falls = warm + round(hold * (steps - warm))
 
     def factor(step: int) -> float:
         if step < warm:
             return (step + 1) / warm
-        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+        return 0.5 * (1 + math.cos(math.pi * max(0, step - falls) / max(1, steps - falls)))
 
     return LambdaLR(optimizer, factor)
 
@@ -59,9 +61,7 @@ class NetworkModule(L.LightningModule):
     def __init__(self, params: Fit, train: Split, val: Split, seed: int, workers: int = 0) -> None:
         super().__init__()
         self.params = params
-        network = build(
-            self.name, params, train.size, pretrained=getattr(params, "pretrained", False)
-        )
+        network = build(self.name, params, pretrained=getattr(params, "pretrained", False))
         self.network: nn.Module = network.to(memory_format=torch.channels_last)
         self._splits, self._seed, self._workers = (train, val), seed, workers
 
@@ -71,8 +71,16 @@ class NetworkModule(L.LightningModule):
         Raises:
             StartError: when they belong to a network of another shape.
         """
+        self.load(network.state_dict())
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take weights by name.
+
+        Raises:
+            StartError: when they belong to a network of another shape.
+        """
         try:
-            self.network.load_state_dict(network.state_dict())
+            self.network.load_state_dict(state)
         except RuntimeError as error:
             raise StartError(
                 f"train.init: the released {self.name} network has another shape than "
@@ -123,7 +131,7 @@ class NetworkModule(L.LightningModule):
             self.params.learning_rate,
             weight_decay=self.params.weight_decay,
         )
-        schedule = scheduled(optimizer, self.params.steps)
+        schedule = scheduled(optimizer, self.params.steps, self.params.hold)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

@@ -19,10 +19,12 @@ class SegmentationModule(NetworkModule):
     name, monitor, mode = "segmentation", "val/iou", "max"
 
     def training_sample(self) -> Sample:
-        return partial(in_surroundings, photometric=self.params.photometric)
+        return partial(
+            in_surroundings, size=self.params.image_size, photometric=self.params.photometric
+        )
 
     def validation_sample(self) -> Sample:
-        return unchanged
+        return partial(unchanged, size=self.params.image_size)
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         losses = self.network(batch["image"], [detection_target(mask) for mask in batch["mask"]])

@@ -115,7 +115,7 @@ def train_network(
     tags = {"unmask.data_md5": train.digest, "unmask.network": name}
     with stage_run(f"train@{name}", tags, checkpoint.run_id) as run:
         checkpoint.remember_run(run.id)
-        run.params({"seed": params.seed, "image_size": train.size, **start, **resolved})
+        run.params({"seed": params.seed, **start, **resolved})
         run.dataset(train.labels, "masked", train.digest, "training")
         trainer.callbacks.insert(0, Curves(run))
         if checkpoint.path is not None:
@@ -123,9 +123,7 @@ def train_network(
         trainer.fit(module, ckpt_path=checkpoint.path, weights_only=False)
         faces = Counter(label["source"] for label in train.labels)
         metadata = {"data_md5": train.digest, "faces": faces, "seed": params.seed, **start}
-        weights_md5 = save_network(
-            module.trained(), name, resolved, train.size, metadata, models / name
-        )
+        weights_md5 = save_network(module.trained(), name, resolved, metadata, models / name)
         run.tag({WEIGHTS: weights_md5})
     checkpoint.delete()
 

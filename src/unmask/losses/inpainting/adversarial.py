@@ -32,7 +32,16 @@ def generator_loss(fake: Tensor, hole: Tensor) -> Tensor:
     return -_mean(fake, _where(fake, hole))
 
 
-def feature_matching_loss(real: list[Tensor], fake: list[Tensor]) -> Tensor:
-    """Mean L1 between the discriminator's features of true and filled faces, layer by layer."""
-    terms = [(r.detach() - f).abs().mean() for r, f in zip(real, fake, strict=True)]
+def feature_matching_loss(real: list[Tensor], fake: list[Tensor], hole: Tensor) -> Tensor:
+    """Mean L1 between the discriminator's features of true and filled faces, layer by layer, over
+    the patches that see hole.
+
+    Args:
+        real, fake: features a layer, (N, C_i, H_i, W_i).
+        hole: (N, 1, H, W), 1 in the hole.
+    """
+    terms = [
+        _mean((r.detach() - f).abs().mean(dim=1, keepdim=True).float(), _where(f, hole))
+        for r, f in zip(real, fake, strict=True)
+    ]
     return torch.stack(terms).mean()
