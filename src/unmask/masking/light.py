@@ -8,8 +8,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from unmask.masking.fabrics import SEED
 from unmask.masking.pose import Pose
+from unmask.masking.tiles import SEED
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SKIN_CAST = np.array([1.24, 0.95, 0.82])  # skin under white light, over its own luminance
