@@ -52,6 +52,9 @@ def mask_on(
         types=masking.types,
         fabrics=masking.fabrics,
         wear=masking.wear,
+        defects=masking.defects,
+        occluders=masking.occluders,
+        variation=masking.variation,
         valid=valid,
     )
 
@@ -67,6 +70,7 @@ def _masked_row(row: dict, masking: Masking, seed: int) -> dict | str:
                 {
                     "masked": encode_image(masked.image),
                     "mask": encode_image(masked.mask),
+                    "occluded": encode_image(masked.occluder),
                     "mask_type": masked.mask_type,
                     "fabric": masked.fabric,
                     "wear": masked.wear,
