@@ -105,6 +105,15 @@ def test_a_masked_face_is_the_face_and_differs_from_it_only_by_mask_and_shadow(m
             assert variants[0]["masked"] != variants[1]["masked"]
 
 
+def test_printed_faces_are_lower_halves_and_few():
+    one, again, other = (masked_stage.printed_face(index) for index in (0, 0, 1))
+    assert one is again
+    assert one.dtype == np.uint8
+    assert one.ndim == 3
+    assert min(one.shape[:2]) > 60
+    assert one.shape != other.shape or (one != other).any()
+
+
 def test_more_faces_change_no_other_faces_mask(smoke, made, tmp_path):
     params = sampled(smoke, 5)
     faces_stage.make(params, tmp_path / "data")

@@ -7,7 +7,7 @@ import numpy as np
 
 from unmask.masking.chart import Chart, unrolled
 from unmask.masking.fabrics import laid
-from unmask.masking.light import Light, shaded
+from unmask.masking.light import PAPER, Light, shaded
 from unmask.masking.panes import glazed
 from unmask.masking.relief import dome, folded, pleated, sewn, valve
 from unmask.masking.style import Style
@@ -26,6 +26,8 @@ def woven(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Colour (3, h, w) of the cloth over a window, 0..255, dyed and shaded by its relief.
 
+    Every other variant of the fabric skin takes the colour of the face itself, every other one of
+    the fabric photo the picture `printed`.
     Second, how opaque it is (h, w), 0..1; None where it is so all over. body: coverage (h, w).
     """
     size, shade = np.float32(chart.pose.size), style.finish.shade
@@ -50,7 +52,11 @@ def woven(
     edge = np.maximum(1 - inside / np.float32(0.1), 0) ** 2
     tone *= (1 - dark) * (1 - np.float32(0.22 * min(shade, 1)) * edge)
 
-    colour = _dyed(style, u, v, 1 / (style.period * chart.pose.size), printed)
+    dyes = style.dyes
+    if style.fabric == "skin" and style.variant % 2:
+        own = light.skin / (light.cast * light.white / PAPER)
+        dyes = dyes * (own / dyes[0])
+    colour = _dyed(style, dyes, u, v, 1 / (style.period * chart.pose.size), printed)
     if style.valve:
         disc = np.float32(0.92) * colour.mean((1, 2), keepdims=True)
         colour = colour + (disc - colour) * (0.6 * cover)
@@ -72,15 +78,16 @@ def _planes(dye: np.ndarray) -> np.ndarray:
 
 
 def _dyed(
-    style: Style, u: np.ndarray, v: np.ndarray, per_pixel: float, printed: np.ndarray | None
-) -> np.ndarray:
-    """Colour (3, h, w) of the cloth before light falls on it."""
+    style: Style, colours: np.ndarray, u: np.ndarray, v: np.ndarray, per_pixel: float,
+    printed: np.ndarray | None,
+) -> np.ndarray:  # fmt: skip
+    """Colour (3, h, w) of the cloth in three colours (3, 3) before light falls on it."""
     if style.fabric == "plain":
-        return _planes(style.dyes[0])
+        return _planes(colours[0])
     (a, b, c), (d, e, f) = style.weave.astype(np.float32)
     x, y = a * u + b * v + c, d * u + e * v + f
-    if style.fabric == "photo" and printed is not None:
+    if style.fabric == "photo" and printed is not None and style.variant % 2:
         small = cv2.resize(printed, (TILE, TILE), interpolation=cv2.INTER_AREA)
         return sampled(wrapped(small), x, y).transpose(2, 0, 1).astype(np.float32)
     dyes = laid(style.fabric, style.variant, x, y, per_pixel)
-    return (style.dyes.T.astype(np.float32) @ dyes.reshape(-1, 3).T).reshape(3, *u.shape)
+    return (colours.T.astype(np.float32) @ dyes.reshape(-1, 3).T).reshape(3, *u.shape)

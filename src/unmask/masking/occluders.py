@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from unmask.masking.light import LUMA, Light, grain, shaded
+from unmask.masking.light import LUMA, PAPER, Light, grain, shaded
 from unmask.masking.palettes import CLOTHS, SKINS
 from unmask.masking.pose import Pose
 
@@ -135,19 +135,22 @@ def _hand(scene: Scene, rng: np.random.Generator) -> Layer:
 
 
 def _hair(scene: Scene, rng: np.random.Generator) -> Layer:
-    """Strands that hang from the temple over one side of the mask."""
+    """A lock that hangs from above the picture beside an eye and over one side of the mask."""
     layer, size = Layer(scene), scene.pose.size
     dye = np.array(HAIRS[rng.integers(len(HAIRS))], np.float64) * rng.uniform(0.7, 1.2)
-    side, root = rng.choice([-1, 1]), rng.uniform(0.6, 1.1)
-    reach, sweep = rng.uniform(0.2, 1.6), rng.normal(0, 0.35)
-    for width in (0.035, 0.02, 0.012):
-        lines = []
-        for _ in range(int(rng.integers(3, 12))):
-            x = side * (root + rng.normal(0, 0.12))
-            end = x + sweep + rng.normal(0, 0.12)
-            lines.append(_curve([scene.at(x * 0.8, -2.2), scene.at(x + rng.normal(0, 0.15), -0.6),
-                                 scene.at(end, reach + rng.normal(0, 0.2))]))  # fmt: skip
-        layer.lines(lines, max(width * size, 0.5), dye * rng.uniform(0.6, 1.3))
+    side, root, spread = rng.choice([-1, 1]), rng.uniform(0.85, 1.2), rng.uniform(0.06, 0.16)
+    reach, sweep = rng.uniform(0.1, 1.6), rng.normal(-0.25, 0.3)
+    for width, most in ((0.035, 8), (0.02, 16), (0.012, 24)):
+        for _ in range(3):
+            lines = []
+            for _ in range(int(rng.integers(1, most // 2))):
+                x, end, foot = rng.normal(0, spread, 3)
+                lines.append(_curve([
+                    scene.at(side * (0.7 * root + x), -3.5),
+                    scene.at(side * (root + 0.5 * (x + end)), rng.uniform(-0.9, -0.2)),
+                    scene.at(side * (root + sweep + end), reach + 2 * foot),
+                ]))  # fmt: skip
+            layer.lines(lines, max(width * size, 0.5), dye * rng.uniform(0.6, 1.4))
     return layer
 
 
@@ -216,7 +219,7 @@ def before(
             layer = KINDS[kind](scene, rng)
             if kind not in OWN_COLOURS:
                 light = scene.light
-                layer.colour *= light.cast.astype(np.float32) * np.float32(light.white / 228)
+                layer.colour *= light.cast.astype(np.float32) * np.float32(light.white / PAPER)
                 luma = (layer.colour @ LUMA)[:, :, None]
                 layer.colour = luma + (layer.colour - luma) * np.float32(light.chroma)
             layers.append(layer)

@@ -65,8 +65,8 @@ def put_on(
     wear: name -> weight; a fabric unusual on the type drawn comes up less than its weight says.
     defects, occluders: name -> chance, 0..1, of each fault of `unmask.masking.finish.DEFECTS` and
     of each of `unmask.masking.occluders.OCCLUDERS` before the mask; variation: 0..1, how much
-    outlines differ from their type's; printed: RGB uint8 picture for masks of the fabric photo,
-    which else is a drawn one.
+    outlines differ from their type's; printed: RGB uint8 picture for every other mask of the
+    fabric photo, which else shows a drawn one.
     valid: bool (h, w), false where the image is padding, which is neither read nor drawn on.
     The same rng state gives the same bytes; the image is left as it is.
 

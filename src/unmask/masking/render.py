@@ -9,7 +9,7 @@ from unmask.masking.chart import Chart
 from unmask.masking.cloth import SHADE, woven
 from unmask.masking.filters import half_axes, plate, seen
 from unmask.masking.finish import coarse, recompressed
-from unmask.masking.light import LUMA, Light, grain
+from unmask.masking.light import LUMA, PAPER, Light, grain
 from unmask.masking.pose import Pose
 from unmask.masking.shapes import SHAPES
 from unmask.masking.straps import strap_alpha, strap_lines
@@ -151,7 +151,7 @@ def _lit(
     if not style.finish.lit:
         return colour * gain
     lamp = cv2.resize(light.map, shape[1::-1], interpolation=cv2.INTER_LINEAR)[window]
-    lamp = lamp * np.float32(light.white / 228 * style.brightness)
+    lamp = lamp * np.float32(light.white / PAPER * style.brightness)
     colour = colour * (light.cast.astype(np.float32)[:, None, None] * gain)
     if light.chroma < 1:
         luma = np.tensordot(LUMA, colour, 1)
