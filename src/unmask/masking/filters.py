@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from unmask.masking.chart import Chart
 from unmask.masking.light import Light, shaded
 from unmask.masking.pose import Pose
 
@@ -39,9 +40,17 @@ def drawn_filters(chance: float, rng: np.random.Generator) -> tuple[Filter, ...]
     return tuple(Filter(side * u, v, radii, rings, dye) for side in (-1, 1))
 
 
-def seen(filters: tuple[Filter, ...], pose: Pose) -> tuple[Filter, ...]:
-    """Those that the head does not hide; u and turn have one sign on the far side."""
-    return tuple(f for f in filters if np.sign(f.u) * pose.turn < HIDDEN)
+def seen(
+    filters: tuple[Filter, ...], chart: Chart, affine: np.ndarray
+) -> list[tuple[Filter, np.ndarray]]:
+    """Those that the head does not hide, each with its centre (2,) in image pixels.
+
+    affine: (2, 3), how the mask is worn.
+    """
+    near = [item for item in filters if np.sign(item.u) * chart.pose.turn < HIDDEN]
+    places = np.array([[item.u, item.v] for item in near]).reshape(-1, 2)
+    centres = chart.to_image(places @ affine[:, :2].T + affine[:, 2])
+    return list(zip(near, centres, strict=True))
 
 
 def half_axes(item: Filter, pose: Pose) -> np.ndarray:

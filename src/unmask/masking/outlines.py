@@ -8,7 +8,7 @@ from unmask.masking.shapes import SHAPES
 
 MIDDLE = 0.6  # the v from which an outline stretches up and down
 NARROWEST, WIDEST = -0.18, 0.13  # relative change of width
-TOP, BOTTOM = (-0.30, 0.14), (-0.22, 0.30)  # relative change of the reach above and below MIDDLE
+TOP, BOTTOM = (-0.30, 0.18), (-0.22, 0.30)  # relative change of the reach above and below MIDDLE
 STEPS = 240  # points of an outline whose edge waves
 WAVY = 0.22  # chance of an edge that bulges or is scalloped
 POLYGON = 0.12  # chance of corners that are not rounded

@@ -55,8 +55,8 @@ def _halves(outline: np.ndarray, uv: np.ndarray) -> list[np.ndarray]:
 
     uv: the same points (n, 2) in the mask's own coordinates.
     """
-    top, bottom = (int(np.argmin(np.abs(uv[:, 0]) + 9 * (side * uv[:, 1] < side * 0.6)))
-                   for side in (-1, 1))  # fmt: skip
+    across, upper = np.abs(uv[:, 0]), uv[:, 1] < uv[:, 1].mean()
+    top, bottom = (int(np.where(part, across, np.inf).argmin()) for part in (upper, ~upper))
     first, last = sorted((top, bottom))
     return [outline[first : last + 1], np.vstack([outline[last:], outline[: first + 1]])]
 
@@ -79,35 +79,22 @@ def painted(
     pose, finish = chart.pose, style.finish
     blur = light.blur * finish.blur
     lines = strap_lines(style.straps, _strap_roots(chart, style), landmarks, pose, style.slack)
-    plates = seen(style.filters, pose)
-    centres = chart.to_image(style.on_face(np.array([[p.u, p.v] for p in plates]).reshape(-1, 2)))
-    reach = [half_axes(p, pose).max() for p in plates]
-    solid = np.vstack([outline, *(c + k * r for c, r in zip(centres, reach, strict=True)
-                                  for k in (-1, 1))])  # fmt: skip
+    solid = np.vstack([outline, _filter_bounds(chart, style)])
     window = _window(np.vstack([solid, *lines]), shadow_reach(pose), image)
     inner = _window(solid, 1 + round(2.5 * blur), image)
     corner, here = (window[1].start, window[0].start), image[window].shape[:2]
-    inmost = (inner[1].start, inner[0].start)
     part = tuple(
         slice(cut.start - whole.start, cut.stop - whole.start)
         for cut, whole in zip(inner, window, strict=True)
     )
     body = np.zeros(here, np.float32)
-    flat = _filled(_halves(outline, style.outline), inmost, body[part].shape)
-    cloth, opacity = woven(chart, style, light, flat, inmost, printed)
-    cover = flat if opacity is None else flat * opacity
-    for item, centre in zip(plates, centres, strict=True):
-        top, near, colour = plate(
-            item, centre - inmost, pose, light, SHADE * finish.shade, flat.shape
-        )
-        cover, cloth = np.maximum(cover, top), cloth + (colour - cloth) * near
-    body[part] = cover
+    body[part], cloth = _bodied(chart, style, light, outline, inner, printed)
     strap = strap_alpha(lines, style.strap_width * pose.size, corner, here)
-    body, strap, cloth[:] = (_soft(body, blur), _soft(strap, blur),
-                             [_soft(plane, blur) for plane in cloth])  # fmt: skip
     if finish.hard:
         strap = (strap > 0.5).astype(np.float32)
-        body = np.where(body > 0.5, 1, 0).astype(np.float32) if opacity is None else body
+    else:
+        body, strap = _soft(body, blur), _soft(strap, blur)
+    cloth = np.stack([_soft(plane, blur) for plane in cloth])
     shadow = _shadow(body, light, pose, SHAPES[style.mask_type].standoff) * finish.shadow
     alpha = body + strap * (1 - body)
     body_share = body / np.maximum(alpha, FAINTEST)
@@ -131,6 +118,38 @@ def painted(
     result, covered = image.copy(), np.zeros(image.shape[:2], np.float32)
     result[window], covered[window] = drawn, alpha
     return result, covered
+
+
+def _filter_bounds(chart: Chart, style: Style) -> np.ndarray:
+    """Two opposite corners (2 n, 2), in image pixels, of each cartridge's box."""
+    corners = [
+        centre + sign * half_axes(item, chart.pose).max()
+        for item, centre in seen(style.filters, chart, style.affine)
+        for sign in (-1, 1)
+    ]
+    return np.array(corners).reshape(-1, 2)
+
+
+def _bodied(
+    chart: Chart, style: Style, light: Light, outline: np.ndarray, window: tuple[slice, slice],
+    printed: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Opacity (h, w) and colour (3, h, w) of cloth, pane and cartridges in a window."""
+    rows, columns = window
+    corner = (columns.start, rows.start)
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    cover = _filled(_halves(outline, style.outline), corner, shape)
+    if style.finish.hard:
+        cover = (cover > 0.5).astype(np.float32)
+    colour, opacity = woven(chart, style, light, cover, corner, printed)
+    if opacity is not None:
+        cover = cover * opacity
+    for item, centre in seen(style.filters, chart, style.affine):
+        shade = SHADE * style.finish.shade
+        top, near, metal = plate(item, centre - corner, chart.pose, light, shade, shape)
+        cover = np.maximum(cover, top > 0.5 if style.finish.hard else top)
+        colour = colour + (metal - colour) * near
+    return cover, colour
 
 
 def _strap_roots(chart: Chart, style: Style) -> np.ndarray:
