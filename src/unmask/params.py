@@ -11,29 +11,15 @@ from unmask.production_params import Drift, Inbox, Loop
 from unmask.section import Count, Fraction, Positive, Section
 
 MASK_TYPES = (
-    "surgical",
-    "kn95",
-    "n95_cup",
-    "duckbill",
-    "fish",
-    "cloth",
-    "sponge",
-    "gaiter",
-    "bandana",
-)
+    "surgical", "kn95", "n95_cup", "duckbill", "fish", "cloth", "sponge", "gaiter", "bandana",
+    "flat", "cup", "respirator", "window", "shield",
+)  # fmt: skip
 FABRICS = (
-    "plain",
-    "dyed",
-    "stripes",
-    "checks",
-    "dots",
-    "floral",
-    "text",
-    "camo",
-    "knit",
-    "leopard",
-    "panels",
-)
+    "plain", "dyed", "stripes", "checks", "dots", "floral", "text", "camo", "knit", "leopard",
+    "panels", "skin", "logo", "flag", "grin", "photo",
+)  # fmt: skip
+DEFECTS = ("edge", "unshaded", "light", "texture", "resolution", "shadow", "border")
+OCCLUDERS = ("hand", "hair", "microphone", "cup", "scarf")
 WEARS = ("proper", "nose_out", "slipped")
 NETWORKS = ("gender", "landmarks", "segmentation", "inpainting")
 
@@ -84,13 +70,20 @@ def _weights(names: tuple[str, ...]):
 
 
 class Masking(Section):
-    """Weights that styles are drawn by; `variants` masks a training face, one on any other."""
+    """Weights that styles are drawn by; `variants` masks a training face, one on any other.
+
+    `defects` and `occluders` give each fault of a pasted mask, and each thing before one, its
+    chance; `variation` says how far outlines stray from their type's.
+    """
 
     variants: Count
     workers: Count
     types: dict[str, float]
     fabrics: dict[str, float]
     wear: dict[str, float]
+    defects: dict[str, Fraction] = Field(default_factory=dict)
+    occluders: dict[str, Fraction] = Field(default_factory=dict)
+    variation: Fraction = 1.0
 
     @model_validator(mode="after")
     def _known(self) -> "Masking":
@@ -100,6 +93,9 @@ class Masking(Section):
             (WEARS, self.wear),
         ):
             _weights(names)(weights)
+        for names, chances in ((DEFECTS, self.defects), (OCCLUDERS, self.occluders)):
+            if unknown := sorted(set(chances) - set(names)):
+                raise ValueError(f"unknown name {unknown[0]!r}, use {', '.join(names)}")
         return self
 
 

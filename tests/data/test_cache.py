@@ -32,6 +32,10 @@ def worn(index: int, variant: int) -> tuple[np.ndarray, np.ndarray]:
     return masked, rng.random((SIDE, SIDE)) < 0.3
 
 
+def occluded(index: int, variant: int) -> np.ndarray:
+    return np.random.default_rng([index, variant, 1]).random((SIDE, SIDE)) < 0.2
+
+
 def write(folder, count: int) -> None:
     with new_shards(folder, MASKED_SCHEMA, shard_rows=2) as shards:
         for index in range(count):
@@ -39,6 +43,7 @@ def write(folder, count: int) -> None:
                 {
                     "masked": encode_image(worn(index, variant)[0]),
                     "mask": encode_image(worn(index, variant)[1]),
+                    "occluded": encode_image(occluded(index, variant)),
                     "mask_type": "surgical",
                     "fabric": "plain",
                     "wear": "proper",
@@ -62,6 +67,7 @@ def test_the_arrays_are_the_rows(tmp_path):
             masked, mask = worn(index, variant)
             np.testing.assert_array_equal(split.masked[index, variant], masked)
             np.testing.assert_array_equal(split.mask[index, variant], mask)
+            np.testing.assert_array_equal(split.occluded[index, variant], occluded(index, variant))
             assert split.labels[index]["variants"][variant]["yaw"] == variant
         assert (split.labels[index]["id"], split.labels[index]["age"]) == (true.id, index)
     genders = [split.gender(index) for index in range(3)]

@@ -87,10 +87,14 @@ def test_a_masked_face_is_the_face_and_differs_from_it_only_by_mask_and_shadow(m
         image, mouth = decode_image(row["image"]), np.array(row["landmarks"]).reshape(68, 2)[62]
         for variant in variants:
             mask, worn = decode_mask(variant["mask"]), decode_image(variant["masked"])
-            assert 0.02 < mask.mean() < 0.7
-            assert mask[int(mouth[1]), int(mouth[0])]
+            occluded = decode_mask(variant["occluded"])
+            hidden = mask | occluded
+            assert 0.01 < mask.mean() < 0.7
+            assert not (mask & occluded).any()
+            see_through = variant["mask_type"] in ("window", "shield")
+            assert hidden[int(mouth[1]), int(mouth[0])] or see_through
             # away from the mask nothing changes; near it only a shadow, which darkens
-            grown = np.pad(mask, 14)
+            grown = np.pad(hidden, 14)
             near = np.zeros_like(mask)
             for dy in range(-14, 15):
                 for dx in range(-14, 15):
@@ -99,6 +103,15 @@ def test_a_masked_face_is_the_face_and_differs_from_it_only_by_mask_and_shadow(m
             assert (worn[mask] != image[mask]).any(axis=1).mean() > 0.8
         if len(variants) == 2:
             assert variants[0]["masked"] != variants[1]["masked"]
+
+
+def test_printed_faces_are_lower_halves_and_few():
+    one, again, other = (masked_stage.printed_face(index) for index in (0, 0, 1))
+    assert one is again
+    assert one.dtype == np.uint8
+    assert one.ndim == 3
+    assert min(one.shape[:2]) > 60
+    assert one.shape != other.shape or (one != other).any()
 
 
 def test_more_faces_change_no_other_faces_mask(smoke, made, tmp_path):

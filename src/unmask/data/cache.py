@@ -24,7 +24,7 @@ CACHE = Path(".unmask/cache")
 _LABELS = ("id", "source", "identity", "gender", "age", "ethnicity", "scale", "weight")
 _STYLE = ("mask_type", "fabric", "wear", "yaw")
 _GENDERS = {"male": 1.0, "female": 0.0, None: np.nan}
-_ARRAYS = ("image", "valid", "landmarks", "masked", "mask")
+_ARRAYS = ("image", "valid", "landmarks", "masked", "mask", "occluded")
 
 
 class EmptySplit(UnmaskError):  # noqa: N818
@@ -41,6 +41,7 @@ class Split:
         landmarks: (N, 68, 2) float32 pixels.
         masked: (N, V, S, S, 3) uint8 RGB.
         mask: (N, V, S, S) bool.
+        occluded: (N, V, S, S) bool, where something before the mask hides what `image` shows.
         labels: one dict a face (id, gender, age, ...; variants: mask_type, fabric, wear, yaw).
         digest: md5 of the shards it was made from.
     """
@@ -50,6 +51,7 @@ class Split:
     landmarks: np.ndarray
     masked: np.ndarray
     mask: np.ndarray
+    occluded: np.ndarray
     labels: list[dict]
     digest: str
 
@@ -79,6 +81,7 @@ def _fill(folder: Path, shards: list[Path]) -> None:
             "landmarks": np.array(row["landmarks"], np.float32).reshape(COUNT, 2),
             "masked": np.stack([decode_image(v["masked"]) for v in row["variants"]]),
             "mask": np.stack([decode_mask(v["mask"]) for v in row["variants"]]),
+            "occluded": np.stack([decode_mask(v["occluded"]) for v in row["variants"]]),
         }
         if index == 0:
             total = count_rows(shards)

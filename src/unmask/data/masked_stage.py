@@ -1,6 +1,6 @@
 """Stage `masked`: put masks on every face, with the exact binary mask of each."""
 
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,13 +19,26 @@ from unmask.data.shards import (
 from unmask.data.workers import ordered_map, with_progress
 from unmask.errors import UnmaskError
 from unmask.faces.landmarks import COUNT
+from unmask.faces.sources import Sampled
 from unmask.faces.splits import SPLITS
 from unmask.masking import MaskedFace, MaskPlacementError, put_on
 from unmask.params import Masking, Params
 
+PRINTS, PRINT_SEED = 64, 20200311  # faces of nobody that are printed on masks
+
 
 class NothingMaskedError(UnmaskError):
     """A data set that would be empty."""
+
+
+@cache
+def printed_face(index: int, size: int = 192) -> np.ndarray:
+    """The lower half of a face of nobody, uint8 RGB, from jaw to jaw and from nose to neck."""
+    face = Sampled(PRINT_SEED, index, size).read()
+    left, right = face.landmarks[[1, 15], 0].astype(int)
+    top, chin = face.landmarks[[28, 8], 1].astype(int)
+    rows, columns = np.arange(top, top + (chin - top) * 5 // 4), np.arange(left, right)
+    return face.image[np.ix_(rows.clip(0, size - 1), columns.clip(0, size - 1))]
 
 
 def mask_on(
@@ -52,6 +65,10 @@ def mask_on(
         types=masking.types,
         fabrics=masking.fabrics,
         wear=masking.wear,
+        defects=masking.defects,
+        occluders=masking.occluders,
+        variation=masking.variation,
+        printed=printed_face(int(words[variant % 8]) % PRINTS),
         valid=valid,
     )
 
@@ -67,6 +84,7 @@ def _masked_row(row: dict, masking: Masking, seed: int) -> dict | str:
                 {
                     "masked": encode_image(masked.image),
                     "mask": encode_image(masked.mask),
+                    "occluded": encode_image(masked.occluder),
                     "mask_type": masked.mask_type,
                     "fabric": masked.fabric,
                     "wear": masked.wear,

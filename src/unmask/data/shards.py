@@ -21,6 +21,7 @@ ROW_GROUP = 256
 VARIANT_FIELDS = [
     ("masked", pa.binary()),
     ("mask", pa.binary()),
+    ("occluded", pa.binary()),
     ("mask_type", pa.string()),
     ("fabric", pa.string()),
     ("wear", pa.string()),

@@ -18,6 +18,9 @@ SIDE_V = np.array([-0.23, 0.0, 0.23, 0.47, 0.70, 0.93, 1.6])
 ROUNDNESS = 1.05  # half the angle, in radians, of the cylinder that a row of the face wraps
 SLIMMEST = 0.16  # least width of the far half of a face over that of its near half
 DEGREE = 4
+# Rows of the contour, what they lie beyond, and by how much, in sizes.
+FEATURES = ((slice(2, 3), slice(29, 36), 0.03), (slice(3, 5), slice(48, 68), 0.14),
+            (slice(5, 6), slice(7, 10), 0.02))  # fmt: skip
 
 
 def _powers(values: np.ndarray) -> np.ndarray:
@@ -44,6 +47,8 @@ class Chart:
         centre = centre + (pose.turn * pose.size * bulge)[:, None] * pose.right
         left = np.vstack([landmarks[0:6], landmarks[5] + 0.8 * neck])
         right = np.vstack([landmarks[16:10:-1], landmarks[11] + 0.8 * neck])
+        for side, contour in ((-1, left), (1, right)):
+            _beyond_features(contour, landmarks, pose, side)
         # The curves are kept along the face's own axes, so that widths are plain differences.
         self._axes = np.array([pose.right, pose.down])
         curves = (FIT_SIDE @ left, FIT_CENTRE @ centre, FIT_SIDE @ right)
@@ -68,6 +73,14 @@ class Chart:
         row = (row + (1 + k) * s * (s + 1) / 2 * right) / (1 + k * s)
         hidden = np.clip(2.5 * self.pose.turn * edge, 0, 1)  # what stands off the far side
         return (row + (u - edge) * (1 - hidden) / 2 * (right - left)) @ self._axes
+
+
+def _beyond_features(contour: np.ndarray, landmarks: np.ndarray, pose: Pose, side: int) -> None:
+    """Move a contour (7, 2) out, in place, to where nose and mouth hide it on a turned head."""
+    for rows, features, clearance in FEATURES:
+        reach = (side * landmarks[features] @ pose.right).max() + clearance * pose.size
+        short = np.maximum(reach - side * contour[rows] @ pose.right, 0)
+        contour[rows] += side * short[:, None] * pose.right
 
 
 def unrolled(

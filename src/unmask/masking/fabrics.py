@@ -12,24 +12,10 @@ from functools import cache
 import cv2
 import numpy as np
 
-TILE = 128
+from unmask.masking.prints import PRINTS
+from unmask.masking.tiles import SEED, TILE, mixed, noise, sampled, wrapped
+
 VARIANTS = 6
-SEED = 20200311
-
-
-def noise(rng: np.random.Generator, size: float, stretch: float = 1.0) -> np.ndarray:
-    """Seamless smooth noise (TILE, TILE), standard normal, of grain `size` pixels."""
-    fy, fx = np.fft.fftfreq(TILE)[:, None], np.fft.rfftfreq(TILE)[None]
-    low_pass = np.exp(-2 * (np.pi * size) ** 2 * ((fx * stretch) ** 2 + fy**2) / 4)
-    field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((TILE, TILE))) * low_pass)
-    return (field - field.mean()) / field.std()
-
-
-def _mixed(first: np.ndarray, second: np.ndarray | float = 0.0) -> np.ndarray:
-    """The tile whose second dye covers the first, which covers the ground; both in 0..1."""
-    second = np.broadcast_to(np.clip(second, 0, 1), (TILE, TILE))
-    first = np.broadcast_to(np.clip(first, 0, 1), (TILE, TILE)) * (1 - second)
-    return np.dstack([1 - first - second, first, second]).astype(np.float32)
 
 
 def _edge(field: np.ndarray, sharpness: float = 1.0) -> np.ndarray:
@@ -49,7 +35,7 @@ def _stamped(draw: Callable[[np.ndarray, tuple[int, int]], None], x: int, y: int
 
 def _dyed(rng: np.random.Generator, variant: int) -> np.ndarray:
     size = (3, 5, 14, 22, 30, 40)[variant]
-    return _mixed(_edge(noise(rng, size), 0.35), 0.7 * _edge(noise(rng, size) - 1, 0.4))
+    return mixed(_edge(noise(rng, size), 0.35), 0.7 * _edge(noise(rng, size) - 1, 0.4))
 
 
 def _stripes(rng: np.random.Generator, variant: int) -> np.ndarray:
@@ -58,7 +44,7 @@ def _stripes(rng: np.random.Generator, variant: int) -> np.ndarray:
     phase = (y * count) % 1
     first = _edge(np.abs(phase - 0.5) - (0.25, 0.25, 0.25, 0.42, 0.3, 0.38)[variant], 8)
     second = _edge(0.06 - np.abs(phase - 0.5), 12) if variant >= 3 else 0.0
-    return _mixed(first, second)
+    return mixed(first, second)
 
 
 def _checks(rng: np.random.Generator, variant: int) -> np.ndarray:
@@ -66,9 +52,9 @@ def _checks(rng: np.random.Generator, variant: int) -> np.ndarray:
     count = (4, 5, 6, 8, 3, 2)[variant]
     bands = [_edge(np.abs((a * count) % 1 - 0.5) - 0.25, 10) for a in (x, y)]
     if variant < 4:
-        return _mixed((bands[0] + bands[1]) / 2)
+        return mixed((bands[0] + bands[1]) / 2)
     lines = [_edge(0.05 - np.abs((a * count) % 1 - 0.5), 16) for a in (x, y)]
-    return _mixed((bands[0] + bands[1]) / 2, 0.7 * np.maximum(*lines))
+    return mixed((bands[0] + bands[1]) / 2, 0.7 * np.maximum(*lines))
 
 
 def _dots(rng: np.random.Generator, variant: int) -> np.ndarray:
@@ -78,7 +64,7 @@ def _dots(rng: np.random.Generator, variant: int) -> np.ndarray:
     row = np.floor(y * count * 2)
     distance = np.hypot((x * count + row / 2) % 1 - 0.5, ((y * count * 2) % 1 - 0.5) / 2 * 1.2)
     dots = _edge(radius - distance, TILE / count / 3)
-    return _mixed(dots, dots * (row % 2) if variant >= 4 else 0.0)
+    return mixed(dots, dots * (row % 2) if variant >= 4 else 0.0)
 
 
 def _floral(rng: np.random.Generator, variant: int) -> np.ndarray:
@@ -105,7 +91,7 @@ def _floral(rng: np.random.Generator, variant: int) -> np.ndarray:
         petals = np.maximum(petals, _stamped(flower, x, y))
         hearts = np.maximum(hearts * (1 - _stamped(flower, x, y)), _stamped(heart, x, y))
     leaves = _edge(noise(rng, 6) - 1.3, 2) * (1 - petals)
-    return _mixed(petals, np.maximum(hearts, leaves))
+    return mixed(petals, np.maximum(hearts, leaves))
 
 
 WORDS = ("SMILE", "LOVE", "TEAM", "HELLO", "CITY", "2020")
@@ -122,13 +108,13 @@ def _text(rng: np.random.Generator, variant: int) -> np.ndarray:
 
     spots = ((64, 64),) if variant < 2 or variant > 3 else ((40, 32), (96, 96))
     ink = np.maximum.reduce([_stamped(write, *spot) for spot in spots])
-    return _mixed(ink)
+    return mixed(ink)
 
 
 def _camo(rng: np.random.Generator, variant: int) -> np.ndarray:
     size = (10, 12, 14, 16, 20, 8)[variant]
     first, second = noise(rng, size, 0.7), noise(rng, size, 0.7)
-    return _mixed(_edge(first - 0.2, 6), _edge(second - 0.5, 6))
+    return mixed(_edge(first - 0.2, 6), _edge(second - 0.5, 6))
 
 
 def _knit(rng: np.random.Generator, variant: int) -> np.ndarray:
@@ -138,13 +124,17 @@ def _knit(rng: np.random.Generator, variant: int) -> np.ndarray:
     stitch = np.abs((y * count * 1.0 + np.abs(column) * 1.4) % 1 - 0.5) * 2
     shade = 0.7 * stitch * (1 - (2 * column) ** 4)
     band = _edge(np.abs((y * 2) % 1 - 0.5) - 0.25, 10) if variant >= 4 else 0.0
-    return _mixed(shade, 0.8 * band)
+    return mixed(shade, 0.8 * band)
 
 
 def _leopard(rng: np.random.Generator, variant: int) -> np.ndarray:
     field = noise(rng, (9, 10, 11, 12, 14, 8)[variant])
     ring = _edge(0.35 - np.abs(field - 0.9), 4) * _edge(noise(rng, 5) + 0.8, 2)
-    return _mixed(ring, _edge(field - 1.25, 4))
+    return mixed(ring, _edge(field - 1.25, 4))
+
+
+def _skin(rng: np.random.Generator, variant: int) -> np.ndarray:
+    return mixed(_edge(noise(rng, (30, 40, 20, 50, 26, 34)[variant]), 0.3))
 
 
 def _panels(rng: np.random.Generator, variant: int) -> np.ndarray:
@@ -152,14 +142,21 @@ def _panels(rng: np.random.Generator, variant: int) -> np.ndarray:
     x, _ = _axes()
     where = (0.5, 0.28, 0.22, 0.5, 0.3, 0.25)[variant]
     side = x < where if where == 0.5 else np.abs(x - 0.5) > 0.5 - where
-    return _mixed(side.astype(float))
+    return mixed(side.astype(float))
 
 
 PATTERNS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "dyed": _dyed, "stripes": _stripes, "checks": _checks, "dots": _dots, "floral": _floral,
     "text": _text, "camo": _camo, "knit": _knit, "leopard": _leopard, "panels": _panels,
+    "skin": _skin, **PRINTS,
 }  # fmt: skip
 FABRICS = ("plain", *PATTERNS)
+PRINT_VARIANTS = 40
+
+
+def variants_of(fabric: str) -> int:
+    """How many tiles there are of a fabric."""
+    return PRINT_VARIANTS if fabric in PRINTS else VARIANTS
 
 
 @cache
@@ -180,17 +177,6 @@ def tile(fabric: str, variant: int) -> tuple[np.ndarray, ...]:
         side = levels[-1].shape[0] // 2
         levels.append(cv2.resize(levels[-1], (side, side), interpolation=cv2.INTER_AREA))
     return tuple(wrapped(level) for level in levels)
-
-
-def wrapped(tile: np.ndarray) -> np.ndarray:
-    """The tile with its first row and column once more at the end, for `sampled`."""
-    return np.pad(tile, ((0, 1), (0, 1), *((0, 0),) * (tile.ndim - 2)), mode="wrap")
-
-
-def sampled(tile: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """A `wrapped` tile at x and y (h, w) float32, in tiles; repeats without end."""
-    side = np.float32(tile.shape[0] - 1)
-    return cv2.remap(tile, (x - np.floor(x)) * side, (y - np.floor(y)) * side, cv2.INTER_LINEAR)
 
 
 def laid(fabric: str, variant: int, u: np.ndarray, v: np.ndarray, per_pixel: float) -> np.ndarray:

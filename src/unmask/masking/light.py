@@ -8,11 +8,12 @@ from functools import cache
 import cv2
 import numpy as np
 
-from unmask.masking.fabrics import SEED
 from unmask.masking.pose import Pose
+from unmask.masking.tiles import SEED
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SKIN_CAST = np.array([1.24, 0.95, 0.82])  # skin under white light, over its own luminance
+PAPER = 228  # grey level, under white light, of what is as bright as `Light.white`
 COARSE = 4  # pixels of the photo to one of the illumination map
 FACE_RING = np.r_[0:17, 26:16:-1]
 
@@ -22,14 +23,16 @@ class Light:
     """What falls on a face.
 
     white: how bright a white cloth would be, 0..255; cast: RGB gain, about 1; chroma: 0 for a
-    photo without colour to 1; map: coarse relative brightness (h/4, w/4), about 1; toward: the
-    unit vector (3,) to the lamp, x right, y down, z to the camera; grain: noise, in grey levels;
-    blur: the photo's own softness, as the sigma of a Gaussian in pixels.
+    photo without colour to 1; skin: mean RGB (3,) of the face where it is lit; map: coarse
+    relative brightness (h/4, w/4), about 1; toward: the unit vector (3,) to the lamp, x right, y
+    down, z to the camera; grain: noise, in grey levels; blur: the photo's own softness, as the
+    sigma of a Gaussian in pixels.
     """
 
     white: float
     cast: np.ndarray
     chroma: float
+    skin: np.ndarray
     map: np.ndarray
     toward: np.ndarray
     grain: float
@@ -67,8 +70,8 @@ def light_on(
     smooth = (cv2.GaussianBlur(luma * weight, (0, 0), sigma) + 0.05 * level) / spread
     relative = np.clip(smooth / max(level, 1), 0.45, 1.45) ** 0.65
     return Light(
-        float(np.clip(white, 60, 250)), cast / (cast @ LUMA), chroma, relative.astype(np.float32),
-        _toward(relative, weight), *_texture(image, landmarks, pose),
+        float(np.clip(white, 60, 250)), cast / (cast @ LUMA), chroma, mean,
+        relative.astype(np.float32), _toward(relative, weight), *_texture(image, landmarks, pose),
     )  # fmt: skip
 
 

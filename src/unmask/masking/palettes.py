@@ -21,6 +21,12 @@ STOCK: dict[str, tuple[tuple[Colour, float], ...]] = {
     "duckbill": ((WHITE, 5), (PALE_BLUE, 3), (SKY, 1), (AQUA, 0.6)),
     "fish": ((WHITE, 7), (BLACK, 2), (GREY, 0.7), (IVORY, 1), (PINK, 0.5), (KHAKI, 0.4),
              (NAVY, 0.4)),
+    "flat": ((WHITE, 6), (SKY, 4), (PALE_BLUE, 3), (BLACK, 3), (AQUA, 1), (GREY, 1), (PINK, 0.6)),
+    "cup": ((WHITE, 7), (IVORY, 3), (PALE_BLUE, 1), (BLACK, 1), (GREY, 1), (YELLOW, 0.5),
+            (AQUA, 0.5)),
+    "respirator": ((CHARCOAL, 4), (GREY, 4), (BLACK, 4), (STEEL, 2), (TEAL, 1), (ROYAL, 0.5),
+                   (YELLOW, 0.4), (WHITE, 0.5)),
+    "shield": ((WHITE, 3), (GREY, 2), (BLACK, 3), (SKY, 2), (ROYAL, 1), (STEEL, 2)),
     "sponge": ((BLACK, 4), (CHARCOAL, 5), (STEEL, 2), (GREY, 1), (PINK, 0.6), (NAVY, 0.6),
                (KHAKI, 0.6), (WHITE, 0.5)),
 }  # fmt: skip
@@ -29,6 +35,9 @@ CLOTHS = (
     (TEAL, 0.6), (ROYAL, 0.7), (YELLOW, 0.5), (PINK, 0.8), (OLIVE, 0.5), (KHAKI, 0.8),
     (STEEL, 0.7), (LILAC, 0.4), (IVORY, 0.6),
 )  # fmt: skip
+SKINS = ((240, 205, 182), (224, 178, 148), (198, 146, 114), (160, 108, 78), (112, 72, 52),
+         (78, 52, 42))  # fmt: skip
+BOLD = (RED, ROYAL, WHITE, YELLOW, BLACK, (30, 120, 60), NAVY, (240, 120, 30))
 CAMOUFLAGE = (((92, 98, 66), (52, 56, 40), (150, 138, 104)), ((190, 172, 140), (140, 116, 84),
               (220, 208, 184)), ((150, 153, 158), (80, 84, 90), (40, 42, 46)))  # fmt: skip
 
@@ -56,6 +65,15 @@ def palette(mask_type: str, fabric: str, rng: np.random.Generator) -> np.ndarray
         dyes = np.array(CAMOUFLAGE[rng.integers(len(CAMOUFLAGE))], np.float64)
     elif fabric == "leopard":
         dyes = np.array([KHAKI if rng.random() < 0.7 else GREY, BLACK, (130, 92, 56)], np.float64)
+    elif fabric == "skin":
+        ground = np.array(SKINS[rng.integers(len(SKINS))], np.float64) * rng.uniform(0.85, 1.1)
+        dyes = np.array([ground, ground * rng.uniform(0.75, 1.0), ground])
+    elif fabric == "flag":
+        dyes = np.array(BOLD, np.float64)[rng.permutation(len(BOLD))[:3]]
+    elif fabric == "grin":
+        ground = SKINS[rng.integers(len(SKINS))] if rng.random() < 0.3 else _of(CLOTHS, rng)
+        lips = (RED, BLACK, BURGUNDY, ROSE, WHITE)[rng.integers(5)]
+        dyes = np.array([ground, lips, WHITE if lips != WHITE else BLACK], np.float64)
     elif fabric in ("dyed", "knit"):
         ground = _of(cloth, rng) if cloth else _any(rng)
         near = ground * rng.uniform(0.55, 0.9) + rng.uniform(-15, 15, 3)

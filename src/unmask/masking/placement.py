@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from unmask.masking.chart import Chart
 from unmask.masking.light import light_on
+from unmask.masking.occluders import OCCLUDERS, Scene, before
 from unmask.masking.pose import pose_of
-from unmask.masking.render import outline_on, painted
+from unmask.masking.render import FAINTEST, outline_on, painted
 from unmask.masking.shapes import SHAPES
-from unmask.masking.style import drawn_style
+from unmask.masking.style import checked_chances, drawn_style
 from unmask.masking.validity import misfit
 
-DRAWS = 12
+DRAWS = 16
+NONE: Mapping[str, float] = MappingProxyType({})
 
 
 class MaskPlacementError(ValueError):
@@ -27,12 +30,15 @@ class MaskedFace:
     """A face that wears a mask.
 
     image: uint8 (h, w, 3) RGB; mask: bool (h, w), true wherever the mask, its loops and straps
-    included, covers a pixel at all, but not where only its shadow falls; mask_type, fabric, wear:
-    names out of MASK_TYPES, FABRICS and WEARS; yaw: degrees, positive looking to image right.
+    included, covers a pixel at all, but not where only its shadow falls, nor where something
+    before it hides it; occluder: bool (h, w), the pixels of what is before mask and face, which
+    the bare face's picture lacks: none of them is the mask's; mask_type, fabric, wear: names out
+    of MASK_TYPES, FABRICS and WEARS; yaw: degrees, positive looking to image right.
     """
 
     image: np.ndarray
     mask: np.ndarray
+    occluder: np.ndarray
     mask_type: str
     fabric: str
     wear: str
@@ -47,12 +53,20 @@ def put_on(
     types: Mapping[str, float],
     fabrics: Mapping[str, float],
     wear: Mapping[str, float],
+    defects: Mapping[str, float] = NONE,
+    occluders: Mapping[str, float] = NONE,
+    variation: float = 1.0,
+    printed: np.ndarray | None = None,
     valid: np.ndarray | None = None,
 ) -> MaskedFace:
     """Draws a mask by the weights given and renders it on the face, lit as the face is.
 
     image: uint8 (h, w, 3) RGB; landmarks: (68, 2) iBUG points x, y in its pixels; types, fabrics,
     wear: name -> weight; a fabric unusual on the type drawn comes up less than its weight says.
+    defects, occluders: name -> chance, 0..1, of each fault of `unmask.masking.finish.DEFECTS` and
+    of each of `unmask.masking.occluders.OCCLUDERS` before the mask; variation: 0..1, how much
+    outlines differ from their type's; printed: RGB uint8 picture for every other mask of the
+    fabric photo, which else shows a drawn one.
     valid: bool (h, w), false where the image is padding, which is neither read nor drawn on.
     The same rng state gives the same bytes; the image is left as it is.
 
@@ -71,8 +85,10 @@ def put_on(
     pose, mouth = pose_of(landmarks), landmarks[48:68]
     if (mouth < 0).any() or (mouth >= image.shape[1::-1]).any():
         raise MaskPlacementError("no mask fits this face: its mouth lies outside the image")
-    for _ in range(DRAWS):
-        style = drawn_style(rng, types, fabrics, wear)
+    checked_chances("occluder", occluders, OCCLUDERS)
+    for draw in range(DRAWS):  # ever closer to the types' own outlines, which fit most faces
+        varied = variation * (1 - draw / DRAWS)
+        style = drawn_style(rng, types, fabrics, wear, defects, varied)
         chart = Chart(landmarks, pose, SHAPES[style.mask_type].standoff)
         outline = outline_on(chart, style)
         flaw = misfit(outline, landmarks, pose, style.wear)
@@ -81,5 +97,14 @@ def put_on(
     else:
         raise MaskPlacementError(f"no mask fits this face; of the last of {DRAWS} drawn, {flaw}")
     light = light_on(image, landmarks, pose, valid)
-    drawn, mask = painted(image, landmarks, chart, style, outline, light, valid, rng)
-    return MaskedFace(drawn, mask, style.mask_type, style.fabric, style.wear, pose.yaw)
+    drawn, opacity = painted(image, landmarks, chart, style, outline, light, valid, printed, rng)
+    mask, occluder = opacity > 0, np.zeros(image.shape[:2], bool)
+    hidden = before(Scene(image, landmarks, pose, light), occluders, rng)
+    if hidden is not None:
+        cover, colour = hidden
+        cover = cover * (cover >= FAINTEST) * (True if valid is None else valid)
+        mask = opacity * (1 - cover) >= FAINTEST
+        occluder = (cover > 0) & ~mask
+        share = cover[:, :, None]
+        drawn = np.rint(drawn * (1 - share) + colour.clip(0, 255) * share).astype(np.uint8)
+    return MaskedFace(drawn, mask, occluder, style.mask_type, style.fabric, style.wear, pose.yaw)

@@ -8,7 +8,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from unmask.masking.fabrics import SEED, TILE, noise, sampled, stamp, wrapped
+from unmask.masking.fabrics import stamp
+from unmask.masking.tiles import SEED, TILE, noise, sampled, wrapped
 
 WRINKLES = 12
 
@@ -89,6 +90,12 @@ def sewn(
             for seam in (0.36 + 0.12 * u**2, 0.80 - 0.22 * u**2):
                 dark = dark + 0.16 * strength * _bell(v - seam, 0.014)
                 height = height - strength * 0.05 * np.abs(v - seam)
+        elif name == "ribs":
+            lines = np.cos(np.sqrt(u**2 + (v - 0.6) ** 2) * 26)
+            height = height + strength * 0.008 * lines
+        elif name == "pleat_lines":
+            for line in (0.36, 0.56, 0.76):
+                dark = dark + 0.25 * strength * _bell(v - line - 0.1 * (1 - u**2), 0.012)
         elif name == "bunch":
             lines = np.sin((v - 0.25 * (1 - u**2)) * (14 + 6 * strength) + 2 * u)
             height = height + strength * 0.012 * lines * np.clip(v * 1.6 - 0.5, 0, 1)

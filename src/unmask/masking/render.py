@@ -5,32 +5,30 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from unmask.masking.chart import Chart, unrolled
-from unmask.masking.fabrics import laid
-from unmask.masking.light import LUMA, Light, grain, shaded
+from unmask.masking.chart import Chart
+from unmask.masking.cloth import SHADE, woven
+from unmask.masking.filters import half_axes, plate, seen
+from unmask.masking.finish import coarse, recompressed
+from unmask.masking.light import LUMA, PAPER, Light, grain
 from unmask.masking.pose import Pose
-from unmask.masking.relief import dome, folded, pleated, sewn, valve
 from unmask.masking.shapes import SHAPES
 from unmask.masking.straps import strap_alpha, strap_lines
 from unmask.masking.style import Style
 
 SHADOW = 0.10  # reach of the soft shadow around the mask, in sizes
-SHADE = 0.75  # how strongly relief shows
+CAST = 0.45  # how far the shadow of what stands off the face lies from it, over the standoff
+FARTHEST = 0.12  # limit of that, in sizes
 FAINTEST = 0.02  # coverage below which a pixel is left alone
 
 
 def shadow_reach(pose: Pose) -> int:
     """How many pixels beyond the mask its shadow may darken."""
-    return 2 + round(2 * SHADOW * pose.size)
+    return 3 + round((2 * SHADOW + FARTHEST) * pose.size)
 
 
 def outline_on(chart: Chart, style: Style) -> np.ndarray:
     """The style's outline (n, 2) in image pixels."""
-    return chart.to_image(_worn(style, style.outline))
-
-
-def _worn(style: Style, uv: np.ndarray) -> np.ndarray:
-    return uv @ style.affine[:, :2].T + style.affine[:, 2]
+    return chart.to_image(style.on_face(style.outline))
 
 
 def _window(points: np.ndarray, margin: int, image: np.ndarray) -> tuple[slice, slice]:
@@ -40,13 +38,27 @@ def _window(points: np.ndarray, margin: int, image: np.ndarray) -> tuple[slice, 
     return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
 
-def _filled(outline: np.ndarray, corner: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
-    """Coverage 0..1 (h, w) float32 of a closed outline, from 16 samples a pixel."""
+def _filled(
+    halves: list[np.ndarray], corner: tuple[int, int], shape: tuple[int, int]
+) -> np.ndarray:
+    """Coverage 0..1 (h, w) float32 of closed outlines, from 16 samples a pixel."""
     fine = np.zeros((shape[0] * 4, shape[1] * 4), np.uint8)
-    points = np.round(((outline - corner) * 4 + 1.5) * 16).astype(np.int32)
-    cv2.fillPoly(fine, [points], 255, cv2.LINE_8, 4)
+    for half in halves:
+        points = np.round(((half - corner) * 4 + 1.5) * 16).astype(np.int32)
+        cv2.fillPoly(fine, [points], 255, cv2.LINE_8, 4)
     small = cv2.resize(fine, shape[::-1], interpolation=cv2.INTER_AREA)
     return small.astype(np.float32) / 255
+
+
+def _halves(outline: np.ndarray, uv: np.ndarray) -> list[np.ndarray]:
+    """The outline's right and left half, closed by one line: a fold between them leaves no gap.
+
+    uv: the same points (n, 2) in the mask's own coordinates.
+    """
+    across, upper = np.abs(uv[:, 0]), uv[:, 1] < uv[:, 1].mean()
+    top, bottom = (int(np.where(part, across, np.inf).argmin()) for part in (upper, ~upper))
+    first, last = sorted((top, bottom))
+    return [outline[first : last + 1], np.vstack([outline[last:], outline[: first + 1]])]
 
 
 def painted(
@@ -57,109 +69,131 @@ def painted(
     outline: np.ndarray,
     light: Light,
     valid: np.ndarray | None,
+    printed: np.ndarray | None,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The image (h, w, 3) uint8 with the mask on it, and where the mask is, bool (h, w).
+    """The image (h, w, 3) uint8 with the mask on it, and its opacity (h, w) float32, 0..1.
 
     outline: the style's, from `outline_on`. Other arguments as in `placement.put_on`.
     """
-    pose = chart.pose
+    pose, finish = chart.pose, style.finish
+    blur = light.blur * finish.blur
     lines = strap_lines(style.straps, _strap_roots(chart, style), landmarks, pose, style.slack)
-    window = _window(np.vstack([outline, *lines]), shadow_reach(pose), image)
-    inner = _window(outline, 1 + round(2.5 * light.blur), image)
+    solid = np.vstack([outline, _filter_bounds(chart, style)])
+    window = _window(np.vstack([solid, *lines]), shadow_reach(pose), image)
+    inner = _window(solid, 1 + round(2.5 * blur), image)
     corner, here = (window[1].start, window[0].start), image[window].shape[:2]
     part = tuple(
         slice(cut.start - whole.start, cut.stop - whole.start)
         for cut, whole in zip(inner, window, strict=True)
     )
     body = np.zeros(here, np.float32)
-    body[part] = _filled(outline, (inner[1].start, inner[0].start), body[part].shape)
+    body[part], cloth = _bodied(chart, style, light, outline, inner, printed)
     strap = strap_alpha(lines, style.strap_width * pose.size, corner, here)
-    body, strap = _blurred(body, light), _blurred(strap, light)
-    alpha, shadow = body + strap * (1 - body), _shadow(body, light, pose)
+    if finish.hard:
+        strap = (strap > 0.5).astype(np.float32)
+    else:
+        body, strap = _soft(body, blur), _soft(strap, blur)
+    cloth = np.stack([_soft(plane, blur) for plane in cloth])
+    shadow = _shadow(body, light, pose, SHAPES[style.mask_type].standoff) * finish.shadow
+    alpha = body + strap * (1 - body)
     body_share = body / np.maximum(alpha, FAINTEST)
+
+    colour = style.strap_dye.astype(np.float32)[:, None, None] * (0.8 + 0.2 * strap)
+    colour[:, *part] += (cloth - colour[:, *part]) * body_share[part]
+    colour = _lit(colour, style, light, window, image.shape)
+    block = round(finish.block * pose.size)
+    if block > 1:
+        colour, alpha = coarse(colour, block), coarse(alpha[None], block)[0]
+    colour += grain(here, rng) * np.float32(light.grain * finish.grain)
     alpha[alpha < FAINTEST] = 0
     if valid is not None:
         alpha, shadow = alpha * valid[window], shadow * valid[window]
 
-    thread = style.strap_dye.astype(np.float32)[:, None, None]
-    colour = thread * (0.8 + 0.2 * strap)
-    cloth = _cloth(chart, style, light, body[part], (inner[1].start, inner[0].start))
-    colour[:, *part] += (cloth - colour[:, *part]) * body_share[part]
-    lamp = cv2.resize(light.map, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)[window]
-    lamp = lamp * np.float32(light.white / 228 * style.brightness)
-    colour *= light.cast.astype(np.float32)[:, None, None]
-    if light.chroma < 1:
-        luma = np.tensordot(LUMA, colour, 1)
-        colour = luma + (colour - luma) * np.float32(light.chroma)
-    colour *= lamp
-    colour += grain(here, rng) * np.float32(light.grain)
-
-    photo = np.stack(cv2.split(image[window].astype(np.float32))) * (1 - shadow)
+    photo = np.stack(cv2.split(image[window].astype(np.float32))) * (1 - np.minimum(shadow, 1))
     photo += (colour - photo) * alpha
-    result, mask = image.copy(), np.zeros(image.shape[:2], bool)
-    result[window] = cv2.merge([cv2.convertScaleAbs(np.maximum(plane, 0)) for plane in photo])
-    mask[window] = alpha > 0
-    return result, mask
+    drawn = cv2.merge([cv2.convertScaleAbs(np.maximum(plane, 0)) for plane in photo])
+    if finish.quality:
+        drawn = np.where(alpha[:, :, None] > 0, recompressed(drawn, finish.quality), drawn)
+    result, covered = image.copy(), np.zeros(image.shape[:2], np.float32)
+    result[window], covered[window] = drawn, alpha
+    return result, covered
+
+
+def _filter_bounds(chart: Chart, style: Style) -> np.ndarray:
+    """Two opposite corners (2 n, 2), in image pixels, of each cartridge's box."""
+    corners = [
+        centre + sign * half_axes(item, chart.pose).max()
+        for item, centre in seen(style.filters, chart, style.affine)
+        for sign in (-1, 1)
+    ]
+    return np.array(corners).reshape(-1, 2)
+
+
+def _bodied(
+    chart: Chart, style: Style, light: Light, outline: np.ndarray, window: tuple[slice, slice],
+    printed: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Opacity (h, w) and colour (3, h, w) of cloth, pane and cartridges in a window."""
+    rows, columns = window
+    corner = (columns.start, rows.start)
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    cover = _filled(_halves(outline, style.outline), corner, shape)
+    if style.finish.hard:
+        cover = (cover > 0.5).astype(np.float32)
+    colour, opacity = woven(chart, style, light, cover, corner, printed)
+    if opacity is not None:
+        cover = cover * opacity
+    for item, centre in seen(style.filters, chart, style.affine):
+        shade = SHADE * style.finish.shade
+        top, near, metal = plate(item, centre - corner, chart.pose, light, shade, shape)
+        cover = np.maximum(cover, top > 0.5 if style.finish.hard else top)
+        colour = colour + (metal - colour) * near
+    return cover, colour
 
 
 def _strap_roots(chart: Chart, style: Style) -> np.ndarray:
+    """Where the straps are sewn on (2, 2, 2), on the outline at the height that the type says."""
     shape = SHAPES[style.mask_type]
     roots = np.array([[s * u, v] for s in (-1, 1) for u, v in (shape.upper, shape.lower)])
-    return chart.to_image(_worn(style, roots)).reshape(2, 2, 2)
+    gaps = np.hypot(*(roots[:, None] - style.outline[None]).transpose(2, 0, 1))
+    at = style.outline[gaps.argmin(1)]
+    return chart.to_image(style.on_face(at + (np.array([0, 0.6]) - at) * 0.03)).reshape(2, 2, 2)
 
 
-def _cloth(
-    chart: Chart, style: Style, light: Light, body: np.ndarray, corner: tuple[int, int]
-) -> np.ndarray:
-    """Colour (3, h, w) of the cloth over a window, 0..255, dyed and shaded by its relief."""
-    size = np.float32(chart.pose.size)
-    low, high = style.outline.min(0), style.outline.max(0)
-    grid = np.meshgrid(np.linspace(low[0], high[0], 9), np.linspace(low[1], high[1], 9))
-    uv = np.stack([axis.ravel() for axis in grid], axis=1)
-    u, v = unrolled(uv, chart.to_image(_worn(style, uv)), corner, body.shape)
-
-    inside = cv2.distanceTransform((body > 0.5).astype(np.uint8), cv2.DIST_L2, 3) / size
-    strength, index, period, shift, turn = style.folds
-    wrinkle = np.float32(strength) * folded(u, v, index, period, shift, turn)
-    height = dome(u, v, style.dome) + np.float32(0.022) * wrinkle
-    count, opening, depth = style.pleats
-    if count:
-        height += pleated(u, v + np.float32(0.015) * wrinkle, count, opening, depth)
-    seams, dark = sewn(u, v, inside, style.creases)
-    height += seams
-    if style.valve:
-        bump, cover = valve(u, v, style.valve[:2], style.valve[2])
-        height += bump
-    tone = shaded(height * size, light.toward, SHADE)
-    tone *= (1 - dark) * (1 - 0.22 * np.maximum(1 - inside / np.float32(0.1), 0) ** 2)
-
-    if style.fabric == "plain":
-        colour = style.dyes[0].astype(np.float32)[:, None, None]
-    else:
-        (a, b, c), (d, e, f) = style.weave.astype(np.float32)
-        step = 1 / (style.period * chart.pose.size)
-        dyes = laid(style.fabric, style.variant, a * u + b * v + c, d * u + e * v + f, step)
-        colour = (style.dyes.T.astype(np.float32) @ dyes.reshape(-1, 3).T).reshape(3, *u.shape)
-    if style.valve:
-        disc = np.float32(0.92) * colour.mean((1, 2), keepdims=True)
-        colour = colour + (disc - colour) * (0.6 * cover)
-    sheen = np.maximum(tone - 1, 0) * np.float32(255 * (0.12 + style.gloss))
-    return np.stack([_blurred(plane, light) for plane in colour * tone + sheen])
+def _lit(
+    colour: np.ndarray, style: Style, light: Light, window: tuple[slice, slice],
+    shape: tuple[int, ...],
+) -> np.ndarray:  # fmt: skip
+    """The colour (3, h, w) of a window of an image of this shape under its light, or another."""
+    gain = (np.ones(3) * style.finish.gain).astype(np.float32)[:, None, None]
+    if not style.finish.lit:
+        return colour * gain
+    lamp = cv2.resize(light.map, shape[1::-1], interpolation=cv2.INTER_LINEAR)[window]
+    lamp = lamp * np.float32(light.white / PAPER * style.brightness)
+    colour = colour * (light.cast.astype(np.float32)[:, None, None] * gain)
+    if light.chroma < 1:
+        luma = np.tensordot(LUMA, colour, 1)
+        colour = luma + (colour - luma) * np.float32(light.chroma)
+    return colour * lamp
 
 
-def _blurred(field: np.ndarray, light: Light) -> np.ndarray:
+def _soft(field: np.ndarray, blur: float) -> np.ndarray:
     """A field (h, w) as soft as the photo; what a pixel's area averages out is soft enough."""
-    if light.blur < 0.4:
+    if blur < 0.4:
         return field
-    return cv2.GaussianBlur(field, (2 * round(2 * light.blur) + 1,) * 2, light.blur)
+    return cv2.GaussianBlur(field, (2 * round(2 * blur) + 1,) * 2, blur)
 
 
-def _shadow(body: np.ndarray, light: Light, pose: Pose) -> np.ndarray:
+def _shadow(body: np.ndarray, light: Light, pose: Pose, standoff: float) -> np.ndarray:
     """How much the mask's body darkens what lies beside it, 0..1 (h, w)."""
     reach = max(1, round(SHADOW * pose.size))
     shift = np.clip(np.rint(light.toward[:2] * reach * 0.6), -reach // 2, reach // 2).astype(int)
     anchor = (reach // 2 + int(shift[0]), reach // 2 + int(shift[1]))
     kernel = (2 * (reach // 2) + 1,) * 2
+    far = np.clip(-light.toward[:2] * CAST * max(standoff - 0.25, 0), -FARTHEST, FARTHEST)
+    if far.any():
+        move = np.column_stack([np.eye(2), far * pose.size])
+        body = cv2.warpAffine(body, move, body.shape[::-1])
     soft = cv2.blur(body, kernel, anchor=np.clip(anchor, 0, kernel[0] - 1).tolist())
     return np.float32(0.42) * cv2.blur(soft, kernel)

@@ -1,11 +1,14 @@
-"""The mask types: the outline of each on the face, and what is sewn to it."""
+"""The mask types: the outline of each on the face, and what is sewn to it.
+
+Three families are drawn unlike all others: flat (`flat`), rigid (`cup`, `respirator`) and clear
+(`window`, `shield`). A network trained with one of them at weight 0 has never seen its like, so
+the families are what to hold out for a test on masks that another tool would draw.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class Shape:
     dome: height of the bulge over nose and mouth, in sizes.
     folds: strength of wrinkles; pleats: number of pleats across.
     creases: name -> chance, of centre fold, seams and so on in `unmask.masking.relief`.
+    filters: chance of cartridges on it; pane: its see-through part, of `unmask.masking.panes`.
+    pasted: chance of each fault of `unmask.masking.finish` that is the type's own.
     """
 
     outline: tuple[tuple[float, float], ...]
@@ -31,19 +36,24 @@ class Shape:
     folds: float
     pleats: int = 0
     creases: Mapping[str, float] | None = None
+    filters: float = 0.0
+    pane: str | None = None
+    pasted: float = 0.0
 
+
+LOOSE = {"loops": 6, "hooks": 2.5, "ties": 1, "cords": 0.6, "head": 0.4, "none": 0.5}
 
 SHAPES: dict[str, Shape] = {
     "surgical": Shape(
         ((0, 0.09), (0.16, 0.10), (0.36, 0.13), (0.62, 0.13), (0.98, 0.10), (0.98, 0.10),
          (1.04, 0.50), (1.12, 0.88), (1.12, 0.88), (0.90, 1.12), (0.53, 1.17), (0, 1.17)),
-        (0.96, 0.12), (1.09, 0.87), {"loops": 9, "ties": 1}, 0.10, 0.13, 1.0, 3,
+        (0.96, 0.12), (1.09, 0.87), LOOSE, 0.10, 0.13, 1.0, 3,
         {"wire": 0.8, "hem": 0.9},
     ),
     "kn95": Shape(
         ((0, 0.02), (0.12, 0.04), (0.32, 0.15), (0.62, 0.17), (0.98, 0.18), (0.98, 0.18),
          (1.05, 0.50), (1.09, 0.72), (0.87, 1.04), (0.46, 1.15), (0.10, 1.18), (0, 1.18)),
-        (0.96, 0.22), (1.04, 0.62), {"loops": 1}, 0.20, 0.20, 0.5, 0,
+        (0.96, 0.22), (1.04, 0.62), LOOSE, 0.20, 0.20, 0.5, 0,
         {"fold": 1.0, "wire": 0.7, "hem": 1.0, "valve": 0.15, "stamp": 0.5},
     ),
     "n95_cup": Shape(
@@ -67,14 +77,14 @@ SHAPES: dict[str, Shape] = {
     "cloth": Shape(
         ((0, 0.07), (0.14, 0.09), (0.36, 0.15), (0.64, 0.16), (1.01, 0.15), (1.01, 0.15),
          (1.05, 0.44), (1.11, 0.70), (0.96, 1.02), (0.55, 1.14), (0.12, 1.16), (0, 1.16)),
-        (0.98, 0.18), (1.05, 0.62), {"loops": 1}, 0.12, 0.15, 1.2, 0,
+        (0.98, 0.18), (1.05, 0.62), LOOSE, 0.12, 0.15, 1.2, 0,
         {"fold": 0.6, "hem": 0.7, "wire": 0.2},
     ),
     "sponge": Shape(
         ((0, 0.08), (0.12, 0.10), (0.34, 0.15), (0.62, 0.16), (1.02, 0.10), (1.02, 0.10),
          (0.93, 0.40), (1.10, 0.70), (1.10, 0.70), (0.96, 1.01), (0.50, 1.14), (0.08, 1.17),
          (0, 1.17)),
-        (0.96, 0.15), (1.03, 0.62), {"bands": 1}, 0.12, 0.14, 0.4, 0,
+        (0.96, 0.15), (1.03, 0.62), {"bands": 6, "hooks": 1}, 0.12, 0.14, 0.4, 0,
         {"fold": 0.95},
     ),
     "gaiter": Shape(
@@ -90,24 +100,36 @@ SHAPES: dict[str, Shape] = {
         (1.0, 0.2), (1.06, 0.60), {"none": 1}, 0.08, 0.12, 1.8, 0,
         {"hem": 0.5, "bunch": 0.6},
     ),
+    "flat": Shape(
+        ((0, 0.02), (0.34, 0.07), (0.70, 0.06), (1.02, 0.04), (1.02, 0.04), (1.06, 0.45),
+         (1.02, 0.82), (1.02, 0.82), (0.62, 1.12), (0.22, 1.17), (0, 1.17)),
+        (1.00, 0.07), (1.02, 0.80), {"loops": 3, "none": 2, "ties": 1, "head": 1}, 0.04, 0.03,
+        0.15, 0, {"hem": 0.3, "pleat_lines": 0.5, "fold": 0.2}, pasted=0.6,
+    ),
+    "cup": Shape(
+        ((0, 0.00), (0.18, 0.05), (0.48, 0.22), (0.74, 0.48), (0.80, 0.74), (0.68, 0.98),
+         (0.36, 1.12), (0, 1.15)),
+        (0.70, 0.44), (0.74, 0.86), {"head": 3, "loops": 1}, 0.44, 0.36, 0.05, 0,
+        {"rim": 0.8, "wire": 0.5, "valve": 0.4, "stamp": 0.3, "ribs": 0.4},
+    ),
+    "respirator": Shape(
+        ((0, -0.02), (0.16, 0.05), (0.42, 0.26), (0.66, 0.50), (0.76, 0.74), (0.60, 1.00),
+         (0.26, 1.12), (0, 1.14)),
+        (0.62, 0.46), (0.70, 0.84), {"head": 1}, 0.42, 0.34, 0.05, 0,
+        {"rim": 1.0, "ribs": 0.3}, filters=1.0,
+    ),
+    "window": Shape(
+        ((0, 0.06), (0.16, 0.08), (0.40, 0.13), (0.66, 0.14), (1.00, 0.12), (1.00, 0.12),
+         (1.05, 0.46), (1.09, 0.76), (0.92, 1.03), (0.52, 1.14), (0.12, 1.17), (0, 1.17)),
+        (0.97, 0.16), (1.05, 0.72), {"loops": 4, "ties": 1}, 0.14, 0.16, 0.7, 0,
+        {"hem": 0.8, "wire": 0.3}, pane="window",
+    ),
+    "shield": Shape(
+        ((0, 0.04), (0.40, 0.08), (0.80, 0.06), (1.04, 0.02), (1.04, 0.02), (1.10, 0.50),
+         (1.06, 0.95), (0.80, 1.22), (0.30, 1.28), (0, 1.28)),
+        (1.02, 0.04), (1.06, 0.70), {"visor": 3, "loops": 1, "none": 1}, 0.24, 0.15, 0.0, 0,
+        {}, pane="shield",
+    ),
 }  # fmt: skip
 
 MASK_TYPES = tuple(SHAPES)
-
-
-def outline_of(mask_type: str, rng: np.random.Generator) -> np.ndarray:
-    """A closed outline (n, 2) in (u, v): the type's own, a little different every time."""
-    half = np.array(SHAPES[mask_type].outline)
-    half = half * [rng.uniform(0.93, 1.05), 1] + rng.normal(0, 0.008, half.shape) * (half > 0)
-    half[:, 1] = 0.6 + (half[:, 1] - 0.6) * rng.uniform(0.95, 1.04) + rng.normal(0, 0.015)
-    other = half[-2:0:-1] * [-1, 1] + rng.normal(0, 0.006, (len(half) - 2, 2))
-    return _rounded(np.vstack([half, other]))
-
-
-def _rounded(points: np.ndarray, times: int = 2) -> np.ndarray:
-    """The closed polygon with its corners cut, Chaikin's way; a doubled corner is cut less."""
-    for _ in range(times):
-        after = np.roll(points, -1, axis=0)
-        points = np.stack([0.75 * points + 0.25 * after, 0.25 * points + 0.75 * after], axis=1)
-        points = points.reshape(-1, 2)
-    return points

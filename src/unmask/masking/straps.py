@@ -7,9 +7,11 @@ import numpy as np
 
 from unmask.masking.pose import Pose
 
-STRAPS = ("loops", "ties", "head", "bands", "none")
-WIDTHS = {"loops": (0.03, 0.055), "ties": (0.03, 0.06), "head": (0.04, 0.065),
-          "bands": (0.10, 0.18), "none": (0.0, 0.0)}  # in sizes  # fmt: skip
+STRAPS = ("loops", "hooks", "ties", "cords", "head", "bands", "visor", "none")
+WIDTHS = {"loops": (0.012, 0.08), "hooks": (0.012, 0.07), "ties": (0.02, 0.08),
+          "cords": (0.012, 0.05), "head": (0.02, 0.12), "bands": (0.10, 0.22),
+          "visor": (0.04, 0.22), "none": (0.01, 0.01)}  # in sizes  # fmt: skip
+HIDDEN = 0.45  # sine of the yaw beyond which the far side is out of sight
 EAR_TOP, EAR_FOOT = 0.8, 2.0  # along the contour landmarks, from the temple down
 
 
@@ -30,14 +32,23 @@ def strap_lines(
     """
     if kind == "none":
         return []
+    if kind == "visor":
+        return _visor(corners, landmarks, pose)
+    if kind == "hooks":
+        return [_hook(side, corners[max(side, 0)], landmarks, pose) for side in _sides(pose)]
     ends = []
-    for side, (upper, lower) in zip((-1, 1), corners, strict=True):
+    for side in _sides(pose):
+        upper, lower = corners[max(side, 0)]
         nearness = np.clip(-side * pose.turn * 1.6, -0.5, 1)
         out = side * pose.right * pose.size
         if kind in ("loops", "bands"):
             reach = out * (0.03 + 0.10 * nearness)
             ends += [(upper, _contour(landmarks, side, EAR_TOP) + reach),
                     (lower, _contour(landmarks, side, EAR_FOOT) + reach * 0.9)]  # fmt: skip
+        elif kind == "cords":
+            fall = pose.down * pose.size
+            ends += [(upper, _contour(landmarks, side, EAR_TOP) + out * 0.05),
+                    (lower, lower + out * 0.08 + fall * (0.5 + 4 * max(slack, 0)))]  # fmt: skip
         elif kind == "head":
             reach = out * (0.06 + 0.25 * max(nearness, 0))
             rise = -0.1 * pose.down * pose.size
@@ -50,6 +61,39 @@ def strap_lines(
     start, end = np.array(ends)[:, :, None].swapaxes(0, 1)
     t = np.linspace(0, 1, 9)[:, None]
     return list(start * (1 - t) + end * t + slack * pose.size * pose.down * 4 * t * (1 - t))
+
+
+def _sides(pose: Pose) -> list[int]:
+    """-1 for image left, 1 for right: those sides of the head that can be seen."""
+    return [side for side in (-1, 1) if side * pose.turn < HIDDEN]
+
+
+def _hook(side: int, ends: np.ndarray, landmarks: np.ndarray, pose: Pose) -> np.ndarray:
+    """A loop from corner to corner around the ear, whose rear runs in sight behind it."""
+    nearness = np.clip(-side * pose.turn * 1.6, -0.6, 1)
+    out = side * pose.right * pose.size
+    top = _contour(landmarks, side, EAR_TOP) + out * (0.10 + 0.14 * nearness)
+    foot = _contour(landmarks, side, EAR_FOOT) + out * (0.06 + 0.12 * nearness)
+    rear = (top + foot) / 2 + out * (0.08 + 0.10 * max(nearness, 0))
+    points = np.array([ends[0], top - 0.06 * pose.down * pose.size, top, rear, foot, ends[1]])
+    for _ in range(2):
+        inner = np.stack([0.75 * points[:-1] + 0.25 * points[1:],
+                          0.25 * points[:-1] + 0.75 * points[1:]], axis=1)  # fmt: skip
+        points = np.vstack([points[:1], inner.reshape(-1, 2), points[-1:]])
+    return points
+
+
+def _visor(corners: np.ndarray, landmarks: np.ndarray, pose: Pose) -> list[np.ndarray]:
+    """The band across the forehead that a visor hangs from, and the rims down from its ends."""
+    up = -pose.down * pose.size
+    brows = landmarks[[17, 19, 21, 22, 24, 26]]
+    left, right = corners[0, 0], corners[1, 0]
+    level = ((brows - left) @ pose.down).min() * pose.down
+    ends = [left + level + 0.3 * up, right + level + 0.3 * up]
+    middle = (ends[0] + ends[1]) / 2 + 0.12 * up + 0.3 * pose.turn * pose.right * pose.size
+    t = np.linspace(0, 1, 9)[:, None]
+    band = ends[0] * (1 - t) ** 2 + (2 * middle - (ends[0] + ends[1]) / 2) * 2 * t * (1 - t)
+    return [band + ends[1] * t**2, np.array([left, ends[0]]), np.array([right, ends[1]])]
 
 
 def strap_alpha(

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unmask.masking.fabrics import FABRICS, VARIANTS
+from unmask.masking.fabrics import FABRICS, variants_of
+from unmask.masking.filters import Filter, drawn_filters
+from unmask.masking.finish import DEFECTS, Finish, drawn_finish
+from unmask.masking.outlines import outline_of
 from unmask.masking.palettes import palette
+from unmask.masking.panes import Pane, drawn_pane
+from unmask.masking.prints import PRINTS
 from unmask.masking.relief import WRINKLES
-from unmask.masking.shapes import MASK_TYPES, SHAPES, outline_of
+from unmask.masking.shapes import MASK_TYPES, SHAPES
 from unmask.masking.straps import WIDTHS
 from unmask.masking.wear import WEARS, worn
 
@@ -23,10 +28,14 @@ USUAL = {
     "fish": {"plain": 10.0, "knit": 0.05, "panels": 0.2},
     "sponge": {"plain": 4.0, "panels": 3.0, "knit": 0.2, "checks": 0.3},
     "bandana": {"plain": 0.6, "panels": 0.05},
+    "cup": {"plain": 15.0, "knit": 0.05, "panels": 0.1},
+    "respirator": {"plain": 30.0, "knit": 0.02, "panels": 0.1},
+    "shield": {"plain": 40.0},
+    "flat": {"plain": 1.5},
 }
 PERIODS = {"dyed": (0.6, 2.0), "stripes": (0.5, 1.4), "checks": (0.5, 1.4), "dots": (0.4, 1.1),
            "floral": (0.7, 1.6), "text": (0.9, 1.8), "camo": (0.8, 1.8), "knit": (0.4, 0.7),
-           "leopard": (0.6, 1.2)}  # in sizes  # fmt: skip
+           "leopard": (0.6, 1.2), "skin": (1.0, 2.0)}  # in sizes  # fmt: skip
 ASPECT = np.array([1.15, 1.3])  # one unit of u and of v, in sizes
 
 
@@ -57,6 +66,13 @@ class Style:
     valve: tuple[float, float, float] | None
     gloss: float
     brightness: float
+    filters: tuple[Filter, ...]
+    pane: Pane | None
+    finish: Finish
+
+    def on_face(self, uv: np.ndarray) -> np.ndarray:
+        """Face points (n, 2) of the mask's own, as it is worn."""
+        return uv @ self.affine[:, :2].T + self.affine[:, 2]
 
 
 def chosen(weights: Mapping[str, float], rng: np.random.Generator) -> str:
@@ -77,16 +93,28 @@ def checked(kind: str, weights: Mapping[str, float], legal: tuple[str, ...]) -> 
         raise ValueError(f"no {kind} has a positive weight")
 
 
+def checked_chances(kind: str, chances: Mapping[str, float], legal: tuple[str, ...]) -> None:
+    """ValueError unless the chances name legal things only and lie in 0..1."""
+    for name, chance in chances.items():
+        if name not in legal:
+            raise ValueError(f"unknown {kind} {name!r}: the known ones are {', '.join(legal)}")
+        if not 0 <= chance <= 1:
+            raise ValueError(f"the chance of {kind} {name!r} is {chance}, not in 0..1")
+
+
 def drawn_style(
     rng: np.random.Generator,
     types: Mapping[str, float],
     fabrics: Mapping[str, float],
     wear: Mapping[str, float],
+    defects: Mapping[str, float],
+    variation: float,
 ) -> Style:
     """A style drawn by these weights; the fabrics' are tempered by what is usual on the type."""
     checked("mask type", types, MASK_TYPES)
     checked("fabric", fabrics, FABRICS)
     checked("wear", wear, WEARS)
+    checked_chances("defect", defects, DEFECTS)
     mask_type = chosen(types, rng)
     usual = USUAL.get(mask_type, {})
     fabric = chosen({name: w * usual.get(name, 1.0) for name, w in fabrics.items()}, rng)
@@ -104,25 +132,30 @@ def drawn_style(
         creases.pop("stamp", None)
     straps = chosen(shape.straps, rng)
     return Style(
-        mask_type, fabric, how, outline_of(mask_type, rng), worn(how, rng), dyes,
-        int(rng.integers(VARIANTS)), weave, period, creases,
+        mask_type, fabric, how, outline_of(mask_type, rng, variation), worn(how, rng), dyes,
+        int(rng.integers(variants_of(fabric))), weave, period, creases,
         shape.dome * rng.uniform(0.8, 1.25),
         (shape.pleats, rng.uniform(0.05, 0.3), rng.uniform(0.010, 0.032)),
         (shape.folds * rng.gamma(4, 0.25), int(rng.integers(WRINKLES)), rng.uniform(1.6, 3.2),
          rng.uniform(0, 1, 2), rng.normal(0, 0.5)),
-        straps, rng.uniform(*WIDTHS[straps]), _strap_dye(straps, dyes[0], rng),
+        straps, _strap_width(straps, rng), _strap_dye(straps, dyes[0], rng),
         rng.uniform(-0.01, 0.05),
         (rng.choice([-1, 1]) * rng.uniform(0.3, 0.45), rng.uniform(0.6, 0.75),
          rng.uniform(0.16, 0.22)) if has_valve else None,
         rng.uniform(0.0, 0.08), rng.normal(1.0, 0.05),
+        drawn_filters(shape.filters, rng), drawn_pane(shape.pane, rng),
+        drawn_finish(rng, defects, shape.pasted),
     )  # fmt: skip
 
 
 def _weave(fabric: str, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     if fabric in ("plain", "panels"):
         return np.array([[0.5, 0, 0.5], [0, 0.5, 0]]), 2.0
+    if fabric in PRINTS:
+        shift = rng.normal(0, 0.03, 2)
+        return np.array([[0.5, 0, 0.5 + shift[0]], [0, 0.8, shift[1]]]), 2.0
     period = rng.uniform(*PERIODS[fabric])
-    free = fabric in ("floral", "camo", "dyed", "leopard")
+    free = fabric in ("floral", "camo", "dyed", "leopard", "skin")
     turn = rng.uniform(0, 2 * np.pi) if free else rng.normal(0, 0.06)
     if fabric in ("stripes", "checks") and rng.random() < 0.4:
         turn += rng.choice([np.pi / 2, np.pi / 4])
@@ -131,9 +164,16 @@ def _weave(fabric: str, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     return np.hstack([linear, rng.uniform(0, 1, (2, 1))]), period
 
 
+def _strap_width(straps: str, rng: np.random.Generator) -> float:
+    """In sizes; as often below the middle of the range's logarithm as above."""
+    return float(np.exp(rng.uniform(*np.log(WIDTHS[straps]))))
+
+
 def _strap_dye(straps: str, ground: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    if straps == "bands":
+    if straps in ("bands", "visor"):
         return ground
+    if rng.random() < 0.1:
+        return rng.uniform(15, 240, 3)
     if straps == "head" and rng.random() < 0.3:
         return np.array([205.0, 180.0, 70.0])
     pale = rng.random() < (0.9 if ground.mean() > 110 else 0.2)

@@ -9,8 +9,11 @@ from unmask.masking.pose import Pose
 
 MOUTH, CHIN, NOSE_TIP = range(48, 68), (7, 8, 9), 30
 EYES = range(36, 48)
-LEAST_AREA, MOST_AREA = 0.9, 6.5  # in squared sizes
-CHIN_SLACK = {"proper": 0.06, "nose_out": 0.12, "slipped": 0.22}  # in sizes
+LEAST_AREA, MOST_AREA = 0.7, 8.0  # in squared sizes
+CHIN_SLACK = {"proper": 0.15, "nose_out": 0.18, "slipped": 0.25}  # in sizes
+PROFILE_SLACK = (
+    0.2  # in sizes, at the mouth of a head that is turned beyond 30 degrees, over its turn
+)
 
 
 def misfit(outline: np.ndarray, landmarks: np.ndarray, pose: Pose, wear: str) -> str | None:
@@ -23,7 +26,7 @@ def misfit(outline: np.ndarray, landmarks: np.ndarray, pose: Pose, wear: str) ->
 
     if not LEAST_AREA < cv2.contourArea(contour) / pose.size**2 < MOST_AREA:
         return "its area is not that of a mask"
-    if any(depth(i) < 0 for i in MOUTH):
+    if any(depth(i) < -PROFILE_SLACK * max(abs(pose.turn) - 0.5, 0) for i in MOUTH):
         return "it leaves part of the mouth bare"
     if any(depth(i) < -CHIN_SLACK[wear] for i in CHIN):
         return "it leaves the chin bare"

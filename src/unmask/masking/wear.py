@@ -10,7 +10,7 @@ MIDDLE = 0.6  # the v about which a mask tilts and stretches
 
 def worn(wear: str, rng: np.random.Generator) -> np.ndarray:
     """The affine map (2, 3) from the mask's own (u, v) to those of the face it is worn on."""
-    tilt, stretch, shift, drop = rng.normal(0, 0.012), 1.0, rng.normal(0, 0.012), 0.0
+    tilt, stretch, shift, drop = rng.normal(0, 0.025), 1.0, rng.normal(0, 0.02), 0.0
     if wear == "proper":
         drop = rng.normal(0.0, 0.02)
     elif wear == "nose_out":
