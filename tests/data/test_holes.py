@@ -38,7 +38,9 @@ def test_hole_masked_picture_and_truth_move_together(split):
     masked[0, 0] = image[0] = painted
     both = dataclasses.replace(split, masked=masked, image=image)
     overlaps = []
-    for sample in drawn(both, 0, range(30)):
+    for sample in drawn(both, 0, range(40)):
+        if not sample["sharp"]:  # a worn photo may lose a strap
+            continue
         inner = binary_erosion(sample["valid"])
         np.testing.assert_array_equal(sample["masked"][inner], sample["image"][inner])
         bright = sample["image"].max(axis=2)

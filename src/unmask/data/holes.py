@@ -38,7 +38,8 @@ def holed(
 ) -> dict[str, np.ndarray]:
     """A masked face with a hole and a gender as the chain would guess them, and the truth.
 
-    The hole is the mask and all that the picture does not show.
+    The hole is the mask and all that the picture does not show; what lies before the mask is no
+    part of it, and not valid.
 
     Args:
         size: side of the view in pixels.
@@ -59,13 +60,14 @@ def holed(
 
     masked, mask = seen(split.masked[face, variant], split.mask[face, variant])
     image, shown = seen(split.image[face], split.valid[face])
+    _, clear = seen(split.masked[face, variant], ~split.occluded[face, variant])
     masked, image, worn = photographed_alike(masked, image, rng, _WORN)
     scale = split.labels[face]["scale"] * split.size / size
     return {
         "image": image,
         "masked": masked,
         "hole": _guessed_mask(mask, rng) | ~shown,
-        "valid": shown,
+        "valid": shown & clear,
         "gender": _guessed_gender(split.gender(face), rng),
         "sharp": np.float32(scale >= _SHARPEST and not worn),
         "told": rng.random() < _TOLD,

@@ -73,12 +73,20 @@ def mask_on(
     )
 
 
+def scored(masking: Masking) -> Masking:
+    """How faces are masked that are scored: nothing lies before their masks, since a true face does
+    not show what would have to stay there."""
+    return masking.model_copy(update={"occluders": {}})
+
+
 def _masked_row(row: dict, masking: Masking, seed: int) -> dict | str:
     image, valid = decode_image(row["image"]), decode_mask(row["valid"])
     landmarks = np.array(row["landmarks"], np.float32).reshape(COUNT, 2)
+    training = row["split"] == "train"
+    masking = masking if training else scored(masking)
     variants = []
     try:
-        for variant in range(masking.variants if row["split"] == "train" else 1):
+        for variant in range(masking.variants if training else 1):
             masked = mask_on(image, landmarks, valid, masking, (seed, row["id"], variant))
             variants.append(
                 {

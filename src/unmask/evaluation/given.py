@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from unmask.data.cache import Split
-from unmask.data.masked_stage import mask_on
+from unmask.data.masked_stage import mask_on, scored
 from unmask.evaluation.shard import Shard, take
 from unmask.faces.records import Face
 from unmask.faces.sources import items_of
@@ -38,13 +38,14 @@ def as_given(params: Params, root: Path, split: Split) -> Shard:
         for source in params.faces.sources
         for item in items_of(source, root, params.seed, params.image_size)
     }
+    masking = scored(params.masking)
     worn: list[tuple[Face, MaskedFace]] = []
     kept = []
     for index, label in enumerate(framed.labels):
         face = items[label["id"]].read()
         drawn_from = (params.seed, face.id, 0)
         try:
-            masked = mask_on(face.image, face.landmarks, face.valid, params.masking, drawn_from)
+            masked = mask_on(face.image, face.landmarks, face.valid, masking, drawn_from)
         except MaskPlacementError:
             continue
         worn.append((face, masked))
