@@ -33,6 +33,11 @@ def _guessed_gender(gender: np.float32, rng: np.random.Generator) -> np.float32:
     return np.float32((2 * gender - 1) * sure)
 
 
+def _resolves(split: Split, face: int, size: int) -> bool:
+    """Whether a face shows as much detail as a view of side `size` can."""
+    return split.labels[face]["scale"] * split.size / size >= _SHARPEST
+
+
 def holed(
     split: Split, face: int, variant: int, rng: np.random.Generator, size: int, latent: int
 ) -> dict[str, np.ndarray]:
@@ -62,14 +67,13 @@ def holed(
     image, shown = seen(split.image[face], split.valid[face])
     _, clear = seen(split.masked[face, variant], ~split.occluded[face, variant])
     masked, image, worn = photographed_alike(masked, image, rng, _WORN)
-    scale = split.labels[face]["scale"] * split.size / size
     return {
         "image": image,
         "masked": masked,
         "hole": _guessed_mask(mask, rng) | ~shown,
         "valid": shown & clear,
         "gender": _guessed_gender(split.gender(face), rng),
-        "sharp": np.float32(scale >= _SHARPEST and not worn),
+        "sharp": np.float32(_resolves(split, face, size) and not worn),
         "told": rng.random() < _TOLD,
         "drawn": rng.standard_normal(latent, np.float32),
     }
@@ -96,5 +100,5 @@ def holed_unchanged(
         "hole": grown(mask, max(1, round(0.02 * size))) | ~shown,
         "valid": shown,
         "gender": np.float32(2 * split.gender(face) - 1),
-        "sharp": np.float32(1),
+        "sharp": np.float32(_resolves(split, face, size)),
     }

@@ -32,6 +32,12 @@ _BY_BLOCK = ("stem.", "output.", "detail.")  # layers whose shape follows the bl
 _GRADIENT_NORM = 5.0
 
 
+def _detail(images: Tensor) -> Tensor:
+    """How far pixels lie from the mean of the 9 x 9 around them, (N, S, S)."""
+    around = functional.avg_pool2d(functional.pad(images, (4,) * 4, mode="reflect"), 9, stride=1)
+    return (images - around).abs().mean(dim=1)
+
+
 class InpaintingModule(NetworkModule):
     """Reconstruction, perceptual, style, adversarial and feature-matching losses; EMA weights.
 
@@ -202,11 +208,19 @@ class InpaintingModule(NetworkModule):
 
     def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
         zeros = batch["image"].new_zeros(len(batch["image"]), self.params.latent)
-        error = (self._filled(batch, zeros) - batch["image"]).square().mean(dim=1)
+        filled = self._filled(batch, zeros)
+        error = (filled - batch["image"]).square().mean(dim=1)
         region = batch["hole"] & batch["valid"]
         mean = (error * region).sum(dim=(1, 2)) / region.sum(dim=(1, 2)).clamp_min(1)
         psnr = -10 * mean.clamp_min(1e-8).log10()
         self.log("val/hole_psnr", psnr.mean(), batch_size=len(psnr))
+        sharp = batch["sharp"] > 0
+        if sharp.any():
+            inner = (region & (_detail(region[:, None].float()) == 0))[sharp]
+            found, true = (
+                (_detail(images[sharp]) * inner).sum() for images in (filled, batch["image"])
+            )
+            self.log("val/sharpness", found / true.clamp_min(1e-6), batch_size=int(sharp.sum()))
 
     def sheet(self, batch: dict[str, Tensor]) -> np.ndarray:
         batch = {name: values[:8] for name, values in batch.items()}

@@ -9,6 +9,7 @@ from pathlib import Path
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
+from torch import nn
 
 from unmask.data.cache import CACHE, Split, open_split
 from unmask.errors import plainly
@@ -16,7 +17,7 @@ from unmask.models.stored import RELEASED, load_network, save_network
 from unmask.params import Fit, Params, load_params
 from unmask.training.checkpoints import ROOT, Checkpoint, code_digest, key_of
 from unmask.training.module import NetworkModule
-from unmask.training.progress import Curves, Progress
+from unmask.training.progress import Curves, Progress, Snapshots
 from unmask.training.tracking import WEIGHTS, stage_run
 
 
@@ -117,14 +118,17 @@ def train_network(
         checkpoint.remember_run(run.id)
         run.params({"seed": params.seed, **start, **resolved})
         run.dataset(train.labels, "masked", train.digest, "training")
-        trainer.callbacks.insert(0, Curves(run))
+        faces = Counter(label["source"] for label in train.labels)
+        metadata = {"data_md5": train.digest, "faces": faces, "seed": params.seed, **start}
+
+        def store(network: nn.Module, out: Path) -> str:
+            return save_network(network, name, resolved, metadata, out)
+
+        trainer.callbacks[:0] = [Curves(run), Snapshots(store, models)]
         if checkpoint.path is not None:
             print(f"train {name}: going on from {checkpoint.path}", flush=True)
         trainer.fit(module, ckpt_path=checkpoint.path, weights_only=False)
-        faces = Counter(label["source"] for label in train.labels)
-        metadata = {"data_md5": train.digest, "faces": faces, "seed": params.seed, **start}
-        weights_md5 = save_network(module.trained(), name, resolved, metadata, models / name)
-        run.tag({WEIGHTS: weights_md5})
+        run.tag({WEIGHTS: store(module.trained(), models / name)})
     checkpoint.delete()
 
 
