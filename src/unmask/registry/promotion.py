@@ -69,10 +69,10 @@ def _scores(
 
 def _score_all(chains: dict[str, Chain], shard: Shard, train_images: tuple) -> dict:
     """The scores of every version on the same faces."""
-    truth = TrueFaces(shard.images, shard.valid, shard.masks)
+    truth = TrueFaces(shard.images, shard.valid, shard.masks, shard.landmarks, identity=False)
     mean_face = MeanFace.fit(*train_images)
     baselines = {
-        name: float(truth.score(fill_shard(fill, shard)).psnr.mean())
+        name: float(truth.psnr(fill_shard(fill, shard)).mean())
         for name, fill in {"mean_face": mean_face.fill, "telea": telea}.items()
     }
     seconds = seconds_in_turn(list(chains.values()), shard)
