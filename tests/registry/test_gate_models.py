@@ -156,7 +156,7 @@ def assert_refused(project: Project, done: Promotion) -> None:
     assert run.tags["unmask.version"] == done.version
     assert run.tags["unmask.verdict"] == done.verdict.summary
     assert run.metrics["challenger/hole_psnr"] != run.metrics["champion/hole_psnr"]
-    assert "champion/slice/gender_female" in run.metrics
+    assert "champion/slice/gender_female/perceptual" in run.metrics
 
 
 def test_a_challenger_trained_on_corrupted_data_is_refused(project, tmp_path):
