@@ -62,6 +62,8 @@ def test_unknown_key_is_named(key):
         ("train.segmentation", "mask_resolution", 30),
         ("masking", "variants", True),
         ("gate", "confidence", 0.2),
+        ("gate", "primary", "ssim"),
+        ("gate.slice_tolerance", "perceptual", 0.0),
     ],
 )
 def test_value_that_does_not_fit_is_named(section, key, value):

@@ -8,8 +8,10 @@ from unmask.data.cache import open_split
 from unmask.evaluation.given import as_given
 from unmask.evaluation.scores import TrueFaces
 from unmask.evaluation.shard import Shard, box_of, fill_frames, fill_shard, take
-from unmask.faces.frame import canonical_transform
+from unmask.faces.frame import canonical_transform, scale_of
 from unmask.metrics.hole import hole_psnr, hole_ssim
+from unmask.metrics.psnr import picture_psnr
+from unmask.metrics.sharpness import hole_detail
 from unmask.metrics.ssim import picture_ssim
 from unmask.params import Params
 
@@ -55,14 +57,21 @@ def test_padding_changes_no_score(given):
     filled = np.where(
         shard.masks[..., None], rng.integers(0, 256, shard.images.shape), shard.images
     ).astype(np.uint8)
-    scores = TrueFaces(shard.images, shard.valid, shard.masks).score(filled)
+    truth = TrueFaces(shard.images, shard.valid, shard.masks, shard.landmarks, identity=False)
+    scores = truth.score(filled)
+    assert (truth.psnr(filled) == scores.psnr).all()
     for index, valid in enumerate(shard.valid):
         box = box_of(valid)
         pair = filled[index][box][None], shard.images[index][box][None]
         hole, whole = shard.masks[index][box][None], valid[box][None]
         assert scores.psnr[index] == hole_psnr(*pair, hole)[0]
         assert scores.ssim[index] == hole_ssim(*pair, hole)[0]
+        assert scores.picture_psnr[index] == picture_psnr(*pair, whole)[0]
         assert scores.picture_ssim[index] == picture_ssim(*pair, whole)[0]
+        scale = scale_of(canonical_transform(shard.landmarks[index], 256))
+        assert scores.detail[index] == hole_detail(pair[0], hole, np.array([scale]))[0]
+        assert scores.true_detail[index] == hole_detail(pair[1], hole, np.array([scale]))[0]
+    assert scores.sharpness() > 2  # noise
 
 
 def test_what_knows_frames_only_fills_the_hole_at_the_faces_place(given):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,19 @@ def shard_of(labels: list[dict]) -> Shard:
 
 def measured_of(psnr: list[float], male: list[float]) -> Measured:
     values = np.array(psnr)
-    hole = HoleScores(values, values / 100, values / 50, values / 100, None, 1.0, None)
+    hole = HoleScores(
+        psnr=values,
+        ssim=values / 100,
+        l1=values / 50,
+        perceptual=values / 60,
+        detail=values / 2,
+        true_detail=np.full(len(psnr), 20.0),
+        picture_psnr=values + 9,
+        picture_ssim=values / 30,
+        picture_ms_ssim=None,
+        frechet=1.0,
+        identity=None,
+    )
     count = len(psnr)
     return Measured(
         pictures=np.zeros((count, 4, 4, 3), np.uint8),
@@ -90,6 +104,10 @@ def test_the_table_holds_means_of_groups_large_enough():
     assert male["faces"] == 2
     assert male["hole_psnr"] == pytest.approx(22)
     assert male["hole_ssim"] == pytest.approx(0.22)
+    assert male["perceptual"] == pytest.approx(22 / 60)
+    assert male["sharpness"] == pytest.approx(11 / 20)
+    assert male["picture_psnr"] == pytest.approx(31)
+    assert male["picture_ssim"] == pytest.approx(22 / 30)
     assert male["mask_iou"] == pytest.approx(22 / 40)
     assert male["nme"] == pytest.approx(22 / 400)
     assert male["gender_accuracy"] == pytest.approx(0.5)
@@ -104,6 +122,22 @@ def test_a_slice_without_known_gender_has_no_accuracy():
     rows = slice_table(shard_of(labels), measured_of([20.0, 21.0], [0.9, 0.1]), minimum=1)
     assert rows
     assert all(row["gender_accuracy"] is None for row in rows)
+
+
+def test_surgical_masks_alone_are_a_slice():
+    labels = [label(), label(mask_type="cloth"), label()]
+    measured = measured_of([20.0, 90.0, 24.0], [0.9, 0.9, 0.9])
+    rows = {row["slice"]: row for row in slice_table(shard_of(labels), measured, minimum=2)}
+    assert rows["mask_type=surgical"]["picture_psnr"] == pytest.approx(31)
+
+
+def test_a_slice_whose_true_holes_show_no_detail_has_no_sharpness():
+    measured = measured_of([20.0, 21.0], [0.9, 0.1])
+    hole = replace(measured.hole, true_detail=np.zeros(2))
+    rows = slice_table(shard_of([label(), label()]), replace(measured, hole=hole), minimum=1)
+    assert all(row["sharpness"] is None for row in rows)
+    assert "sharpness" not in hole.means()
+    assert measured.hole.means()["sharpness"] == pytest.approx(20.5 / 40)
 
 
 def test_a_shard_is_evenly_spread_and_leaves_out_faces_without_a_visible_hole():

@@ -68,6 +68,8 @@ def test_metrics_are_whole(project):
     for part in ("chain", "alone"):
         for key in ("hole_psnr", "hole_ssim", "frechet", "mask_iou", "mask_boundary_iou", "nme"):
             assert np.isfinite(metrics[part][key])
+        for key in ("perceptual", "sharpness", "picture_psnr", "picture_ssim"):
+            assert metrics[part][key] > 0
     assert set(metrics["baselines"]) == {
         "masked",
         "mean_face",

@@ -18,13 +18,16 @@ FLOORS = {
     "hole_psnr_over_mean_face": 3.0,
     "hole_psnr_over_telea": 2.0,
     "bare_restored": 0.1,
+    "sharpness": [0.8, 1.2],
 }
 PARAMS = Gate.model_validate(
     {
+        "primary": "hole_psnr",
         "floors": FLOORS,
         "minimum_faces": 30,
         "minimum_slice": 10,
-        "slice_tolerance": 0.5,
+        "slice_tolerance": {"perceptual": 0.05, "hole_psnr": 0.5},
+        "hole_psnr_tolerance": 0.5,
         "mask_iou_tolerance": 0.02,
         "nme_tolerance": 0.01,
         "gender_accuracy_tolerance": 0.05,
@@ -34,6 +37,7 @@ PARAMS = Gate.model_validate(
         "latency_ratio": 1.5,
     }
 )
+PERCEPTUAL = PARAMS.model_copy(update={"primary": "perceptual"})
 HALVES = {"gender=male": np.arange(20), "gender=female": np.arange(20, 40)}
 MEANS = ("mask_iou", "nme", "gender_right")
 
@@ -43,16 +47,18 @@ def scores(gain: float | np.ndarray = 0.0, **changes) -> GateScores:
     base = np.random.default_rng(0).normal(20, 3, 40)
     values = {
         "hole_psnr": base + gain,
+        "perceptual": 0.5,
         "mask_iou": 0.9,
         "nme": 0.05,
         "gender_right": 0.8,
         "over_mean_face": 5.0,
         "over_telea": 5.0,
         "bare_restored": 0.02,
+        "sharpness": 1.0,
         "groups": HALVES,
         "seconds": 0.1,
     } | changes
-    for name in (*MEANS, "seconds"):
+    for name in (*MEANS, "perceptual", "seconds"):
         values[name] = np.broadcast_to(np.float64(values[name]), values["hole_psnr"].shape)
     return GateScores(**values)
 
@@ -65,7 +71,7 @@ def test_the_first_model_needs_the_floors_alone():
     verdict = judge(scores(), None, PARAMS)
     assert verdict.promote
     assert verdict.summary == "promoted"
-    assert len(verdict.reasons) == 8
+    assert len(verdict.reasons) == 9
     assert all(reason.rule.split()[0] in ("faces", "finite", "floor") for reason in verdict.reasons)
 
 
@@ -78,6 +84,8 @@ def test_the_first_model_needs_the_floors_alone():
         ("over_mean_face", "floor hole PSNR over mean face", 3.0, -1e-6),
         ("over_telea", "floor hole PSNR over Telea", 2.0, -1e-6),
         ("bare_restored", "floor bare faces altered", 0.1, 1e-6),
+        ("sharpness", "floor sharpness", 0.8, -1e-6),
+        ("sharpness", "floor sharpness", 1.2, 1e-6),
     ],
 )
 @pytest.mark.parametrize("first", [True, False])
@@ -187,6 +195,72 @@ def test_too_few_faces_are_refused(first):
     assert verdict.summary == "refused: 29 faces were scored, at least 30 wanted"
 
 
+def closer(by: float | np.ndarray, **changes) -> GateScores:
+    """Scores whose perceptual distance of each face is 0.2..0.8 less a share `by` of it."""
+    distances = np.random.default_rng(2).uniform(0.2, 0.8, 40)
+    return scores(**{"perceptual": distances * (1 - by)} | changes)
+
+
+def test_the_perceptual_distance_decides_where_it_is_primary():
+    assert judge(closer(0.02), closer(0.0), PERCEPTUAL).promote
+    assert failed(judge(closer(0.0), closer(0.0), PERCEPTUAL)) == ["better"]
+    verdict = judge(closer(-0.02), closer(0.0), PERCEPTUAL)
+    assert failed(verdict) == ["better"]
+    assert "perceptual distance better by -0.0200 of the champion's" in verdict.summary
+    noise = np.random.default_rng(1).normal(0, 0.2, 40)
+    by_chance = closer(noise - noise.mean() + 0.005, groups={})
+    assert failed(judge(by_chance, closer(0.0), PERCEPTUAL)) == ["better"]
+    assert failed(judge(closer(0.02), closer(0.0), PARAMS)) == ["better"]  # it is not primary
+
+
+def test_a_slice_may_lose_a_share_of_the_champions_perceptual_distance():
+    gain = np.full(40, 0.3)
+    gain[20:] = -0.06
+    verdict = judge(closer(gain), closer(0.0), PERCEPTUAL)
+    assert failed(verdict) == ["slice gender=female"]
+    assert "gender=female -0.060 on 20 faces" in verdict.summary
+    gain[20:] = -0.04  # within the tolerance
+    assert judge(closer(gain), closer(0.0), PERCEPTUAL).promote
+    psnr = scores(1.0).hole_psnr.copy()
+    psnr[20:] -= 2.0  # a slice's PSNR is not judged
+    assert judge(closer(0.3, hole_psnr=psnr), closer(0.0), PERCEPTUAL).promote
+
+
+def test_hole_psnr_may_pay_its_tolerance_for_perceptual_gains_and_no_more():
+    before = scores().hole_psnr
+    within, beyond = (closer(0.3, hole_psnr=before + by) for by in (-0.49, -0.51))
+    assert judge(within, closer(0.0), PERCEPTUAL).promote
+    assert failed(judge(beyond, closer(0.0), PERCEPTUAL)) == ["not worse hole PSNR"]
+    rules = [reason.rule for reason in judge(scores(1.0), scores(), PARAMS).reasons]
+    assert "not worse hole PSNR" not in rules  # it is primary, so it must be better
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [NAN, math.inf])
+def test_a_perceptual_distance_that_is_no_number_is_refused(value):
+    distances = closer(0.3).perceptual.copy()
+    distances[25] = value
+    assert failed(judge(scores(perceptual=distances), None, PARAMS)) == ["finite"]
+    with np.errstate(invalid="ignore"):
+        verdict = judge(scores(perceptual=distances), closer(0.0), PERCEPTUAL)
+        assert failed(verdict) == ["finite", "better", "slice gender=female"]
+        verdict = judge(closer(0.3), scores(perceptual=distances), PERCEPTUAL)
+    assert failed(verdict) == ["better", "slice gender=female"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_champion_without_any_distance_cannot_be_beaten():
+    verdict = judge(closer(0.0), scores(perceptual=0.0), PERCEPTUAL)
+    assert failed(verdict)[0] == "better"
+    assert not judge(scores(perceptual=0.0), scores(perceptual=0.0), PERCEPTUAL).promote
+
+
+@pytest.mark.parametrize("band", [[1.2, 0.8], [1.0, 1.0], [-0.1, 1.0], [NAN, 1.0]])
+def test_sharpness_wants_a_band(band):
+    with pytest.raises(ValueError, match=r"band \[LEAST, MOST\]"):
+        Gate.model_validate(PARAMS.model_dump() | {"floors": FLOORS | {"sharpness": band}})
+
+
 @pytest.mark.parametrize(("seconds", "holds"), [(0.15, True), (0.1501, False), (0.01, True)])
 def test_latency(seconds, holds):
     verdict = judge(scores(1.0, seconds=seconds), scores(seconds=0.1), PARAMS)
@@ -235,7 +309,8 @@ def test_a_champion_that_took_no_time_refuses_by_latency():
 
 @pytest.mark.filterwarnings("error")
 def test_no_faces_are_a_refusal():
-    empty = scores(hole_psnr=np.zeros(0), mask_iou=(), nme=(), gender_right=(), groups={})
+    none = dict.fromkeys(("perceptual", *MEANS), ())
+    empty = scores(hole_psnr=np.zeros(0), **none, groups={})
     assert failed(judge(empty, empty, PARAMS)) == ["faces"]
     assert failed(judge(empty, None, PARAMS)) == ["faces"]
 
@@ -257,6 +332,14 @@ def test_the_verdict_is_json_even_of_numpys_numbers():
         assert document["promote"] is True
         assert document["summary"] == "promoted"
         assert len(document["reasons"]) == len(verdict.reasons)
+
+
+@given(seed=st.integers(0, 9999), gain=st.floats(0.01, 0.3))
+def test_of_two_models_at_most_one_is_closer(seed, gain):
+    one, two = closer(np.random.default_rng(seed).normal(gain, 0.3, 40), groups={}), closer(0.0)
+    there = judge(one, two, PERCEPTUAL).promote
+    back = judge(dataclasses.replace(two, groups={}), one, PERCEPTUAL).promote
+    assert not (there and back)
 
 
 @given(seed=st.integers(0, 9999), gain=st.floats(0.01, 10))

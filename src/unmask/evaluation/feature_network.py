@@ -1,12 +1,15 @@
-"""The feature network of the Frechet distance: EfficientNet-Lite0, ImageNet weights."""
+"""The network of the Frechet and the perceptual distance: EfficientNet-Lite0, ImageNet weights."""
+
+from functools import cache
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from unmask.models.backbone import PACKAGED, pretrained_classifier
+from unmask.models.backbone import PACKAGED, Backbone, pretrained_classifier
 
 _SIDE = 224
+_LEVELS = (2, 3, 4)  # strides 8, 16, 32; the two before them prefer a blurred guess to a sharp one
 _BATCH = 16
 
 
@@ -28,3 +31,22 @@ def pooled_features(pictures: np.ndarray) -> np.ndarray:
         maps = network.forward_features(scaled / 127.5 - 1)
         features.append(network.forward_head(maps, pre_logits=True))
     return torch.cat(features).double().numpy()
+
+
+@cache
+def _pyramid() -> Backbone:
+    return Backbone(PACKAGED, _LEVELS, pretrained=True).eval()
+
+
+@torch.inference_mode()
+def feature_levels(pictures: np.ndarray) -> list[np.ndarray]:
+    """Features of three levels, each (N, C, S / stride, S / stride) float32, strides 8, 16, 32.
+
+    Args:
+        pictures: (N, S, S, 3) uint8 RGB, S a multiple of 32.
+    """
+    batches = []
+    for start in range(0, len(pictures), _BATCH):
+        batch = torch.from_numpy(np.ascontiguousarray(pictures[start : start + _BATCH]))
+        batches.append(_pyramid()(batch.permute(0, 3, 1, 2).float() / 255))
+    return [torch.cat(level).numpy() for level in zip(*batches, strict=True)]

@@ -10,6 +10,10 @@ SLICE_COLUMNS = (
     "faces",
     "hole_psnr",
     "hole_ssim",
+    "perceptual",
+    "sharpness",
+    "picture_psnr",
+    "picture_ssim",
     "mask_iou",
     "nme",
     "gender_accuracy",
@@ -54,6 +58,7 @@ def slice_table(shard: Shard, measured: Measured, minimum: int) -> list[dict]:
         if len(members) < minimum:
             continue
         known = members[shard.gender[members] >= 0]
+        sharp = measured.hole.sharpness(members)
         right = (measured.gender_male[known] > 0.5) == (shard.gender[known] == 1)
         rows.append(
             {
@@ -61,6 +66,10 @@ def slice_table(shard: Shard, measured: Measured, minimum: int) -> list[dict]:
                 "faces": len(members),
                 "hole_psnr": float(measured.hole.psnr[members].mean()),
                 "hole_ssim": float(measured.hole.ssim[members].mean()),
+                "perceptual": float(measured.hole.perceptual[members].mean()),
+                "sharpness": sharp if np.isfinite(sharp) else None,
+                "picture_psnr": float(measured.hole.picture_psnr[members].mean()),
+                "picture_ssim": float(measured.hole.picture_ssim[members].mean()),
                 "mask_iou": float(measured.iou[members].mean()),
                 "nme": float(measured.nme[members].mean()),
                 "gender_accuracy": float(right.mean()) if len(known) else None,

@@ -6,9 +6,8 @@ The hole is the true mask's valid pixels. No figure here depends on predicted pi
 import numpy as np
 
 from unmask.metrics.inputs import Array, read_pictures, region_mean
+from unmask.metrics.psnr import PEAK, region_psnr
 from unmask.metrics.ssim import region_ssim
-
-PEAK = 255.0
 
 
 def hole_psnr(predicted: Array, target: Array, region: Array) -> np.ndarray:
@@ -25,10 +24,7 @@ def hole_psnr(predicted: Array, target: Array, region: Array) -> np.ndarray:
     Raises:
         ValueError: if shapes or ranges are wrong or a picture's region is empty.
     """
-    predicted, target, region = read_pictures(predicted, target, region)
-    squared_error = region_mean(((predicted - target) ** 2).mean(axis=-1), region)
-    with np.errstate(divide="ignore"):
-        return 10 * np.log10(PEAK**2 / squared_error)
+    return region_psnr(predicted, target, region)
 
 
 def hole_l1(predicted: Array, target: Array, region: Array) -> np.ndarray:

@@ -11,11 +11,26 @@ _COLUMNS = {
     "hole_psnr": "hole PSNR, dB",
     "hole_ssim": "hole SSIM",
     "hole_l1": "hole L1",
+    "perceptual": "perceptual distance",
+    "sharpness": "sharpness",
+    "picture_psnr": "picture PSNR, dB",
+    "picture_ssim": "picture SSIM",
     "frechet": "Frechet distance",
     "identity_distance": "identity distance",
     "same_person": "under 0.6",
 }
-_SLICE_COLUMNS = ("faces", "hole_psnr", "hole_ssim", "mask_iou", "nme", "gender_accuracy")
+_SLICE_COLUMNS = (
+    "faces",
+    "hole_psnr",
+    "hole_ssim",
+    "perceptual",
+    "sharpness",
+    "picture_psnr",
+    "picture_ssim",
+    "mask_iou",
+    "nme",
+    "gender_accuracy",
+)
 
 
 def _row(cells: list[object]) -> str:

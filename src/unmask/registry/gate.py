@@ -8,25 +8,31 @@ import numpy as np
 from unmask.params import Gate
 from unmask.registry.bootstrap import lower_bound, upper_bounds
 
+_NAMES = {"perceptual": "perceptual distance", "hole_psnr": "hole PSNR"}
+
 
 @dataclass(frozen=True)
 class GateScores:
     """A model's scores on the gate shard.
 
     Attributes:
-        hole_psnr: (N,) dB, the primary metric, face by face in the shard's order.
+        hole_psnr: (N,) dB, face by face in the shard's order.
+        perceptual: (N,) distance; a loss, not a quality.
         mask_iou, nme: (N,) in [0, 1]; an error for nme.
         gender_right: (N,) 1 or 0; NaN where the source does not say.
         bare_restored: share of faces without a mask that are altered all the same.
+        sharpness: of all holes, as a share of the true ones'.
         over_mean_face, over_telea: hole PSNR above the baseline's, dB.
         groups: indices (M,) of the faces of each slice.
         seconds: (P,) of P pictures that both models restored in turn.
     """
 
     hole_psnr: np.ndarray
+    perceptual: np.ndarray
     mask_iou: np.ndarray
     nme: np.ndarray
     gender_right: np.ndarray
+    sharpness: float
     over_mean_face: float
     over_telea: float
     bare_restored: float
@@ -37,12 +43,14 @@ class GateScores:
         """The means by name; NaN where nothing was measured."""
         arrays = {
             "hole_psnr": self.hole_psnr,
+            "perceptual": self.perceptual,
             "mask_iou": self.mask_iou,
             "nme": self.nme,
             "gender_accuracy": self.gender_right[~np.isnan(self.gender_right)],
         }
         return {
             **{name: float(a.mean()) if a.size else math.nan for name, a in arrays.items()},
+            "sharpness": self.sharpness,
             "hole_psnr_over_mean_face": self.over_mean_face,
             "hole_psnr_over_telea": self.over_telea,
             "bare_restored": self.bare_restored,
@@ -91,6 +99,12 @@ def _floor(name: str, value: float, floor: float, *, ceiling: bool = False) -> R
     return Reason(f"floor {name}", holds, f"{name} {shown}, {bound} {floor:.4g} wanted")
 
 
+def _band(name: str, value: float, least: float, most: float) -> Reason:
+    shown = f"{value:.4g}" if math.isfinite(value) else "is missing or not finite"
+    text = f"{name} {shown}, {least:.4g} to {most:.4g} wanted"
+    return Reason(f"floor {name}", bool(least <= value <= most), text)
+
+
 def _floors(scores: GateScores, params: Gate) -> list[Reason]:
     floors, found = params.floors, scores.figures()
     over = "hole PSNR over"
@@ -101,7 +115,23 @@ def _floors(scores: GateScores, params: Gate) -> list[Reason]:
         _floor(f"{over} mean face", scores.over_mean_face, floors.hole_psnr_over_mean_face),
         _floor(f"{over} Telea", scores.over_telea, floors.hole_psnr_over_telea),
         _floor("bare faces altered", scores.bare_restored, floors.bare_restored, ceiling=True),
+        _band("sharpness", scores.sharpness, *floors.sharpness),
     ]
+
+
+def _gained(
+    challenger: GateScores, champion: GateScores, metric: str, faces: np.ndarray
+) -> np.ndarray:
+    """What the faces (M,) gained, (M,).
+
+    Of hole PSNR in dB; of the perceptual distance what it fell by, as a share of the champion's
+    mean on these faces. A champion without any distance cannot be beaten: that share is not finite.
+    """
+    change = getattr(challenger, metric)[faces] - getattr(champion, metric)[faces]
+    if metric == "hole_psnr":
+        return change
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return -change / champion.perceptual[faces].mean()
 
 
 @dataclass(frozen=True)
@@ -127,19 +157,28 @@ class _Change:
 
 
 def _changes(challenger: GateScores, champion: GateScores, params: Gate) -> list[_Change]:
-    psnr = challenger.hole_psnr - champion.hole_psnr
+    primary = params.primary
     accuracy = challenger.gender_right - champion.gender_right
-    everyone = np.arange(len(psnr))
+    everyone = np.arange(len(accuracy))
     known = everyone[~np.isnan(champion.gender_right)]
     means = [
         ("mask IoU", everyone, challenger.mask_iou - champion.mask_iou, params.mask_iou_tolerance),
         ("NME", everyone, champion.nme - challenger.nme, params.nme_tolerance),
         ("gender accuracy", known, accuracy[known], params.gender_accuracy_tolerance),
     ]
+    if primary != "hole_psnr":
+        psnr = _gained(challenger, champion, "hole_psnr", everyone)
+        means.insert(0, ("hole PSNR", everyone, psnr, params.hole_psnr_tolerance))
     return [
         *(_Change(f"not worse {name}", f"gain in {name}", *rest) for name, *rest in means),
         *(
-            _Change(f"slice {name}", f"gain in {name}", group, psnr[group], params.slice_tolerance)
+            _Change(
+                f"slice {name}",
+                f"gain in {_NAMES[primary]} of {name}",
+                group,
+                _gained(challenger, champion, primary, group),
+                getattr(params.slice_tolerance, primary),
+            )
             for name, group in challenger.groups.items()
             if len(group) >= params.minimum_slice
         ),
@@ -158,6 +197,20 @@ def _not_worse(challenger: GateScores, champion: GateScores, params: Gate) -> li
     return [change.reason(bounds[change.rule], params) for change in changes]
 
 
+def _better(challenger: GateScores, champion: GateScores, params: Gate) -> Reason:
+    name, everyone = _NAMES[params.primary], np.arange(len(challenger.hole_psnr))
+    gained = _gained(challenger, champion, params.primary, everyone)
+    finite = np.isfinite(gained).all()
+    bound = lower_bound(gained, params.confidence, params.resamples) if finite else math.nan
+    unit, digits = ("dB", 3) if params.primary == "hole_psnr" else ("of the champion's", 4)
+    return Reason(
+        "better",
+        bool(bound > 0),
+        f"{name} better by {gained.mean():+.{digits}f} {unit}, of which {bound:+.{digits}f} at "
+        f"{params.confidence:.0%} confidence, more than 0 wanted",
+    )
+
+
 def _latency(challenger: GateScores, champion: GateScores, params: Gate) -> Reason:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = float(np.median(challenger.seconds / champion.seconds))
@@ -172,33 +225,25 @@ def judge(challenger: GateScores, champion: GateScores | None, params: Gate) -> 
     """Judge a challenger by absolute floors and, where there is one, against the champion.
 
     Against a champion it must be better on the primary metric with the confidence asked for, lose
-    no slice and no other mean by more than its tolerance, unless chance explains the loss, and not
-    be slower than the ratio. Slices of too few faces are not judged. A figure that is missing or
-    not finite fails, and so do too few faces.
+    on it in no slice, and in no other mean, by more than the tolerance, unless chance explains the
+    loss, and not be slower than the ratio. Slices of too few faces are not judged. A figure that is
+    missing or not finite fails, and so do too few faces.
     """
     faces = len(challenger.hole_psnr)
     enough = f"{faces} faces were scored, at least {params.minimum_faces} wanted"
     reasons = [Reason("faces", faces >= params.minimum_faces, enough)]
     if not faces:
         return Verdict(tuple(reasons))
-    finite = np.isfinite([*challenger.hole_psnr, *challenger.seconds]).all()
-    reasons.append(Reason("finite", bool(finite), "hole PSNR and time of every face are numbers"))
+    each = (challenger.hole_psnr, challenger.perceptual, challenger.seconds)
+    finite = np.isfinite(np.concatenate(each)).all()
+    text = "hole PSNR, perceptual distance and time of every face are numbers"
+    reasons.append(Reason("finite", bool(finite), text))
     reasons += _floors(challenger, params)
     if champion is None:
         return Verdict(tuple(reasons))
     if challenger.hole_psnr.shape != champion.hole_psnr.shape:
         raise ValueError("both models must be scored on the same faces")
-    gained = challenger.hole_psnr - champion.hole_psnr
-    finite = np.isfinite(gained).all()
-    bound = lower_bound(gained, params.confidence, params.resamples) if finite else math.nan
-    reasons.append(
-        Reason(
-            "better",
-            bool(bound > 0),
-            f"hole PSNR {gained.mean():+.3f} dB, of which {bound:+.3f} at "
-            f"{params.confidence:.0%} confidence, more than 0 wanted",
-        )
-    )
+    reasons.append(_better(challenger, champion, params))
     reasons += _not_worse(challenger, champion, params)
     reasons.append(_latency(challenger, champion, params))
     return Verdict(tuple(reasons))

@@ -56,9 +56,11 @@ def _scores(
     right = (measured.gender_male > 0.5) == (shard.gender == 1)
     return GateScores(
         hole_psnr=measured.hole.psnr,
+        perceptual=measured.hole.perceptual,
         mask_iou=measured.iou,
         nme=measured.nme,
         gender_right=np.where(shard.gender >= 0, right, np.nan),
+        sharpness=measured.hole.sharpness(),
         over_mean_face=psnr - baselines["mean_face"],
         over_telea=psnr - baselines["telea"],
         bare_restored=bare_restored(chain, shard),
@@ -69,10 +71,10 @@ def _scores(
 
 def _score_all(chains: dict[str, Chain], shard: Shard, train_images: tuple) -> dict:
     """The scores of every version on the same faces."""
-    truth = TrueFaces(shard.images, shard.valid, shard.masks)
+    truth = TrueFaces(shard.images, shard.valid, shard.masks, shard.landmarks, identity=False)
     mean_face = MeanFace.fit(*train_images)
     baselines = {
-        name: float(truth.score(fill_shard(fill, shard)).psnr.mean())
+        name: float(truth.psnr(fill_shard(fill, shard)).mean())
         for name, fill in {"mean_face": mean_face.fill, "telea": telea}.items()
     }
     seconds = seconds_in_turn(list(chains.values()), shard)
@@ -84,9 +86,11 @@ def _score_all(chains: dict[str, Chain], shard: Shard, train_images: tuple) -> d
 
 def _figures(scores: GateScores, minimum_slice: int) -> dict[str, float]:
     """Means and slices under names that MLflow takes, those that are numbers."""
+    primaries = {"hole_psnr": scores.hole_psnr, "perceptual": scores.perceptual}
     figures = scores.figures() | {
-        "slice/" + _UNNAMEABLE.sub("_", name): float(scores.hole_psnr[members].mean())
+        f"slice/{_UNNAMEABLE.sub('_', name)}/{metric}": float(values[members].mean())
         for name, members in scores.groups.items()
+        for metric, values in primaries.items()
         if len(members) >= minimum_slice
     }
     return {name: value for name, value in figures.items() if np.isfinite(value)}
