@@ -14,8 +14,11 @@ MIRRORED = np.r_[16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47, 46, 39:35:-1
                  54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1]  # fmt: skip
 
 
-def landmarks(size: int = 128, yaw: float = 0.0) -> np.ndarray:
-    """Landmarks (68, 2) of the mean face in a crop `size` pixels wide, turned by yaw degrees."""
+def landmarks(size: int = 128, yaw: float = 0.0, pitch: float = 0.0) -> np.ndarray:
+    """Landmarks (68, 2) of the mean face in a crop `size` pixels wide, turned by yaw degrees.
+
+    A positive pitch, in degrees, looks down.
+    """
     depth = -0.12 * ((MEAN[:, 0] - 0.5) / 0.33) ** 2 * (np.arange(68) < 17)
     depth[27:36] = DEPTH["nose"]
     depth[36:48] = DEPTH["eyes"]
@@ -23,6 +26,8 @@ def landmarks(size: int = 128, yaw: float = 0.0) -> np.ndarray:
     turn = np.radians(yaw)
     points = MEAN.copy()
     points[:, 0] = 0.5 + (points[:, 0] - 0.5) * np.cos(turn) + depth * np.sin(turn)
+    nod = np.radians(pitch)
+    points[:, 1] = 0.5 + (points[:, 1] - 0.5) * np.cos(nod) + depth * np.sin(nod)
     return points * size
 
 
@@ -36,8 +41,8 @@ def skin(size: int = 128, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture
 def face() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    """Makes an image and landmarks of the size and yaw asked for."""
-    return lambda size=128, yaw=0.0: (skin(size), landmarks(size, yaw))
+    """Makes an image and landmarks of the size, yaw and pitch asked for."""
+    return lambda size=128, yaw=0.0, pitch=0.0: (skin(size), landmarks(size, yaw, pitch))
 
 
 @pytest.fixture

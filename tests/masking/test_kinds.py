@@ -50,6 +50,14 @@ def test_turned_heads_wear_every_type(face, mask_type, yaw):
         assert 0.01 < mask.mean() < 0.7
 
 
+@pytest.mark.parametrize("pitch", [-35, -20, 20, 35])
+@pytest.mark.parametrize("mask_type", MASK_TYPES)
+def test_heads_that_look_up_or_down_wear_every_type(face, mask_type, pitch):
+    image, landmarks = face(128, 15, pitch)
+    for seed in range(4):
+        assert 0.01 < worn((image, landmarks), seed, mask_type).mask.mean() < 0.7
+
+
 @some
 @given(seed=SEEDS, mask_type=st.sampled_from(MASK_TYPES))
 def test_outlines_are_in_reach_and_vary_less_where_asked(seed, mask_type):
