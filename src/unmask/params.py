@@ -145,7 +145,7 @@ class Landmarks(Backboned):
 
 class Segmentation(Backboned):
     fpn_channels: Count
-    mask_resolution: Literal[28, 56]
+    mask_resolution: Literal[28, 56, 112]
 
 
 class Inpainting(Fit):
