@@ -7,8 +7,10 @@ import numpy as np
 
 from unmask.data.shards import encode_image
 from unmask.faces.sources import Sampled
-from unmask.masking import FABRICS, MASK_TYPES, WEARS, MaskPlacementError, put_on
+from unmask.masking import FABRICS, WEARS, MaskPlacementError, put_on
+from unmask.masking.shapes import SHAPES
 
+_OPAQUE = {name: float(shape.pane is None) for name, shape in SHAPES.items()}
 _PROPERLY = {name: float(name == "proper") for name in WEARS}
 
 
@@ -35,7 +37,7 @@ def sample(seed: int, index: int, size: int, *, masked: bool) -> np.ndarray:
                 face.image,
                 face.landmarks,
                 np.random.default_rng([seed, index, 1]),
-                types=dict.fromkeys(MASK_TYPES, 1.0),
+                types=_OPAQUE,
                 fabrics=dict.fromkeys(FABRICS, 1.0),
                 wear=_PROPERLY,
             ).image
