@@ -154,7 +154,7 @@ class InpaintingModule(NetworkModule):
         generator, discriminator = self.optimizers()
         losses = {}
         if against:
-            real, _ = self.discriminator(true, hole)
+            real, real_features = self.discriminator(true, hole)
             fake, _ = self.discriminator(composed.detach(), hole)
             losses["discriminator"] = discriminator_loss(real.float(), fake.float(), textured)
             discriminator.zero_grad()
@@ -174,14 +174,13 @@ class InpaintingModule(NetworkModule):
             levels = self.features(composed)
             near = functional.max_pool2d(textured, 9, stride=1, padding=4)
             losses["perceptual"] = perceptual_loss(levels, true_levels, near)
-            losses["style"] = style_loss(levels, true_levels, near)
             total = total + params.perceptual * losses["perceptual"]
-            total = total + params.style * losses["style"]
+            if params.style:
+                losses["style"] = style_loss(levels, true_levels, near)
+                total = total + params.style * losses["style"]
         if against:
             self.discriminator.requires_grad_(False)
             fake, fake_features = self.discriminator(composed, hole)
-            with torch.no_grad():
-                _, real_features = self.discriminator(true, hole)
             self.discriminator.requires_grad_(True)
             losses["adversarial"] = generator_loss(fake.float(), textured)
             losses["feature_matching"] = feature_matching_loss(
