@@ -138,6 +138,9 @@ def models_score(
         typer.Option(help="models:/unmask@champion, models:/unmask/3, release, or a folder."),
     ] = None,
     split: Annotated[str, typer.Option(help="Of data/masked.")] = "holdout",
+    source: Annotated[
+        str | None, typer.Option(help="Only this source's faces, e.g. lfw; default all.")
+    ] = None,
 ) -> None:
     """Score a model on the pictures of a split, as the sources in params.yaml give them."""
     from unmask.params import load_params
@@ -145,7 +148,7 @@ def models_score(
     from unmask.registry.release import score
 
     folder, name = find_networks(model)
-    metrics = score(load_params(), Path("data/masked"), split, folder, out)
+    metrics = score(load_params(), Path("data/masked"), split, folder, out, source)
     typer.echo(f"{name}: hole PSNR {metrics['chain']['hole_psnr']:.2f} dB, all in {out}")
 
 

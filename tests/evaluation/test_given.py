@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unmask.data import faces_stage, masked_stage
-from unmask.data.cache import open_split
+from unmask.data.cache import EmptySplit, open_split
 from unmask.evaluation.given import as_given
 from unmask.evaluation.scores import TrueFaces
 from unmask.evaluation.shard import Shard, box_of, fill_frames, fill_shard, take
@@ -49,6 +49,13 @@ def test_pictures_keep_their_own_pixels_and_wear_the_frames_mask(given):
         assert not mask[~valid].any()
         far = ~mask & valid
         assert (masked[far] == picture[far]).mean() > 0.6  # but for the mask's shadow
+
+
+def test_faces_of_one_source_are_taken_alone(smoke, masked, tmp_path):
+    split = open_split(masked, "train", tmp_path / "cache")
+    assert len(take(split, 5, "appearance_model")) == len(take(split, 5)) == 5
+    with pytest.raises(EmptySplit, match="no face of the split is of the source 'lfw'"):
+        take(split, 5, "lfw")
 
 
 def test_padding_changes_no_score(given):

@@ -22,7 +22,7 @@ def _padded(pictures: list[np.ndarray], height: int, width: int) -> np.ndarray:
     return out
 
 
-def as_given(params: Params, root: Path, split: Split) -> Shard:
+def as_given(params: Params, root: Path, split: Split, source: str | None = None) -> Shard:
     """At most `evaluate.max_faces` faces of a split, as their sources give them.
 
     Each wears the mask that it wears in the canonical frame, drawn at its own pixels; the few that
@@ -31,8 +31,9 @@ def as_given(params: Params, root: Path, split: Split) -> Shard:
     Args:
         root: the folder of params.yaml, at which the sources' paths start.
         split: whose faces are taken, evenly spread.
+        source: of them only this source's; None takes all.
     """
-    framed = take(split, params.evaluate.max_faces)
+    framed = take(split, params.evaluate.max_faces, source)
     items = {
         item.id: item
         for source in params.faces.sources

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unmask.data.cache import Split
+from unmask.data.cache import EmptySplit, Split
 from unmask.faces.frame import canonical_transform, invert, shown, warp
 
 _FITTING_FACES = 2000
@@ -39,10 +39,20 @@ class Shard:
         return len(self.images)
 
 
-def take(split: Split, limit: int) -> Shard:
-    """At most `limit` faces, evenly spread over the split, whose hole shows any valid pixel."""
-    count = min(limit, len(split))
-    chosen = [i * len(split) // count for i in range(count)]
+def take(split: Split, limit: int, source: str | None = None) -> Shard:
+    """At most `limit` faces, evenly spread over the split, whose hole shows any valid pixel.
+
+    Args:
+        source: whose faces are taken; None takes all sources'.
+
+    Raises:
+        EmptySplit: when the split has no face of that source.
+    """
+    faces = [i for i, label in enumerate(split.labels) if source in (None, label["source"])]
+    if not faces:
+        raise EmptySplit(f"no face of the split is of the source '{source}': correct its name.")
+    count = min(limit, len(faces))
+    chosen = [faces[i * len(faces) // count] for i in range(count)]
     chosen = [i for i in chosen if (split.mask[i, 0] & split.valid[i]).any()]
     genders = np.array([split.gender(i) for i in chosen])
     return Shard(

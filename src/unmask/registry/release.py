@@ -53,21 +53,29 @@ def export(networks: Path, out: Path) -> None:
         save_network(network, name, section, metadata, out / name)
 
 
-def score(params: Params, masked: Path, split: str, models: Path, reports: Path) -> dict:
+def score(
+    params: Params,
+    masked: Path,
+    split: str,
+    models: Path,
+    reports: Path,
+    source: str | None = None,
+) -> dict:
     """Score stored networks on the pictures of a split, as their sources give them.
 
     Args:
         masked: the masked faces, of whose split the pictures are.
         models: the folder of the stored networks.
         reports: the folder for the scores, plots and pictures.
+        source: name of the only source whose faces are scored, e.g. lfw; None scores all.
 
     Returns:
         The scores, as in reports/metrics.json.
 
     Raises:
-        EmptySplit: when the split has no faces.
+        EmptySplit: when the split has no faces, or none of the source.
     """
-    shard = as_given(params, Path(), open_split(masked, split))
+    shard = as_given(params, Path(), open_split(masked, split), source)
     reports.mkdir(parents=True, exist_ok=True)
     return evaluate(params, shard, open_split(masked, "train"), models, reports)
 
