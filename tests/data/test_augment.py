@@ -70,6 +70,18 @@ def test_jitter_stays_within_what_is_asked(seed):
     assert np.abs(moved - 49.5).max() <= 10 + 1e-9
 
 
+def test_a_squeezed_face_is_slimmer_and_as_tall():
+    widths = []
+    for seed in range(50):
+        kept = {"scale": (1.0, 1.0), "roll": 0.0, "shift": 0.0}
+        matrix = jitter(np.random.default_rng(seed), 100, **kept, squeeze=0.5)
+        np.testing.assert_allclose(matrix[:, 1], [0, 1], atol=1e-9)
+        np.testing.assert_allclose(matrix @ [49.5, 49.5, 1], 49.5)
+        widths.append(matrix[0, 0])
+    assert 0.5 <= min(widths) < 0.6
+    assert 0.9 < max(widths) <= 1
+
+
 def test_jitter_zooms_in_as_often_as_out():
     rng = np.random.default_rng(0)
     zooms = [

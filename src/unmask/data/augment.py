@@ -11,14 +11,21 @@ from unmask.faces.landmarks import mirrored
 
 
 def jitter(
-    rng: np.random.Generator, size: int, *, scale: tuple[float, float], roll: float, shift: float
+    rng: np.random.Generator,
+    size: int,
+    *,
+    scale: tuple[float, float],
+    roll: float,
+    shift: float,
+    squeeze: float = 1.0,
 ) -> np.ndarray:
-    """A random similarity transform about the frame's centre.
+    """A random similarity transform about the frame's centre, of a face made slimmer first.
 
     Args:
         scale: smallest and largest zoom, drawn evenly on a logarithmic scale.
         roll: standard deviation of the rotation, degrees.
         shift: largest shift along each axis, as a share of `size`.
+        squeeze: least width that a face keeps, as a share of its own.
 
     Returns:
         (2, 3) matrix from crop to view.
@@ -27,7 +34,10 @@ def jitter(
     zoom = float(np.exp(rng.uniform(*np.log(scale))))
     matrix = cv2.getRotationMatrix2D((centre, centre), float(rng.normal(0, roll)), zoom)
     matrix[:, 2] += rng.uniform(-shift, shift, 2) * size
-    return matrix
+    if squeeze == 1:
+        return matrix
+    width = float(rng.uniform(squeeze, 1))
+    return chained(np.array([[width, 0, (1 - width) * centre], [0, 1, 0]]), matrix)
 
 
 def view(

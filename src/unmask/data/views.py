@@ -9,6 +9,7 @@ from unmask.faces.frame import UNSHOWN, chained, resizing, warp
 
 _BARE = 0.12  # share of faces shown without a mask, so that one is not always found
 _LYING = 0.2  # share of loosely framed faces that lie on their side
+_SLIM = 0.25  # share of loosely framed faces that are made slimmer
 _PRINTED = 0.35  # share of masks that something else is printed on
 
 
@@ -22,9 +23,10 @@ def _view(
     scale: tuple[float, float],
     roll: float,
     shift: float,
+    squeeze: float = 1.0,
     photometric: float,
 ) -> dict[str, np.ndarray]:
-    matrix = jitter(rng, split.size, scale=scale, roll=roll, shift=shift)
+    matrix = jitter(rng, split.size, scale=scale, roll=roll, shift=shift, squeeze=squeeze)
     bare = rng.random() < _BARE
     mask = np.asarray(split.mask[face, variant])
     image, mask, landmarks = view(
@@ -68,11 +70,13 @@ def loosely_framed(
     photometric: float,
 ) -> dict[str, np.ndarray]:
     """Half aligned, the others anywhere between a tight chip and a portrait, rolled up to 30
-    degrees or, one in five of them, lying on their side."""
+    degrees or, one in five of them, lying on their side; one in four is slim, as turned heads are,
+    which the sources show too few of."""
     if rng.integers(2):
         return aligned(split, face, variant, rng, size=size, photometric=photometric)
     roll = 60 if rng.random() < _LYING else 14
-    made = {"scale": (0.42, 1.4), "roll": roll, "shift": 0.12}
+    squeeze = 0.55 if rng.random() < _SLIM else 1.0
+    made = {"scale": (0.42, 1.4), "roll": roll, "shift": 0.12, "squeeze": squeeze}
     return _view(split, face, variant, rng, size=size, **made, photometric=photometric)
 
 
