@@ -56,6 +56,20 @@ def test_the_scale_is_source_pixels_per_frame_pixel_and_the_inverse_undoes(angle
     np.testing.assert_allclose(move_points(there, invert(transform)), landmarks, atol=2e-2)
 
 
+def test_a_turned_head_is_framed_as_large_as_one_that_looks_straight():
+    straight, height = points(), []
+    for width in (1.0, 0.8, 0.6, 0.3):  # of the eyes' distance, as a head turns
+        slim = straight * np.float32([width, 1])
+        seen = move_points(slim, canonical_transform(slim, 128))
+        left, right = eye_centres(seen)
+        assert right[0] - left[0] <= EYE_DISTANCE * 128 + 0.02
+        np.testing.assert_allclose((left + right) / 2, [63.5, EYE_HEIGHT * 128 - 0.5], atol=0.05)
+        height.append(float(seen[8, 1] - seen[27, 1]))
+    assert height[0] <= height[1] <= height[2]
+    assert height[3] == pytest.approx(height[2], rel=0.02)
+    assert height[3] < 1.35 * height[0]
+
+
 def test_eyes_at_one_point_are_refused():
     with pytest.raises(ValueError, match="eye landmarks coincide"):
         canonical_transform(np.full((68, 2), 7, np.float32), 64)

@@ -3,15 +3,21 @@
 import cv2
 import numpy as np
 
-from unmask.faces.landmarks import eye_centres
+from unmask.faces.landmarks import MOUTH, eye_centres
 
 EYE_HEIGHT = 0.40  # of the frame's height, from the top
 EYE_DISTANCE = 0.30  # of the frame's width, between the eye centres
+TALLEST = (
+    1.3  # distance from eyes to mouth over that between the eyes, beyond which a head is turned
+)
 UNSHOWN = 127  # grey level of what a picture does not show
 
 
 def canonical_transform(landmarks: np.ndarray, size: int) -> np.ndarray:
     """Similarity transform from picture to canonical frame.
+
+    The eyes of a turned head lie close together: its frame is as large as that of the head looking
+    straight, whose height stays.
 
     Args:
         landmarks: (68, 2) pixel coordinates, the centre of the first pixel being (0, 0).
@@ -25,13 +31,15 @@ def canonical_transform(landmarks: np.ndarray, size: int) -> np.ndarray:
     """
     left, right = (centre.astype(np.float64) for centre in eye_centres(landmarks))
     along = right - left
-    distance = float(np.hypot(*along))
-    if distance < 1e-6:
+    apart = float(np.hypot(*along))
+    if apart < 1e-6:
         raise ValueError("the eye landmarks coincide, so the face cannot be aligned")
-    cosine, sine = along / distance * (EYE_DISTANCE * size / distance)
+    middle, mouth = (left + right) / 2, landmarks[MOUTH].mean(axis=0)
+    down = float(np.array([-along[1], along[0]]) / apart @ (mouth - middle))
+    cosine, sine = along / apart * (EYE_DISTANCE * size / max(apart, down / TALLEST))
     linear = np.array([[cosine, sine], [-sine, cosine]])
     target = np.array([size / 2 - 0.5, EYE_HEIGHT * size - 0.5])
-    return np.column_stack([linear, target - linear @ ((left + right) / 2)])
+    return np.column_stack([linear, target - linear @ middle])
 
 
 def scale_of(transform: np.ndarray) -> float:
