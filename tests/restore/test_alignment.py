@@ -92,3 +92,12 @@ def test_a_start_that_leads_to_another_face_is_not_taken():
     _, landmarks = align(two_eyes(), astray, SIZE, (100, 100, 180, 180))
     assert len(starts) == 6
     assert (np.abs(landmarks.mean(axis=0) - 140) < 40).all()
+
+
+def test_a_found_face_whose_views_disagree_is_not_restored():
+    def unsure(crop: np.ndarray) -> tuple[np.ndarray, float]:
+        return level_face(60), 0.2
+
+    with pytest.raises(PictureError, match="two views of it disagree"):
+        align(two_eyes(), unsure, SIZE, (80, 100, 230, 260))
+    align(two_eyes(), unsure, SIZE)  # a picture that is said to show a face is taken as one

@@ -13,7 +13,10 @@ Look = Callable[[np.ndarray], tuple[np.ndarray, float]]
 _FOLLOWED = 3  # times
 _LOOSELY = (1.5, 1.2, 2.0)  # sides of a found face's box to the frame's
 _WIDTHS = (0.4, 2.5)  # of the landmarks of a found face, in widths of its box
-_SURE = 0.03  # inter-ocular distances that a sure frame's landmarks lie apart at most
+# Inter-ocular distances that the landmarks of a crop and of its mirror image lie apart, at most, in
+# a sure frame, and in one that is worth restoring: of 169 faces in photos 4 % are beyond that, seen
+# from the side or behind, or hardly at all.
+_SURE, _LOST = 0.03, 0.15
 
 
 def _starts(shape: tuple[int, ...], box: Box | None, size: int) -> list[np.ndarray]:
@@ -72,7 +75,7 @@ def align(
         (transform (2, 3) from picture to canonical frame, landmarks (68, 2) in the picture).
 
     Raises:
-        PictureError: when no face's landmarks can be made out.
+        PictureError: when no face's landmarks can be made out, or those of a found one disagree.
     """
     found, elsewhere, failed = [], [], []
     for start in _starts(picture.shape, box, size):
@@ -89,5 +92,7 @@ def align(
             break
     if not (found or elsewhere):
         raise failed[0]
-    transform, landmarks, _ = min(found or elsewhere, key=lambda answer: answer[2])
+    transform, landmarks, apart = min(found or elsewhere, key=lambda answer: answer[2])
+    if box is not None and apart > _LOST:
+        raise PictureError("its landmarks cannot be made out: two views of it disagree")
     return transform, landmarks
