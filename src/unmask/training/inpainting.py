@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from unmask.data.batches import Sample
 from unmask.data.cache import Split
@@ -30,6 +30,18 @@ _DIVERGENCE_WEIGHT = 4e-3
 _COARSE_WEIGHT = 0.5  # of the coarse answer's L1, where there is a finer one
 _BY_BLOCK = ("stem.", "output.", "detail.")  # layers whose shape follows the block's side
 _GRADIENT_NORM = 5.0
+
+
+def _moving_average(decay: float):
+    """The exponential moving average of weights; the first steps forget faster, so that it never
+    holds the weights that a training began with for long."""
+
+    @torch.no_grad()
+    def update(average: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        kept = min(decay, (1 + int(count)) / (10 + int(count)))
+        torch._foreach_lerp_(average, current, 1 - kept)
+
+    return update
 
 
 def _detail(images: Tensor) -> Tensor:
@@ -58,7 +70,7 @@ class InpaintingModule(NetworkModule):
         self.automatic_optimization = False
         self.posterior = PosteriorEncoder(params.latent)
         self.discriminator = Discriminator().to(memory_format=torch.channels_last)
-        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(params.ema))
+        self.average = AveragedModel(self.network, multi_avg_fn=_moving_average(params.ema))
         self.average.requires_grad_(False)
         features = Backbone(params.backbone, _PERCEPTUAL_LEVELS, pretrained=params.pretrained)
         self.features = features.to(memory_format=torch.channels_last).requires_grad_(False)
