@@ -44,6 +44,16 @@ def _moving_average(decay: float):
     return update
 
 
+def _sharp_faces(sharp: Tensor) -> tuple[Tensor, float]:
+    """Indices of the faces that texture is learned from, and their share of all (N,).
+
+    There always is one, so that every process of a distributed training takes the same steps.
+    """
+    chosen = torch.where(sharp > 0)[0]
+    chosen = chosen if len(chosen) else torch.zeros(1, dtype=torch.long, device=sharp.device)
+    return chosen, len(chosen) / len(sharp)
+
+
 def _detail(images: Tensor) -> Tensor:
     """How far pixels lie from the mean of the 9 x 9 around them, (N, S, S)."""
     around = functional.avg_pool2d(functional.pad(images, (4,) * 4, mode="reflect"), 9, stride=1)
@@ -152,13 +162,16 @@ class InpaintingModule(NetworkModule):
         hole = batch["hole"][:, None].float()
         valid = batch["valid"][:, None].float()
         counts = hole * valid
-        textured = counts * batch["sharp"][:, None, None, None]
         latent, divergence = self._latent(batch, hole)
         landmarks = self.landmarks(batch)
         coarse, filled = self.network.coarse_and_fine(
             batch["masked"], hole, landmarks, batch["gender"], latent
         )
         composed = torch.where(counts > 0.5, filled, true)
+        # texture is learned from sharp faces alone; the others' share of the means is 0
+        chosen, share = _sharp_faces(batch["sharp"])
+        textured = (counts * batch["sharp"][:, None, None, None])[chosen]
+        sharp_hole, sharp_true, sharp_composed = (t[chosen] for t in (hole, true, composed))
 
         # Lightning counts every optimiser's steps as one, hence the count of its own
         step = self.current_epoch * params.epoch_steps + index
@@ -166,9 +179,11 @@ class InpaintingModule(NetworkModule):
         generator, discriminator = self.optimizers()
         losses = {}
         if against:
-            real, real_features = self.discriminator(true, hole)
-            fake, _ = self.discriminator(composed.detach(), hole)
-            losses["discriminator"] = discriminator_loss(real.float(), fake.float(), textured)
+            real, real_features = self.discriminator(sharp_true, sharp_hole)
+            fake, _ = self.discriminator(sharp_composed.detach(), sharp_hole)
+            losses["discriminator"] = share * discriminator_loss(
+                real.float(), fake.float(), textured
+            )
             discriminator.zero_grad()
             self.manual_backward(losses["discriminator"])
             discriminator.step()
@@ -182,20 +197,20 @@ class InpaintingModule(NetworkModule):
             total = total + _COARSE_WEIGHT * losses["coarse_l1"]
         if params.perceptual or params.style:
             with torch.no_grad():
-                true_levels = self.features(true)
-            levels = self.features(composed)
+                true_levels = self.features(sharp_true)
+            levels = self.features(sharp_composed)
             near = functional.max_pool2d(textured, 9, stride=1, padding=4)
-            losses["perceptual"] = perceptual_loss(levels, true_levels, near)
+            losses["perceptual"] = share * perceptual_loss(levels, true_levels, near)
             total = total + params.perceptual * losses["perceptual"]
             if params.style:
-                losses["style"] = style_loss(levels, true_levels, near)
+                losses["style"] = share * style_loss(levels, true_levels, near)
                 total = total + params.style * losses["style"]
         if against:
             self.discriminator.requires_grad_(False)
-            fake, fake_features = self.discriminator(composed, hole)
+            fake, fake_features = self.discriminator(sharp_composed, sharp_hole)
             self.discriminator.requires_grad_(True)
-            losses["adversarial"] = generator_loss(fake.float(), textured)
-            losses["feature_matching"] = feature_matching_loss(
+            losses["adversarial"] = share * generator_loss(fake.float(), textured)
+            losses["feature_matching"] = share * feature_matching_loss(
                 real_features, fake_features, textured
             )
             total = total + params.adversarial * losses["adversarial"]
