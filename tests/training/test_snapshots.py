@@ -51,6 +51,18 @@ def test_the_other_networks_are_the_trained_ones_else_the_released(epoch, tmp_pa
     assert (folder / "gender").resolve() == (RELEASED / "gender").resolve()
 
 
+def test_a_link_of_an_earlier_training_gives_way(epoch, tmp_path):
+    released = tmp_path / "released"
+    released.mkdir()
+    own = tmp_path / "snapshots" / "inpainting"
+    own.parent.mkdir()
+    own.symlink_to(released)
+    epoch(2000, "first")
+    assert not own.is_symlink()
+    assert (own / "weights").read_text() == "first"
+    assert not list(released.iterdir())
+
+
 def test_one_process_of_a_distributed_training_writes(epoch, tmp_path):
     epoch(2000, "other", first=False)
     assert not (tmp_path / "snapshots").exists()

@@ -88,7 +88,10 @@ class Snapshots(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: NetworkModule) -> None:
         if trainer.is_global_zero and time.monotonic() - self._stored > _EVERY:
             self._stored = time.monotonic()
-            self._store(pl_module.trained(), self._folder / pl_module.name)
+            own = self._folder / pl_module.name
+            if own.is_symlink():  # since the training of another network
+                own.unlink()
+            self._store(pl_module.trained(), own)
             for name in NETWORKS:
                 place, trained = self._folder / name, self._models / name
                 if not place.exists():
