@@ -40,4 +40,4 @@ ui: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .unmask/cache .unmask/checkpoints models data/faces data/masked restored
+	rm -rf .unmask/cache .unmask/checkpoints .unmask/snapshots models data/faces data/masked restored

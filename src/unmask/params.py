@@ -82,9 +82,9 @@ class Masking(Section):
     types: dict[str, float]
     fabrics: dict[str, float]
     wear: dict[str, float]
-    defects: dict[str, Fraction] = Field(default_factory=dict)
-    occluders: dict[str, Fraction] = Field(default_factory=dict)
-    variation: Fraction = 1.0
+    defects: dict[str, Fraction]
+    occluders: dict[str, Fraction]
+    variation: Fraction
 
     @model_validator(mode="after")
     def _known(self) -> "Masking":
@@ -236,6 +236,8 @@ class Params(Section):
                 raise ValueError(
                     f"train.{name}.image_size is {seen}, larger than image_size {self.image_size}"
                 )
+        if self.train.inpainting.image_size != self.image_size:
+            raise ValueError("train.inpainting.image_size must be image_size: it fills the frame")
         return self
 
 

@@ -51,6 +51,30 @@ def test_hole_masked_picture_and_truth_move_together(split):
     assert min(overlaps) > 0.75
 
 
+def test_what_lies_before_the_mask_is_not_learned_nor_part_of_the_hole(split):
+    occluded = split.occluded.copy()
+    occluded[0, 0, 40:, 20:40] = True
+    mask = split.mask & ~occluded
+    sample = next(
+        s
+        for s in drawn(dataclasses.replace(split, occluded=occluded, mask=mask), 0, range(9))
+        if s["sharp"]
+    )
+    clear = drawn(dataclasses.replace(split, mask=mask), 0, range(1))[0]
+    assert 0.03 < clear["valid"].mean() - sample["valid"].mean() < 0.15
+    hidden = ~sample["valid"] & sample["hole"]
+    assert hidden.mean() < 0.12  # the frame's border and the hole's rim, no more
+
+
+def test_masked_picture_and_truth_change_alike_outside_the_mask(split):
+    for seed in range(60):
+        sample = holed(split, 1, 0, np.random.default_rng(seed), 64, 4)
+        if sample["sharp"]:
+            away = distance_transform_edt(~sample["hole"]) > 8  # but for the mask's shadow
+            off = np.abs(sample["masked"].astype(int) - sample["image"])[away & sample["valid"]]
+            assert np.median(off) <= 1
+
+
 def test_black_and_white_and_sepia_faces_are_so_in_truth_and_picture_alike(split):
     kinds = set()
     for sample in drawn(split, 0, range(60)):

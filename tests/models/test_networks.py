@@ -206,13 +206,13 @@ def test_the_detail_stage_starts_from_the_coarse_answer_and_learns_of_it(block, 
     torch.manual_seed(0)
     net = Generator(made)
     inputs = inpainting_inputs(made)
-    coarse, fine = net.coarse_and_fine(*inputs)
+    coarse, fine = net(*inputs, both=True)
     assert fine.shape == coarse.shape == inputs[0].shape
     assert torch.equal(coarse, fine)
     assert (coarse is fine) == (detail == 0)
     if detail:
         nn.init.normal_(net.detail.output[1].weight, std=0.1)
-        coarse, fine = net.coarse_and_fine(*inputs)
+        coarse, fine = net(*inputs, both=True)
         assert ((coarse != fine).any(dim=1, keepdim=True) <= (inputs[1] > 0)).all()
         assert (coarse - fine).abs().max() > 1e-3
 

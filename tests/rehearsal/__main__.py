@@ -111,7 +111,7 @@ def worse(day: Day, diary: Diary) -> None:
         assert day.champion() == "2"
         newest = day.versions()[0]
         assert newest.split()[0] == "3"
-        assert "refused: hole PSNR -" in newest
+        assert "refused: perceptual distance better by -" in newest
         reasons = newest.partition("refused: ")[2].split("; ")
         told.append(f"version 3 was refused for {len(reasons)} reasons, the first: {reasons[0]}")
 

@@ -93,6 +93,51 @@ def test_views_that_are_turned_and_mirrored_find_the_mask_at_its_place(chain):
     assert np.abs(blue).max() < 60  # grain
 
 
+def test_a_mask_with_a_window_before_the_mouth_is_the_face_s(chain):
+    rows, columns = over_the_mouth()
+    picture = picture_with(rows, columns)
+    picture[rows.start + 4 : rows.stop - 4, columns.start + 4 : columns.stop - 4] = 120
+    assert chain.restore(picture).faces[0].status == "restored"
+
+
+class Small(nn.Module):
+    """A network that sees the face at half the frame's side."""
+
+    image_size = SIDE // 2
+
+    def __init__(self, network: nn.Module, answer) -> None:
+        super().__init__()
+        self.network, self.answer, self.seen = network, answer, []
+
+    def forward(self, crops):
+        self.seen.append(crops.shape[-1])
+        large = nn.functional.interpolate(crops, scale_factor=2.0)
+        return self.answer(self.network(large))
+
+
+def test_each_network_sees_the_face_at_its_own_size(chain):
+    rows, columns = over_the_mouth()
+    picture = picture_with(rows, columns)
+    expected = chain.restore(picture)
+    half = nn.functional.avg_pool2d
+    small = {
+        "landmarks": Small(chain.networks["landmarks"], lambda points: (points + 0.5) / 2 - 0.5),
+        "segmentation": Small(
+            chain.networks["segmentation"], lambda found: (half(found[0], 2), found[1])
+        ),
+        "gender": Small(chain.networks["gender"], lambda logits: logits),
+    }
+    mixed = Chain({**chain.networks, **small})
+    restored = mixed.restore(picture)
+    assert mixed.size == SIDE
+    assert {side for network in small.values() for side in network.seen} == {SIDE // 2}
+    np.testing.assert_allclose(restored.faces[0].landmarks, expected.faces[0].landmarks, atol=0.1)
+    overlap = (restored.mask & expected.mask).sum() / (restored.mask | expected.mask).sum()
+    assert overlap > 0.93
+    points = chain.landmarks(picture)
+    np.testing.assert_allclose(mixed.landmarks(picture), points, atol=0.1)
+
+
 def test_a_mask_that_leaves_the_mouth_bare_is_not_the_face_s(chain):
     picture = picture_with(slice(4, 24), slice(20, 76))
     restored = chain.restore(picture)

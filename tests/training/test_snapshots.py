@@ -63,6 +63,16 @@ def test_a_link_of_an_earlier_training_gives_way(epoch, tmp_path):
     assert not list(released.iterdir())
 
 
+def test_links_to_folders_that_are_gone_and_old_snapshots_give_way(epoch, tmp_path):
+    folder, trained = tmp_path / "snapshots", tmp_path / "models" / "landmarks"
+    trained.mkdir(parents=True)
+    (folder / "landmarks").mkdir(parents=True)  # of the training of the landmarks
+    (folder / "gender").symlink_to(tmp_path / "deleted")
+    epoch(2000, "first")
+    assert (folder / "landmarks").resolve() == trained.resolve()
+    assert (folder / "gender").resolve() == (RELEASED / "gender").resolve()
+
+
 def test_one_process_of_a_distributed_training_writes(epoch, tmp_path):
     epoch(2000, "other", first=False)
     assert not (tmp_path / "snapshots").exists()

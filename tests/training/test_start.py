@@ -53,6 +53,20 @@ def test_a_training_starts_from_stored_weights(name, module, stored):
             torch.testing.assert_close(taken.state_dict()[key], value, rtol=0, atol=0)
 
 
+def test_inpainting_on_other_blocks_starts_from_the_inner_levels(module, stored):
+    network = load_network(stored(module("inpainting")))
+    fresh, started = module("inpainting", block=4).network, module("inpainting", block=4)
+    started.start_from(network)
+    given, own, taken = (n.state_dict() for n in (network, fresh, started.network))
+    for key, value in taken.items():
+        same = key in given and given[key].shape == value.shape
+        torch.testing.assert_close(value, given[key] if same else value, rtol=0, atol=0)
+        assert same or key.startswith(("stem.", "output.", "detail."))
+        assert same or own[key].shape == value.shape
+    with pytest.raises(StartError, match=r"the released inpainting network.*init: scratch"):
+        module("inpainting", channels=(16, 24, 40)).start_from(network)
+
+
 def test_a_network_of_another_shape_is_named(module, stored):
     network = load_network(stored(module("landmarks")))
     other = module("landmarks", heatmap_channels=32)

@@ -128,8 +128,7 @@ def _kind_of_photo() -> A.Compose:
                 ],
                 p=0.55,
             )
-        ],
-        additional_targets={"truth": "image"},
+        ]
     )
 
 
@@ -163,12 +162,15 @@ def photographed_alike(
     Returns:
         (masked, truth, whether they lost detail).
     """
-    loses = rng.random() < worn
-    for photo in (_kind_of_photo(), _worn_photo())[: 1 + loses]:
-        photo.set_random_seed(int(rng.integers(2**31)))
-        shown = photo(image=masked, truth=truth)
+    kind, worn_photo, loses = _kind_of_photo(), _worn_photo(), bool(rng.random() < worn)
+    kind.set_random_seed(int(rng.integers(2**31)))
+    # as one picture: contrast changes about a picture's mean, which the mask moves
+    masked, truth = np.split(kind(image=np.hstack([masked, truth]))["image"], 2, axis=1)
+    if loses:
+        worn_photo.set_random_seed(int(rng.integers(2**31)))
+        shown = worn_photo(image=np.ascontiguousarray(masked), truth=np.ascontiguousarray(truth))
         masked, truth = shown["image"], shown["truth"]
-    return masked, truth, bool(loses)
+    return np.ascontiguousarray(masked), np.ascontiguousarray(truth), loses
 
 
 def photographed(image: np.ndarray, rng: np.random.Generator, photometric: float) -> np.ndarray:

@@ -24,7 +24,12 @@ CACHE = Path(".unmask/cache")
 _LABELS = ("id", "source", "identity", "gender", "age", "ethnicity", "scale", "weight")
 _STYLE = ("mask_type", "fabric", "wear", "yaw")
 _GENDERS = {"male": 1.0, "female": 0.0, None: np.nan}
+_LAYOUT = 2  # of the arrays; older ones are derived anew
 _ARRAYS = ("image", "valid", "landmarks", "masked", "mask", "occluded")
+
+
+class OldDataError(UnmaskError):
+    """Masked faces that an older version wrote."""
 
 
 class EmptySplit(UnmaskError):  # noqa: N818
@@ -75,6 +80,10 @@ def _fill(folder: Path, shards: list[Path]) -> None:
     arrays: dict[str, np.ndarray] = {}
     labels = []
     for index, row in enumerate(read_rows(shards)):
+        if "occluded" not in row["variants"][0]:
+            raise OldDataError(
+                f"{shards[0].parent} is of an older version: run `dvc repro masked`."
+            )
         values = {
             "image": decode_image(row["image"]),
             "valid": decode_mask(row["valid"]),
@@ -110,16 +119,17 @@ def open_split(masked: Path, split: str, cache: Path = CACHE) -> Split:
 
     Raises:
         EmptySplit: when the split has no faces.
+        OldDataError: when an older version masked them.
     """
     shards = shards_of(masked, split)
     if not shards:
         raise EmptySplit(f"{masked} has no faces in the split '{split}': add faces to the sources.")
     key = digest(shards)
-    folder = cache / key
+    folder = cache / f"{key}-{_LAYOUT}"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{key}.lock"):
         if not folder.exists():
-            partial = cache / f"{key}.partial"
+            partial = folder.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
             try:

@@ -65,7 +65,8 @@ def holed(
 
     masked, mask = seen(split.masked[face, variant], split.mask[face, variant])
     image, shown = seen(split.image[face], split.valid[face])
-    _, clear = seen(split.masked[face, variant], ~split.occluded[face, variant])
+    occluded = split.occluded[face, variant]
+    clear = seen(split.masked[face, variant], ~occluded)[1] if occluded.any() else True
     masked, image, worn = photographed_alike(masked, image, rng, _WORN)
     return {
         "image": image,

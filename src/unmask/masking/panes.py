@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PANES = ("window", "shield")
 CLEAR, TINTED = 0.4, 0.75  # chances, cumulated: clear, tinted, and else frosted
 VISIBLE = 0.08  # least opacity that is drawn; what is fainter is as clear as air
 

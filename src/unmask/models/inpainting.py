@@ -113,8 +113,15 @@ class Generator(nn.Module):
         self.detail = _Detail(widths[0], params.block, params.detail) if params.detail else None
 
     def forward(
-        self, images: Tensor, hole: Tensor, landmarks: Tensor, gender: Tensor, latent: Tensor
-    ) -> Tensor:
+        self,
+        images: Tensor,
+        hole: Tensor,
+        landmarks: Tensor,
+        gender: Tensor,
+        latent: Tensor,
+        *,
+        both: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """The face (N, 3, S, S) RGB, nominally in [0, 1], equal to `images` outside the hole.
 
         Args:
@@ -123,14 +130,9 @@ class Generator(nn.Module):
             landmarks: (N, 68, 2) pixels.
             gender: (N,) from -1 (female) to 1 (male); NaN where unknown.
             latent: (N, latent) standard normal; zeros give the most plausible answer.
+            both: give the answer of the U-Net alone too, before the whole network's; the same
+                where it has no detail stage.
         """
-        return self.coarse_and_fine(images, hole, landmarks, gender, latent)[1]
-
-    def coarse_and_fine(
-        self, images: Tensor, hole: Tensor, landmarks: Tensor, gender: Tensor, latent: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The answer of the U-Net alone, and the whole network's; the same where it has no detail
-        stage. Arguments and shapes as for `forward`."""
         known = gender.isfinite()
         labels = torch.stack([torch.where(known, gender, 0.0), known.to(gender.dtype)], dim=1)
         condition = self.condition(torch.cat([labels, latent], dim=1))
@@ -153,9 +155,10 @@ class Generator(nn.Module):
         filled = self.output(features).float()
         coarse = torch.where(hole > 0.5, filled + 0.5, images)
         if self.detail is None:
-            return coarse, coarse
+            return (coarse, coarse) if both else coarse
         filled = filled + self.detail(coarse - 0.5, seen, features, condition).float()
-        return coarse, torch.where(hole > 0.5, filled + 0.5, images)
+        fine = torch.where(hole > 0.5, filled + 0.5, images)
+        return (coarse, fine) if both else fine
 
 
 class PosteriorEncoder(nn.Module):

@@ -35,8 +35,7 @@ def _sharpness(grey: np.ndarray, region: np.ndarray) -> float:
 @torch.inference_mode()
 def _embedding(chain: Chain, crop: np.ndarray) -> list[float]:
     """The pooled features that the gender network decides by."""
-    seen = torch.from_numpy(crop).permute(2, 0, 1)[None].contiguous().float().div_(255)
-    levels = chain.networks["gender"].backbone(seen)
+    levels = chain.networks["gender"].backbone(chain.seen(crop, "gender"))
     return torch.cat([level.mean(dim=(2, 3)) for level in levels], dim=1)[0].tolist()
 
 

@@ -29,7 +29,7 @@ from unmask.restore.widening import WIDENINGS, next_frame, shows_more
 _SMALLEST_MASK = 0.05  # of the frame's area
 _SEEN = 0.5  # a view's score
 _TURNED = 8  # degrees, of which each way the mask is looked at once more
-_LEAST_MOUTH = 0.3  # of the mouth's landmarks, under the mask
+_LEAST_MOUTH = 0.3  # of the mouth's landmarks, within the mask
 _LEAST_SCORE = 0.8  # masked val faces have 0.99 and more, 99 in 100 bare ones 0.4 and less
 THREADS = 2  # the pixels are the same for the same number
 SMALLEST_PICTURE = 16  # pixels
@@ -47,10 +47,14 @@ def _resized(picture: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(picture, (size, size), interpolation=smooth)
 
 
-def _share_under(probability: np.ndarray, points: np.ndarray) -> float:
-    """The share of points (N, 2) that lie under a mask, of its probability (S, S)."""
-    columns, rows = points.round().astype(int).clip(0, len(probability) - 1).T
-    return float((probability[rows, columns] > 0.5).mean())
+def _share_within(probability: np.ndarray, points: np.ndarray) -> float:
+    """The share of points (N, 2) that lie within the outline of a mask, of its probability (S, S);
+    a clear window of it lies within too."""
+    mask = (probability > 0.5).astype(np.uint8)
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(mask, outlines, -1, 1, cv2.FILLED)
+    columns, rows = points.round().astype(int).clip(0, len(mask) - 1).T
+    return float(mask[rows, columns].mean())
 
 
 class Chain:
@@ -79,8 +83,8 @@ class Chain:
         torch.set_num_threads(THREADS)
         return cls({name: load_network(folder / name) for name in NETWORKS})
 
-    def _seen(self, crop: np.ndarray, name: str) -> Tensor:
-        """A crop (S, S, 3) uint8 as a network sees it."""
+    def seen(self, crop: np.ndarray, name: str) -> Tensor:
+        """A crop (S, S, 3) uint8 as the network `name` sees it, (1, 3, s, s) in [0, 1]."""
         return _tensor(_resized(crop, self.networks[name].image_size))
 
     @torch.inference_mode()
@@ -102,7 +106,7 @@ class Chain:
     def _masks(self, straight: np.ndarray, turned: np.ndarray) -> list[tuple[np.ndarray, float]]:
         """Probability of mask (S, S) and the detection's confidence in one crop, and in another,
         which the network sees mirrored."""
-        seen = [self._seen(crop, "segmentation") for crop in (straight, turned)]
+        seen = [self.seen(crop, "segmentation") for crop in (straight, turned)]
         found, scores = self.networks["segmentation"](torch.cat([seen[0], seen[1].flip(3)]))
         masks = [_resized(m.numpy(), len(straight)) for m in (found[0], found[1].flip(1))]
         return list(zip(masks, scores.tolist(), strict=True))
@@ -133,7 +137,7 @@ class Chain:
     @torch.inference_mode()
     def gender_male(self, crop: np.ndarray) -> float:
         """Probability of 'male'."""
-        return float(self.networks["gender"](self._seen(crop, "gender"))[0].sigmoid())
+        return float(self.networks["gender"](self.seen(crop, "gender"))[0].sigmoid())
 
     @torch.inference_mode()
     def fill(
@@ -222,7 +226,7 @@ class Chain:
         if (
             score < _LEAST_SCORE
             or fraction < _SMALLEST_MASK
-            or _share_under(probability, points[MOUTH]) < _LEAST_MOUTH
+            or _share_within(probability, points[MOUTH]) < _LEAST_MOUTH
         ):
             answer = FaceAnswer(
                 "no_mask",

@@ -44,6 +44,9 @@ class PhotoRestorer:
             own = _own(face, found, rows, columns)
             part = self._chain.restore(photo[rows, columns], what_if, start, own=own)
             answer = part.faces[0].moved(columns.start, rows.start)
+            if answer.status == "skipped":
+                answers.append(_skipped(face, answer.reason))
+                continue
             if answer.landmarks is not None and not lie_on(answer.landmarks, face.box):
                 answers.append(_skipped(face, "its landmarks cannot be made out"))
                 continue

@@ -164,8 +164,8 @@ class InpaintingModule(NetworkModule):
         counts = hole * valid
         latent, divergence = self._latent(batch, hole)
         landmarks = self.landmarks(batch)
-        coarse, filled = self.network.coarse_and_fine(
-            batch["masked"], hole, landmarks, batch["gender"], latent
+        coarse, filled = self.network(
+            batch["masked"], hole, landmarks, batch["gender"], latent, both=True
         )
         composed = torch.where(counts > 0.5, filled, true)
         # texture is learned from sharp faces alone; the others' share of the means is 0
@@ -210,6 +210,7 @@ class InpaintingModule(NetworkModule):
             fake, fake_features = self.discriminator(sharp_composed, sharp_hole)
             self.discriminator.requires_grad_(True)
             losses["adversarial"] = share * generator_loss(fake.float(), textured)
+            # the real features are of before the discriminator's step, which spares a pass
             losses["feature_matching"] = share * feature_matching_loss(
                 real_features, fake_features, textured
             )

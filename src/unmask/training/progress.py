@@ -1,5 +1,6 @@
 """What a training tells while it runs: lines for people, curves and sheets for MLflow, networks."""
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -88,11 +89,14 @@ class Snapshots(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: NetworkModule) -> None:
         if trainer.is_global_zero and time.monotonic() - self._stored > _EVERY:
             self._stored = time.monotonic()
-            own = self._folder / pl_module.name
-            if own.is_symlink():  # since the training of another network
-                own.unlink()
-            self._store(pl_module.trained(), own)
-            for name in NETWORKS:
+            for (
+                name
+            ) in NETWORKS:  # links to folders that are gone, snapshots of a training that ended
                 place, trained = self._folder / name, self._models / name
-                if not place.exists():
+                if place.is_symlink():
+                    place.unlink()
+                shutil.rmtree(place, ignore_errors=True)
+                if name != pl_module.name:
+                    place.parent.mkdir(parents=True, exist_ok=True)
                     place.symlink_to((trained if trained.exists() else RELEASED / name).resolve())
+            self._store(pl_module.trained(), self._folder / pl_module.name)
