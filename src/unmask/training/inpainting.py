@@ -26,7 +26,6 @@ from unmask.training.module import NetworkModule, scheduled
 from unmask.training.sheets import grid, pixels
 
 _PERCEPTUAL_LEVELS = (0, 1, 2)
-_DIVERGENCE_WEIGHT = 4e-3
 _COARSE_WEIGHT = 0.5  # of the coarse answer's L1, where there is a finer one
 _BY_BLOCK = ("stem.", "output.", "detail.")  # layers whose shape follows the block's side
 _GRADIENT_NORM = 5.0
@@ -191,7 +190,7 @@ class InpaintingModule(NetworkModule):
 
         losses["l1"] = masked_l1(filled, true, counts)
         losses["divergence"] = divergence
-        total = losses["l1"] + _DIVERGENCE_WEIGHT * divergence
+        total = losses["l1"] + params.divergence * divergence
         if params.detail:
             losses["coarse_l1"] = masked_l1(coarse, true, counts)
             total = total + _COARSE_WEIGHT * losses["coarse_l1"]
