@@ -153,7 +153,9 @@ def test_a_shard_is_evenly_spread_and_leaves_out_faces_without_a_visible_hole():
     split.landmarks = np.zeros((count, 68, 2), np.float32)
     split.gender = lambda face: np.float32([1, 0, np.nan][face % 3])
     style = {"mask_type": "fish", "fabric": "plain", "wear": "proper", "yaw": 0.0}
-    split.labels = [{"id": str(face), "variants": [style]} for face in range(count)]
+    split.labels = [
+        {"id": str(face), "source": "lfw", "variants": [style]} for face in range(count)
+    ]
     shard = take(split, 6)
     kept = [0, 2, 6, 8, 10]  # every second one, less face 4
     assert [one["id"] for one in shard.labels] == [str(face) for face in kept]
