@@ -162,9 +162,7 @@ class Inpainting(Fit):
     middle: Count = 2  # blocks at the coarsest level
     detail: Annotated[int, Field(ge=0, multiple_of=8)] = 0
     latent: Annotated[int, Field(ge=0)]
-    divergence: Annotated[float, Field(ge=0)] = (
-        0.004  # weight of a nat that z tells; less tells more
-    )
+    divergence: Annotated[float, Field(ge=0)] = 0.004  # weight of a nat that z tells
     backbone: str
     pretrained: bool
     perceptual: Annotated[float, Field(ge=0)]

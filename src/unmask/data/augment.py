@@ -165,12 +165,13 @@ def photographed_alike(
     kind, worn_photo, loses = _kind_of_photo(), _worn_photo(), bool(rng.random() < worn)
     kind.set_random_seed(int(rng.integers(2**31)))
     # as one picture: contrast changes about a picture's mean, which the mask moves
-    masked, truth = np.split(kind(image=np.hstack([masked, truth]))["image"], 2, axis=1)
+    halves = np.split(kind(image=np.hstack([masked, truth]))["image"], 2, axis=1)
+    masked, truth = map(np.ascontiguousarray, halves)
     if loses:
         worn_photo.set_random_seed(int(rng.integers(2**31)))
-        shown = worn_photo(image=np.ascontiguousarray(masked), truth=np.ascontiguousarray(truth))
+        shown = worn_photo(image=masked, truth=truth)
         masked, truth = shown["image"], shown["truth"]
-    return np.ascontiguousarray(masked), np.ascontiguousarray(truth), loses
+    return masked, truth, loses
 
 
 def photographed(image: np.ndarray, rng: np.random.Generator, photometric: float) -> np.ndarray:

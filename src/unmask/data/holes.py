@@ -38,6 +38,24 @@ def _resolves(split: Split, face: int, size: int) -> bool:
     return split.labels[face]["scale"] * split.size / size >= _SHARPEST
 
 
+def _cut(
+    split: Split, face: int, variant: int, matrix: np.ndarray, flip: bool, size: int
+) -> dict[str, np.ndarray]:
+    """One view of a masked face and the truth: `masked`, `mask`, `image`, `shown`, what the source
+    shows, and `clear`, what nothing before the mask hides."""
+
+    def seen(picture: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        points = split.landmarks[face]
+        return view(np.asarray(picture), np.asarray(where), points, matrix, flip, size)[:2]
+
+    masked, mask = seen(split.masked[face, variant], split.mask[face, variant])
+    image, shown = seen(split.image[face], split.valid[face])
+    occluded, clear = split.occluded[face, variant], np.ones_like(mask)
+    if occluded.any():
+        _, clear = seen(split.masked[face, variant], ~occluded)
+    return {"masked": masked, "mask": mask, "image": image, "shown": shown, "clear": clear}
+
+
 def holed(
     split: Split, face: int, variant: int, rng: np.random.Generator, size: int, latent: int
 ) -> dict[str, np.ndarray]:
@@ -56,23 +74,13 @@ def holed(
     """
     matrix = jitter(rng, split.size, scale=(0.78, 1.08), roll=3, shift=0.03)
     flip = bool(rng.integers(2))
-
-    def seen(picture: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        cut = view(
-            np.asarray(picture), np.asarray(where), split.landmarks[face], matrix, flip, size
-        )
-        return cut[:2]
-
-    masked, mask = seen(split.masked[face, variant], split.mask[face, variant])
-    image, shown = seen(split.image[face], split.valid[face])
-    occluded = split.occluded[face, variant]
-    clear = seen(split.masked[face, variant], ~occluded)[1] if occluded.any() else True
-    masked, image, worn = photographed_alike(masked, image, rng, _WORN)
+    cut = _cut(split, face, variant, matrix, flip, size)
+    masked, image, worn = photographed_alike(cut["masked"], cut["image"], rng, _WORN)
     return {
         "image": image,
         "masked": masked,
-        "hole": _guessed_mask(mask, rng) | ~shown,
-        "valid": shown & clear,
+        "hole": _guessed_mask(cut["mask"], rng) | ~cut["shown"],
+        "valid": cut["shown"] & cut["clear"],
         "gender": _guessed_gender(split.gender(face), rng),
         "sharp": np.float32(_resolves(split, face, size) and not worn),
         "told": rng.random() < _TOLD,
@@ -85,21 +93,12 @@ def holed_unchanged(
 ) -> dict:
     """The masked face with its exact mask a little grown, and the truth, for validation."""
     del rng
-
-    def seen(picture: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        straight = np.eye(2, 3)
-        cut = view(
-            np.asarray(picture), np.asarray(where), split.landmarks[face], straight, False, size
-        )
-        return cut[:2]
-
-    masked, mask = seen(split.masked[face, variant], split.mask[face, variant])
-    image, shown = seen(split.image[face], split.valid[face])
+    cut = _cut(split, face, variant, np.eye(2, 3), False, size)
     return {
-        "image": image,
-        "masked": masked,
-        "hole": grown(mask, max(1, round(0.02 * size))) | ~shown,
-        "valid": shown,
+        "image": cut["image"],
+        "masked": cut["masked"],
+        "hole": grown(cut["mask"], max(1, round(0.02 * size))) | ~cut["shown"],
+        "valid": cut["shown"] & cut["clear"],
         "gender": np.float32(2 * split.gender(face) - 1),
         "sharp": np.float32(_resolves(split, face, size)),
     }

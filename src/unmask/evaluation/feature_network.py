@@ -43,10 +43,7 @@ def feature_levels(pictures: np.ndarray) -> list[np.ndarray]:
     """Features of three levels, each (N, C, S / stride, S / stride) float32, strides 8, 16, 32.
 
     Args:
-        pictures: (N, S, S, 3) uint8 RGB, S a multiple of 32.
+        pictures: (N, S, S, 3) uint8 RGB, S a multiple of 32; one batch of the network.
     """
-    batches = []
-    for start in range(0, len(pictures), _BATCH):
-        batch = torch.from_numpy(np.ascontiguousarray(pictures[start : start + _BATCH]))
-        batches.append(_pyramid()(batch.permute(0, 3, 1, 2).float() / 255))
-    return [torch.cat(level).numpy() for level in zip(*batches, strict=True)]
+    batch = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)
+    return [level.numpy() for level in _pyramid()(batch.float() / 255)]

@@ -11,18 +11,9 @@ from unmask.metrics.ssim import region_ssim
 
 
 def hole_psnr(predicted: Array, target: Array, region: Array) -> np.ndarray:
-    """Return the peak signal-to-noise ratio over the region of each picture.
+    """Return the peak signal-to-noise ratio over the hole of each picture.
 
-    Args:
-        predicted: restored pictures, uint8 or float in 0..255, shape (N, H, W, C).
-        target: true pictures, same shape and range.
-        region: bool (N, H, W), true on the pixels that count.
-
-    Returns:
-        float64 (N,), in dB; positive infinity where the region agrees exactly.
-
-    Raises:
-        ValueError: if shapes or ranges are wrong or a picture's region is empty.
+    Arguments, result and errors are those of `region_psnr`, with the hole as the region.
     """
     return region_psnr(predicted, target, region)
 

@@ -19,18 +19,6 @@ _COLUMNS = {
     "identity_distance": "identity distance",
     "same_person": "under 0.6",
 }
-_SLICE_COLUMNS = (
-    "faces",
-    "hole_psnr",
-    "hole_ssim",
-    "perceptual",
-    "sharpness",
-    "picture_psnr",
-    "picture_ssim",
-    "mask_iou",
-    "nme",
-    "gender_accuracy",
-)
 
 
 def _row(cells: list[object]) -> str:
@@ -78,7 +66,7 @@ def model_card(models: Path, reports: Path, split: str = "test", *, framed: bool
     known = [column for column in _COLUMNS if column in chain]
     fills = {"whole chain": chain, **scores["baselines"]}
     with (reports / "plots" / "slices.csv").open(newline="") as file:
-        slices = list(csv.DictReader(file))
+        columns, *slices = csv.reader(file)
     gender = chain.get("gender_accuracy")
     pixels = "" if framed else ", in the pictures that its sources give"
     return "\n".join(
@@ -117,9 +105,6 @@ def model_card(models: Path, reports: Path, split: str = "test", *, framed: bool
             f"{'unknown' if gender is None else f'{gender:.3f}'}, bare faces altered "
             f"{chain['bare_restored']:.3f}.",
             "",
-            *_table(
-                ["slice", *(name.replace("_", " ") for name in _SLICE_COLUMNS)],
-                [[row["slice"], *(row[column] for column in _SLICE_COLUMNS)] for row in slices],
-            ),
+            *_table([name.replace("_", " ") for name in columns], slices),
         ]
     )
