@@ -19,6 +19,7 @@ SCORES = {
 
 def test_the_card_shows_every_figure_of_chain_baselines_and_slices(tmp_path):
     chain = {"mask_iou": 0.9, "mask_boundary_iou": 0.8, "nme": 0.03, "bare_restored": 0.0}
+    chain |= {"replaced_beyond": 0.11, "mask_missed": 0.0005}
     scores = {
         "faces": 40,
         "chain": SCORES | chain,

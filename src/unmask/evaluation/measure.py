@@ -8,6 +8,7 @@ import numpy as np
 from unmask.evaluation.scores import HoleScores, TrueFaces
 from unmask.evaluation.shard import Shard, box_of
 from unmask.metrics.classification import gender_accuracy, gender_auroc
+from unmask.metrics.coverage import mask_missed, replaced_beyond
 from unmask.metrics.detection import mask_average_precision
 from unmask.metrics.iou import boundary_iou, mask_iou
 from unmask.metrics.nme import failure_rate, nme
@@ -99,24 +100,28 @@ def measure_chain(chain: Chain, shard: Shard, truth: TrueFaces) -> tuple[Measure
     Returns:
         (what it answered, median seconds a picture).
     """
-    pictures, masks, scores, points, males, seconds = [], [], [], [], [], []
+    pictures, masks, holes, scores, points, males, seconds = [], [], [], [], [], [], []
     for padded, valid, true in zip(shard.masked, shard.valid, shard.landmarks, strict=True):
         box = rows, columns = box_of(valid)
         start = time.perf_counter()
         restored = chain.restore(padded[box], valid=valid[box])
         seconds.append(time.perf_counter() - start)
-        picture, mask = padded.copy(), np.zeros_like(valid)
-        picture[box], mask[box] = restored.picture, restored.mask
+        picture, mask, hole = padded.copy(), np.zeros_like(valid), np.zeros_like(valid)
+        picture[box], mask[box], hole[box] = restored.picture, restored.mask, restored.hole
         face = restored.faces[0].moved(columns.start, rows.start)
         pictures.append(picture)
         masks.append(mask)
+        holes.append(hole)
         scores.append(face.score)
         # a face that was not found has failed, and counts as the landmarks' full spread
         points.append(np.zeros_like(true) if face.landmarks is None else face.landmarks)
         males.append(face.gender_male)
-    return _measured(shard, truth, pictures, masks, scores, points, males), float(
-        np.median(seconds)
-    )
+    measured = _measured(shard, truth, pictures, masks, scores, points, males)
+    # only what a source shows is mask that could be replaced
+    replaced, shown = np.stack(holes), shard.masks & shard.valid
+    measured.table["replaced_beyond"] = float(replaced_beyond(replaced, shown).mean())
+    measured.table["mask_missed"] = float(mask_missed(replaced, shown).mean())
+    return measured, float(np.median(seconds))
 
 
 def bare_restored(chain: Chain, shard: Shard) -> float:

@@ -25,6 +25,18 @@ def read_masks(masks: Array, name: str) -> np.ndarray:
     return masks
 
 
+def read_mask_pair(predicted: Array, true: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return predicted and true boolean masks, both of shape (N, H, W).
+
+    Raises:
+        ValueError: if a mask is not boolean or the shapes differ.
+    """
+    predicted, true = read_masks(predicted, "predicted mask"), read_masks(true, "true mask")
+    if predicted.shape != true.shape:
+        raise ValueError(f"masks must have one shape, not {predicted.shape} and {true.shape}")
+    return predicted, true
+
+
 def read_pictures(
     predicted: Array, target: Array, region: Array
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from unmask.metrics.inputs import Array, read_masks
+from unmask.metrics.inputs import Array, read_mask_pair
 
 BAND_SHARE_OF_DIAGONAL = 0.02
 
@@ -22,7 +22,7 @@ def mask_iou(predicted: Array, true: Array) -> np.ndarray:
     Raises:
         ValueError: if a mask is not boolean or the shapes differ.
     """
-    predicted, true = _read_pair(predicted, true)
+    predicted, true = read_mask_pair(predicted, true)
     intersection = (predicted & true).sum(axis=(1, 2))
     union = (predicted | true).sum(axis=(1, 2))
     return np.divide(intersection, union, out=np.ones(len(true)), where=union > 0)
@@ -45,7 +45,7 @@ def boundary_iou(predicted: Array, true: Array) -> np.ndarray:
     Raises:
         ValueError: if a mask is not boolean or the shapes differ.
     """
-    predicted, true = _read_pair(predicted, true)
+    predicted, true = read_mask_pair(predicted, true)
     width = max(1, round(BAND_SHARE_OF_DIAGONAL * float(np.hypot(*true.shape[1:]))))
     return mask_iou(_inner_band(predicted, width), _inner_band(true, width))
 
@@ -56,10 +56,3 @@ def _inner_band(masks: np.ndarray, width: int) -> np.ndarray:
     rows = functional.max_pool2d(background, (side, 1), stride=1)
     near_background = functional.max_pool2d(rows, (1, side), stride=1).numpy() > 0
     return masks & near_background
-
-
-def _read_pair(predicted: Array, true: Array) -> tuple[np.ndarray, np.ndarray]:
-    predicted, true = read_masks(predicted, "predicted mask"), read_masks(true, "true mask")
-    if predicted.shape != true.shape:
-        raise ValueError(f"masks must have one shape, not {predicted.shape} and {true.shape}")
-    return predicted, true

@@ -103,7 +103,8 @@ def model_card(models: Path, reports: Path, split: str = "test", *, framed: bool
             f"Mask IoU {chain['mask_iou']:.3f}, boundary IoU {chain['mask_boundary_iou']:.3f}, "
             f"NME {chain['nme']:.4f}, gender accuracy "
             f"{'unknown' if gender is None else f'{gender:.3f}'}, bare faces altered "
-            f"{chain['bare_restored']:.3f}.",
+            f"{chain['bare_restored']:.3f}; replaced beyond the mask "
+            f"{chain['replaced_beyond']:.3f} of its area, missed {chain['mask_missed']:.4f} of it.",
             "",
             *_table([name.replace("_", " ") for name in columns], slices),
         ]
