@@ -152,7 +152,8 @@ class Segmentation(Backboned):
 class Inpainting(Fit):
     """`block` is the side in pixels of the blocks that the U-Net works on, `channels` its widths
     from the finest level to the coarsest; `detail` the width of the stage that adds what is finer,
-    0 for none."""
+    0 for none; `free_nats` what each number of the latent z may tell of a face at no cost, and
+    `divergence` the weight of each nat more."""
 
     block: Literal[2, 4] = 2
     channels: Annotated[
@@ -162,7 +163,8 @@ class Inpainting(Fit):
     middle: Count = 2  # blocks at the coarsest level
     detail: Annotated[int, Field(ge=0, multiple_of=8)] = 0
     latent: Annotated[int, Field(ge=0)]
-    divergence: Annotated[float, Field(ge=0)] = 0.004  # weight of a nat that z tells
+    free_nats: Annotated[float, Field(ge=0)] = 0.0
+    divergence: Annotated[float, Field(ge=0)] = 0.004
     backbone: str
     pretrained: bool
     perceptual: Annotated[float, Field(ge=0)]

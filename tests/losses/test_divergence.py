@@ -38,3 +38,11 @@ def test_agrees_with_torch_distributions_and_is_never_negative(seed, spread):
 
 def test_zero_at_the_standard_normal():
     assert kl_divergence(torch.zeros(2, 8), torch.zeros(2, 8)).tolist() == [0, 0]
+
+
+def test_what_is_free_of_each_number_costs_nothing():
+    mean = torch.tensor([[1.0, 0.2, 2.0]], requires_grad=True)  # 0.5, 0.02 and 2 nats
+    divergence = kl_divergence(mean, torch.zeros(1, 3), free=0.4)
+    assert divergence.item() == pytest.approx(0.1 + 1.6)
+    divergence.backward()
+    assert mean.grad.tolist() == [[1.0, 0.0, 2.0]]

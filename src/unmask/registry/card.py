@@ -86,8 +86,10 @@ def model_card(models: Path, reports: Path, split: str = "test", *, framed: bool
             "",
             "By `python -m flows.train`, with the params that stand beside each network's weights "
             "(profile `release` of conf/ for the weights that come with the package). Sources: "
-            "appearance_model, faces of nobody sampled from a statistical model of the two others; "
-            "utkface, UTKFace (non-commercial research); lfw, Labeled Faces in the Wild.",
+            "appearance_model, faces of nobody sampled from a statistical model of the next two; "
+            "utkface, UTKFace (non-commercial research); lfw, Labeled Faces in the Wild; folder, "
+            "annotated faces, for the package's weights the sharp ones that LICENSE-WEIGHTS.md "
+            "names.",
             "",
             *_training(models),
             "",

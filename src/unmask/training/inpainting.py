@@ -139,7 +139,8 @@ class InpaintingModule(NetworkModule):
         mean, log_variance = self.posterior(batch["image"], hole)
         told = batch["told"].to(mean.dtype)
         z = mean + batch["drawn"] * (0.5 * log_variance).exp()
-        return z * told[:, None], (kl_divergence(mean, log_variance) * told).mean()
+        divergence = kl_divergence(mean, log_variance, self.params.free_nats)
+        return z * told[:, None], (divergence * told).mean()
 
     @torch.no_grad()
     def landmarks(self, batch: dict[str, Tensor]) -> Tensor:
