@@ -103,6 +103,15 @@ def test_the_camera_follows_its_generator_and_leaves_the_picture_alone():
     assert sum((shot != image).any() for shot in shots) > 6
 
 
+@pytest.mark.parametrize("size", [64, 256])
+def test_the_camera_enlarges_smoothly(size):
+    """Pixels repeated as blocks are no photo's."""
+    picture = np.random.default_rng(0).integers(0, 256, (size, size, 3)).astype(np.uint8)
+    for seed in range(60):
+        seen = photographed(picture, np.random.default_rng(seed), 0.0)
+        assert (seen[:, 1:] == seen[:, :-1]).all(axis=2).mean() < 0.2, seed
+
+
 def test_an_enlarged_part_is_of_the_picture_and_fills_its_size():
     rows = np.repeat(np.arange(SIZE, dtype=np.uint8)[:, None, None], SIZE, 1).repeat(3, 2)
     for seed in range(20):

@@ -9,6 +9,10 @@ import numpy as np
 from unmask.faces.frame import UNSHOWN, chained, move_points, resizing, warp
 from unmask.faces.landmarks import mirrored
 
+_BLUR = 1.6 / 128  # of the view's side, the strongest
+_SMALLEST = 40  # pixels, that the smallest faces fill in photos before they are enlarged
+_ENLARGED = {"downscale": cv2.INTER_AREA, "upscale": cv2.INTER_LINEAR}
+
 
 def jitter(
     rng: np.random.Generator,
@@ -97,16 +101,20 @@ def printed(
 
 
 @cache
-def _camera(photometric: float) -> A.Compose:
+def _camera(photometric: float, size: int) -> A.Compose:
     same = dict.fromkeys(("brightness", "contrast", "saturation"), photometric)
     return A.Compose(
         [
             A.ColorJitter(**same, hue=0.12 * photometric, p=0.7),
             A.ToGray(p=0.05),
             A.OneOf(
-                [A.GaussianBlur(sigma_limit=(0.3, 1.6)), A.MotionBlur(blur_limit=(3, 5))], p=0.3
+                [
+                    A.GaussianBlur(sigma_limit=(0.3, _BLUR * size)),
+                    A.MotionBlur(blur_limit=(3, 5)),
+                ],
+                p=0.3,
             ),
-            A.Downscale(scale_range=(0.35, 0.8), p=0.15),
+            A.Downscale((min(_SMALLEST / size, 0.7), 0.8), _ENLARGED, p=0.3),
             A.GaussNoise(std_range=(0.01, 0.05), p=0.25),
             A.ImageCompression(quality_range=(35, 95), p=0.3),
         ]
@@ -141,7 +149,7 @@ def _worn_photo() -> A.Compose:
                 [
                     A.ImageCompression(quality_range=(25, 60)),
                     A.GaussianBlur(sigma_limit=(0.8, 3.0)),
-                    A.Downscale(scale_range=(0.25, 0.5)),
+                    A.Downscale((0.25, 0.5), _ENLARGED),
                     A.GaussNoise(std_range=(0.02, 0.08)),
                 ],
                 p=1,
@@ -175,11 +183,13 @@ def photographed_alike(
 
 
 def photographed(image: np.ndarray, rng: np.random.Generator, photometric: float) -> np.ndarray:
-    """Random colour, blur, resolution, noise and JPEG on an RGB uint8 picture.
+    """Random colour, blur, resolution, noise and JPEG on an RGB uint8 picture (S, S, 3).
+
+    The smallest faces of photos fill 40 pixels of their own, and come enlarged.
 
     Args:
         photometric: by what share brightness, contrast and saturation change at most.
     """
-    camera = _camera(photometric)
+    camera = _camera(photometric, len(image))
     camera.set_random_seed(int(rng.integers(2**31)))
     return camera(image=image)["image"]

@@ -139,9 +139,15 @@ class NetworkModule(L.LightningModule):
 
     def report(self, losses: dict[str, Tensor]) -> None:
         """Log training losses by epoch, the mean of all processes; refuse one that is not finite
-        by showing them all."""
-        values = {f"train/{name}": loss.detach() for name, loss in losses.items()}
-        if not all(bool(value.isfinite()) for value in values.values()):
-            shown = {name: float(value) for name, value in values.items()}
-            raise FloatingPointError(f"{self.name}: a loss is not finite: {shown}")
-        self.log_dict(values, on_step=False, on_epoch=True, sync_dist=True)
+        by showing them all.
+
+        They are averaged here: Lightning would do it when a callback asks for them, which the first
+        process's alone do, and wait for the others for ever.
+        """
+        values = torch.stack([loss.detach() for loss in losses.values()])
+        values = self.trainer.strategy.reduce(values, reduce_op="mean")
+        shown = {f"train/{name}": value for name, value in zip(losses, values, strict=True)}
+        if not values.isfinite().all():
+            named = {name: float(value) for name, value in shown.items()}
+            raise FloatingPointError(f"{self.name}: a loss is not finite: {named}")
+        self.log_dict(shown, on_step=False, on_epoch=True)
