@@ -1,5 +1,6 @@
 """Random views of a face crop: where it is cut, and how a camera would have shown it."""
 
+import random
 from functools import cache
 
 import albumentations as A
@@ -100,6 +101,13 @@ def printed(
     return mixed.clip(0, 255).astype(np.uint8)
 
 
+def _drawing_from(rng: np.random.Generator, change: A.Compose) -> A.Compose:
+    """A change whose parts all draw from one generator: a seed would give each the same numbers, so
+    that what is rare came only together with all that is likelier."""
+    change.set_random_state(rng, random.Random(int(rng.integers(2**31))))
+    return change
+
+
 @cache
 def _camera(photometric: float, size: int) -> A.Compose:
     same = dict.fromkeys(("brightness", "contrast", "saturation"), photometric)
@@ -170,14 +178,13 @@ def photographed_alike(
     Returns:
         (masked, truth, whether they lost detail).
     """
-    kind, worn_photo, loses = _kind_of_photo(), _worn_photo(), bool(rng.random() < worn)
-    kind.set_random_seed(int(rng.integers(2**31)))
+    loses = bool(rng.random() < worn)
+    kind = _drawing_from(rng, _kind_of_photo())
     # as one picture: contrast changes about a picture's mean, which the mask moves
     halves = np.split(kind(image=np.hstack([masked, truth]))["image"], 2, axis=1)
     masked, truth = map(np.ascontiguousarray, halves)
     if loses:
-        worn_photo.set_random_seed(int(rng.integers(2**31)))
-        shown = worn_photo(image=masked, truth=truth)
+        shown = _drawing_from(rng, _worn_photo())(image=masked, truth=truth)
         masked, truth = shown["image"], shown["truth"]
     return masked, truth, loses
 
@@ -190,6 +197,4 @@ def photographed(image: np.ndarray, rng: np.random.Generator, photometric: float
     Args:
         photometric: by what share brightness, contrast and saturation change at most.
     """
-    camera = _camera(photometric, len(image))
-    camera.set_random_seed(int(rng.integers(2**31)))
-    return camera(image=image)["image"]
+    return _drawing_from(rng, _camera(photometric, len(image)))(image=image)["image"]
