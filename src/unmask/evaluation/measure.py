@@ -117,10 +117,9 @@ def measure_chain(chain: Chain, shard: Shard, truth: TrueFaces) -> tuple[Measure
         points.append(np.zeros_like(true) if face.landmarks is None else face.landmarks)
         males.append(face.gender_male)
     measured = _measured(shard, truth, pictures, masks, scores, points, males)
-    # only what a source shows is mask that could be replaced
-    replaced, shown = np.stack(holes), shard.masks & shard.valid
-    measured.table["replaced_beyond"] = float(replaced_beyond(replaced, shown).mean())
-    measured.table["mask_missed"] = float(mask_missed(replaced, shown).mean())
+    replaced = np.stack(holes)
+    measured.table["replaced_beyond"] = float(replaced_beyond(replaced, truth.region).mean())
+    measured.table["mask_missed"] = float(mask_missed(replaced, truth.region).mean())
     return measured, float(np.median(seconds))
 
 
