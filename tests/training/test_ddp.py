@@ -4,7 +4,6 @@ Mask R-CNN is left out: torchvision draws its proposals by chance, in each proce
 """
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,13 +47,9 @@ def test_two_gloo_processes_have_the_losses_of_one(name, masked, models, tmp_pat
     assert two["weights"] == pytest.approx(one["weights"], rel=1e-5)
 
 
-def test_two_gloo_processes_end_the_stage(masked, models, tmp_path):
+def test_two_gloo_processes_end_the_stage(workshop):
     """Curves, sheets and checkpoints are the first process's; it must not wait for the other."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "masked").symlink_to(masked)
-    shutil.copytree(models, tmp_path / "models")
-    (tmp_path / "dvc.yaml").touch()
-    use_profile("smoke", ROOT / "conf", tmp_path / "params.yaml")
-    told = succeed(2, "ddp_stage.py", "inpainting", cwd=tmp_path)
+    folder = workshop("shared")
+    told = succeed(2, "ddp_stage.py", "inpainting", cwd=folder)
     assert told.count("train inpainting: step") > 1
-    load_network(tmp_path / "models" / "inpainting")
+    load_network(folder / "models" / "inpainting")

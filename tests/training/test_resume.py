@@ -1,7 +1,6 @@
 """A training killed with SIGKILL and run again ends with the weights of one never stopped."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,33 +11,6 @@ from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 
 pytestmark = pytest.mark.slow
-
-NETWORKS = ("gender", "landmarks", "segmentation", "inpainting")
-
-
-@pytest.fixture
-def workshop(masked: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Makes folders with params, data and a tracking store of their own."""
-    from project import ROOT
-
-    from unmask.profiles import use_profile
-
-    def make(name: str) -> Path:
-        folder = tmp_path / name
-        (folder / "data").mkdir(parents=True)
-        (folder / "data" / "masked").symlink_to(masked)
-        shutil.copytree(models, folder / "models")
-        (folder / "dvc.yaml").touch()
-        use_profile("smoke", ROOT / "conf", folder / "params.yaml")
-        yaml = YAML()
-        tree = yaml.load((folder / "params.yaml").read_text())
-        for network in NETWORKS:
-            tree["train"][network]["steps"] = 6
-        with (folder / "params.yaml").open("w") as file:
-            yaml.dump(tree, file)
-        return folder
-
-    return make
 
 
 def start(folder: Path, network: str) -> subprocess.Popen:
