@@ -7,7 +7,7 @@ from unmask.data.augment import jitter, photographed_alike, view
 from unmask.data.cache import Split
 from unmask.data.morphology import grown
 
-_TOLD = 0.25  # share of faces whose z comes from the truth
+_TOLD = 0.5  # share of faces whose z comes from the truth
 _WORN = 0.12  # share of faces shown in a photo of little detail
 _SHARPEST = 0.9  # source pixels a pixel, from which on a face shows all the detail of its view
 
@@ -70,7 +70,7 @@ def holed(
 
     Returns:
         Arrays by name; `told`, whether z is to be drawn from the truth, and `drawn` (latent,),
-        standard normal, the chance in that draw; `sharp`, whether texture is to be learned from it.
+        standard normal, the chance in that draw; `sharp`, whether the discriminator is to see it.
     """
     matrix = jitter(rng, split.size, scale=(0.78, 1.08), roll=3, shift=0.03)
     flip = bool(rng.integers(2))

@@ -62,8 +62,8 @@ def _detail(images: Tensor) -> Tensor:
 class InpaintingModule(NetworkModule):
     """Reconstruction, perceptual, style, adversarial and feature-matching losses; EMA weights.
 
-    Most faces are filled with z = 0, from which the network learns the most plausible answer; the
-    others draw z from the posterior of the true face, from which it learns what z may change.
+    Half the faces are filled with z = 0, from which the network learns the most plausible answer;
+    the others draw z from the posterior of the true face, from which it learns what z may change.
 
     The landmarks that guide it are the landmark network's own, as in the chain: true ones with
     noise would teach it to trust a mouth that no one can see.
@@ -168,7 +168,7 @@ class InpaintingModule(NetworkModule):
             batch["masked"], hole, landmarks, batch["gender"], latent, both=True
         )
         composed = torch.where(counts > 0.5, filled, true)
-        # texture is learned from sharp faces alone; the others' share of the means is 0
+        # the discriminator sees sharp faces alone; the others' share of its losses' means is 0
         chosen, share = _sharp_faces(batch["sharp"])
         textured = (counts * batch["sharp"][:, None, None, None])[chosen]
         sharp_hole, sharp_true, sharp_composed = (t[chosen] for t in (hole, true, composed))
@@ -197,13 +197,13 @@ class InpaintingModule(NetworkModule):
             total = total + _COARSE_WEIGHT * losses["coarse_l1"]
         if params.perceptual or params.style:
             with torch.no_grad():
-                true_levels = self.features(sharp_true)
-            levels = self.features(sharp_composed)
-            near = functional.max_pool2d(textured, 9, stride=1, padding=4)
-            losses["perceptual"] = share * perceptual_loss(levels, true_levels, near)
+                true_levels = self.features(true)
+            levels = self.features(composed)
+            near = functional.max_pool2d(counts, 9, stride=1, padding=4)
+            losses["perceptual"] = perceptual_loss(levels, true_levels, near)
             total = total + params.perceptual * losses["perceptual"]
             if params.style:
-                losses["style"] = share * style_loss(levels, true_levels, near)
+                losses["style"] = style_loss(levels, true_levels, near)
                 total = total + params.style * losses["style"]
         if against:
             self.discriminator.requires_grad_(False)
