@@ -229,3 +229,10 @@ def test_channels_that_no_generator_can_have_are_refused_by_params(channels, smo
     net = Generator(params).eval()
     with torch.inference_mode():
         assert net(*inpainting_inputs(params)).shape == (2, 3, SIZE, SIZE)
+
+
+def test_the_posterior_begins_with_little_noise():
+    """From a z that is mostly noise, the generator learns to ignore it."""
+    torch.manual_seed(0)
+    _, log_variance = PosteriorEncoder(8)(faces(4), torch.ones(4, 1, SIZE, SIZE))
+    assert log_variance.exp().sqrt().max() < 0.3

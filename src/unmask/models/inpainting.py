@@ -18,6 +18,7 @@ from unmask.params import Inpainting
 
 _PARTS = (slice(0, 17), slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 68))
 _CONDITION = 128
+_FIRST_LOG_VARIANCE = -3.0
 
 
 def landmark_maps(landmarks: Tensor, size: int, block: int = 2) -> Tensor:
@@ -162,7 +163,10 @@ class Generator(nn.Module):
 
 
 class PosteriorEncoder(nn.Module):
-    """While training, tells the generator by z what the true face has in the hole."""
+    """While training, tells the generator by z what the true face has in the hole.
+
+    It begins with little noise: from a z that is mostly noise the generator learns to ignore it.
+    """
 
     def __init__(self, latent: int, width: int = 32) -> None:
         super().__init__()
@@ -178,6 +182,7 @@ class PosteriorEncoder(nn.Module):
             nn.Flatten(),
             nn.Linear(16 * width, 2 * latent),
         )
+        nn.init.constant_(self.layers[-1].bias[latent:], _FIRST_LOG_VARIANCE)
 
     def forward(self, images: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of z, each (N, latent), from the true face and its hole."""
