@@ -46,15 +46,21 @@ class Reference:
 
     @classmethod
     def fit(cls, rows: list[Row], params: Drift) -> "Reference":
-        """The reference of summaries; has fewer components where it has too few faces."""
+        """The reference of summaries; has fewer components where it has too few faces.
+
+        The projection is fitted to every other face, whose own components are NaN: faces that it
+        was fitted to spread further along it than any others, which would pass for drift.
+        """
         table = pa.Table.from_pylist(rows, SCHEMA).to_pandas()
-        seen = [embedding for embedding in table["embedding"] if len(embedding)]
-        count = min(params.components, len(seen) - 1)
+        fitted = np.flatnonzero(table["embedding"].map(len))[::2]
+        count = min(params.components, len(fitted) - 1)
         if count < 1:
             return cls(table.drop(columns="embedding"), np.zeros(0), np.zeros((0, 0)))
-        pca = PCA(count, random_state=0).fit(np.stack(seen))
+        pca = PCA(count, random_state=0).fit(np.stack(table["embedding"].to_numpy()[fitted]))
         empty = cls(table, pca.mean_.astype(np.float32), pca.components_.astype(np.float32))
-        return cls(empty.projected(table), empty.mean, empty.components)
+        projected = empty.projected(table)
+        projected.loc[fitted, [c for c in projected if c.startswith("embedding_")]] = np.nan
+        return cls(projected, empty.mean, empty.components)
 
     @property
     def model(self) -> str:
