@@ -13,6 +13,7 @@ from unmask.restore.answer import FaceAnswer, Restoration
 from unmask.restore.chain import Chain
 
 RESTORED, SKIPPED = "restored", "skipped"
+_SHARPNESS_SIDE = 128  # pixels
 _ABOVE_MASKS = 0.45  # of the frame's height, from the top
 Row = dict[str, float | str | list[float]]
 
@@ -23,11 +24,25 @@ def model_of(chain: Chain) -> str:
     return md5(sums.encode()).hexdigest()
 
 
-def _sharpness(grey: np.ndarray, region: np.ndarray) -> float:
-    """log10 of the Laplacian's variance over the grey levels', which light does not change."""
-    inner = cv2.erode(region.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+def _framed(picture: np.ndarray, landmarks: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """The face in its canonical frame, and where in it the picture shows what masks leave free."""
+    transform = canonical_transform(landmarks, side)
+    above = shown(np.ones(picture.shape[:2], bool), transform, (side, side))
+    above[round(_ABOVE_MASKS * side) :] = False
+    return warp(picture, transform, (side, side)), above
+
+
+def _sharpness(picture: np.ndarray, landmarks: np.ndarray) -> float:
+    """log10 of the Laplacian's variance over the grey levels', which light does not change.
+
+    In a frame of one size whatever the chain's: an enlarged face has so little detail that the
+    rounding of a dark picture outweighs it.
+    """
+    crop, above = _framed(picture, landmarks, _SHARPNESS_SIDE)
+    inner = cv2.erode(above.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     if not inner.any():
         return np.nan
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     edges, contrast = cv2.Laplacian(grey, cv2.CV_32F)[inner].var(), grey[inner].var()
     return float(np.log10(edges / contrast)) if edges > 0 and contrast > 0 else np.nan
 
@@ -44,13 +59,11 @@ def _measured(
 ) -> dict[str, float | list[float]]:
     frame = (chain.size, chain.size)
     transform, pose = canonical_transform(face.landmarks, chain.size), pose_of(face.landmarks)
-    crop = warp(picture, transform, frame)
+    crop, above = _framed(picture, face.landmarks, chain.size)
     lab = cv2.cvtColor(crop.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    above = shown(np.ones(picture.shape[:2], bool), transform, frame)
-    above[round(_ABOVE_MASKS * chain.size) :] = False
     figures = {
         "brightness": float(lab[above][:, 0].mean()) if above.any() else np.nan,
-        "sharpness": _sharpness(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32), above),
+        "sharpness": _sharpness(picture, face.landmarks),
         "size": pose.size,
         "yaw": pose.yaw,
         "gender_male": face.gender_male,
