@@ -235,4 +235,4 @@ def test_the_posterior_begins_with_little_noise():
     """From a z that is mostly noise, the generator learns to ignore it."""
     torch.manual_seed(0)
     _, log_variance = PosteriorEncoder(8)(faces(4), torch.ones(4, 1, SIZE, SIZE))
-    assert log_variance.exp().sqrt().max() < 0.3
+    assert log_variance.exp().sqrt().max() < 0.35

@@ -18,7 +18,7 @@ from unmask.params import Inpainting
 
 _PARTS = (slice(0, 17), slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 68))
 _CONDITION = 128
-_FIRST_LOG_VARIANCE = -3.0
+_FIRST_LOG_VARIANCE = -2.5
 
 
 def landmark_maps(landmarks: Tensor, size: int, block: int = 2) -> Tensor:
