@@ -25,6 +25,7 @@ from unmask.training.tracking import stage_run
 
 _OUT = Path("reports/reference.parquet")
 _PROJECTION = b"unmask.projection"
+_PARTS = 5  # that faces are projected in, each by the components of the others
 
 
 class UnreadableReferenceError(UnmaskError):
@@ -48,19 +49,29 @@ class Reference:
     def fit(cls, rows: list[Row], params: Drift) -> "Reference":
         """The reference of summaries; has fewer components where it has too few faces.
 
-        The projection is fitted to every other face, whose own components are NaN: faces that it
-        was fitted to spread further along it than any others, which would pass for drift.
+        Each face is projected by the components of the others, turned to agree with those of all:
+        faces spread further along components that were fitted to them than any others do, which
+        would pass for drift.
         """
         table = pa.Table.from_pylist(rows, SCHEMA).to_pandas()
-        fitted = np.flatnonzero(table["embedding"].map(len))[::2]
-        count = min(params.components, len(fitted) - 1)
+        seen = np.flatnonzero(table["embedding"].map(len))
+        parts = [seen[part::_PARTS] for part in range(min(_PARTS, len(seen)))]
+        count = min(params.components, len(seen) - len(parts[0]) - 1) if parts else 0
         if count < 1:
             return cls(table.drop(columns="embedding"), np.zeros(0), np.zeros((0, 0)))
-        pca = PCA(count, random_state=0).fit(np.stack(table["embedding"].to_numpy()[fitted]))
-        empty = cls(table, pca.mean_.astype(np.float32), pca.components_.astype(np.float32))
-        projected = empty.projected(table)
-        projected.loc[fitted, [c for c in projected if c.startswith("embedding_")]] = np.nan
-        return cls(projected, empty.mean, empty.components)
+
+        def fitted(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            pca = PCA(count, random_state=0).fit(np.stack(table["embedding"].to_numpy()[faces]))
+            return pca.mean_.astype(np.float32), pca.components_.astype(np.float32)
+
+        mean, components = fitted(seen)
+        projected = cls(table, mean, components).projected(table)
+        for part in parts:
+            others_mean, others = fitted(np.setdiff1d(seen, part))
+            left, _, right = np.linalg.svd(components @ others.T)
+            turned = cls(table, others_mean, left @ right @ others).projected(table.loc[part])
+            projected.loc[part] = turned
+        return cls(projected, mean, components)
 
     @property
     def model(self) -> str:
