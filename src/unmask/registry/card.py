@@ -88,8 +88,7 @@ def model_card(models: Path, reports: Path, split: str = "test", *, framed: bool
             "(profile `release` of conf/ for the weights that come with the package). Sources: "
             "appearance_model, faces of nobody sampled from a statistical model of the next two; "
             "utkface, UTKFace (non-commercial research); lfw, Labeled Faces in the Wild; folder, "
-            "annotated faces, for the package's weights the sharp ones that LICENSE-WEIGHTS.md "
-            "names.",
+            "annotated faces.",
             "",
             *_training(models),
             "",
