@@ -18,7 +18,7 @@ from unmask.params import Inpainting
 
 _PARTS = (slice(0, 17), slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 68))
 _CONDITION = 128
-_FIRST_LOG_VARIANCE = -2.5
+_FIRST_LOG_VARIANCE = -2.5  # of z: 0.79 nats a number, less than profiles let each tell at no cost
 
 
 def landmark_maps(landmarks: Tensor, size: int, block: int = 2) -> Tensor:
