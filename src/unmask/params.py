@@ -153,7 +153,8 @@ class Inpainting(Fit):
     """`block` is the side in pixels of the blocks that the U-Net works on, `channels` its widths
     from the finest level to the coarsest; `detail` the width of the stage that adds what is finer,
     0 for none; `free_nats` what each number of the latent z may tell of a face at no cost, and
-    `divergence` the weight of each nat more."""
+    `divergence` the weight of each nat more. `perceptual` weighs what features of fine structure
+    differ by, `distance` the perceptual distance itself, which is of a face's parts."""
 
     block: Literal[2, 4] = 2
     channels: Annotated[
@@ -168,6 +169,7 @@ class Inpainting(Fit):
     backbone: str
     pretrained: bool
     perceptual: Annotated[float, Field(ge=0)]
+    distance: Annotated[float, Field(ge=0)] = 0.0
     style: Annotated[float, Field(ge=0)]
     adversarial: Annotated[float, Field(ge=0)]
     feature_matching: Annotated[float, Field(ge=0)]

@@ -169,14 +169,11 @@ def _worn_photo() -> A.Compose:
 
 def photographed_alike(
     masked: np.ndarray, truth: np.ndarray, rng: np.random.Generator, worn: float
-) -> tuple[np.ndarray, np.ndarray, bool]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Two RGB uint8 pictures of one face, changed alike as another kind of photograph.
 
     Args:
         worn: share of pictures that lose detail to blur, noise, enlargement or compression.
-
-    Returns:
-        (masked, truth, whether they lost detail).
     """
     loses = bool(rng.random() < worn)
     kind = _drawing_from(rng, _kind_of_photo())
@@ -186,7 +183,7 @@ def photographed_alike(
     if loses:
         shown = _drawing_from(rng, _worn_photo())(image=masked, truth=truth)
         masked, truth = shown["image"], shown["truth"]
-    return masked, truth, loses
+    return masked, truth
 
 
 def photographed(image: np.ndarray, rng: np.random.Generator, photometric: float) -> np.ndarray:

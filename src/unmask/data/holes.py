@@ -70,19 +70,18 @@ def holed(
 
     Returns:
         Arrays by name; `told`, whether z is to be drawn from the truth, and `drawn` (latent,),
-        standard normal, the chance in that draw; `sharp`, whether the discriminator is to see it.
+        standard normal, the chance in that draw.
     """
     matrix = jitter(rng, split.size, scale=(0.78, 1.08), roll=3, shift=0.03)
     flip = bool(rng.integers(2))
     cut = _cut(split, face, variant, matrix, flip, size)
-    masked, image, worn = photographed_alike(cut["masked"], cut["image"], rng, _WORN)
+    masked, image = photographed_alike(cut["masked"], cut["image"], rng, _WORN)
     return {
         "image": image,
         "masked": masked,
         "hole": _guessed_mask(cut["mask"], rng) | ~cut["shown"],
         "valid": cut["shown"] & cut["clear"],
         "gender": _guessed_gender(split.gender(face), rng),
-        "sharp": np.float32(_resolves(split, face, size) and not worn),
         "told": rng.random() < _TOLD,
         "drawn": rng.standard_normal(latent, np.float32),
     }
@@ -91,7 +90,8 @@ def holed(
 def holed_unchanged(
     split: Split, face: int, variant: int, rng: np.random.Generator, size: int
 ) -> dict:
-    """The masked face with its exact mask a little grown, and the truth, for validation."""
+    """The masked face with its exact mask a little grown, and the truth, for validation; `sharp`,
+    whether it shows as much detail as such a view can."""
     del rng
     cut = _cut(split, face, variant, np.eye(2, 3), False, size)
     return {

@@ -17,7 +17,11 @@ from unmask.losses.inpainting.adversarial import (
     generator_loss,
 )
 from unmask.losses.inpainting.divergence import kl_divergence
-from unmask.losses.inpainting.perceptual import perceptual_loss, style_loss
+from unmask.losses.inpainting.perceptual import (
+    perceptual_distance_loss,
+    perceptual_loss,
+    style_loss,
+)
 from unmask.losses.inpainting.reconstruction import masked_l1
 from unmask.models.backbone import Backbone
 from unmask.models.inpainting import Discriminator, PosteriorEncoder
@@ -25,7 +29,8 @@ from unmask.params import Inpainting
 from unmask.training.module import NetworkModule, scheduled
 from unmask.training.sheets import grid, pixels
 
-_PERCEPTUAL_LEVELS = (0, 1, 2)
+_FINE = slice(0, 3)  # levels of the perceptual and style losses, strides 2, 4, 8
+_DEEP = slice(2, 5)  # of the perceptual distance, strides 8, 16, 32
 _COARSE_WEIGHT = 0.5  # of the coarse answer's L1, where there is a finer one
 _BY_BLOCK = ("stem.", "output.", "detail.")  # layers whose shape follows the block's side
 _GRADIENT_NORM = 5.0
@@ -41,16 +46,6 @@ def _moving_average(decay: float):
         torch._foreach_lerp_(average, current, 1 - kept)
 
     return update
-
-
-def _sharp_faces(sharp: Tensor) -> tuple[Tensor, float]:
-    """Indices of the faces that texture is learned from, and their share of all (N,).
-
-    There always is one, so that every process of a distributed training takes the same steps.
-    """
-    chosen = torch.where(sharp > 0)[0]
-    chosen = chosen if len(chosen) else torch.zeros(1, dtype=torch.long, device=sharp.device)
-    return chosen, len(chosen) / len(sharp)
 
 
 def _detail(images: Tensor) -> Tensor:
@@ -81,7 +76,8 @@ class InpaintingModule(NetworkModule):
         self.discriminator = Discriminator().to(memory_format=torch.channels_last)
         self.average = AveragedModel(self.network, multi_avg_fn=_moving_average(params.ema))
         self.average.requires_grad_(False)
-        features = Backbone(params.backbone, _PERCEPTUAL_LEVELS, pretrained=params.pretrained)
+        levels = range((_DEEP if params.distance else _FINE).stop)
+        features = Backbone(params.backbone, tuple(levels), pretrained=params.pretrained)
         self.features = features.to(memory_format=torch.channels_last).requires_grad_(False)
         self.features.eval()  # Lightning trains modules in the mode they come in
 
@@ -168,10 +164,6 @@ class InpaintingModule(NetworkModule):
             batch["masked"], hole, landmarks, batch["gender"], latent, both=True
         )
         composed = torch.where(counts > 0.5, filled, true)
-        # the discriminator sees sharp faces alone; the others' share of its losses' means is 0
-        chosen, share = _sharp_faces(batch["sharp"])
-        textured = (counts * batch["sharp"][:, None, None, None])[chosen]
-        sharp_hole, sharp_true, sharp_composed = (t[chosen] for t in (hole, true, composed))
 
         # Lightning counts every optimiser's steps as one, hence the count of its own
         step = self.current_epoch * params.epoch_steps + index
@@ -179,11 +171,9 @@ class InpaintingModule(NetworkModule):
         generator, discriminator = self.optimizers()
         losses = {}
         if against:
-            real, real_features = self.discriminator(sharp_true, sharp_hole)
-            fake, _ = self.discriminator(sharp_composed.detach(), sharp_hole)
-            losses["discriminator"] = share * discriminator_loss(
-                real.float(), fake.float(), textured
-            )
+            real, real_features = self.discriminator(true, hole)
+            fake, _ = self.discriminator(composed.detach(), hole)
+            losses["discriminator"] = discriminator_loss(real.float(), fake.float(), counts)
             discriminator.zero_grad()
             self.manual_backward(losses["discriminator"])
             discriminator.step()
@@ -195,25 +185,29 @@ class InpaintingModule(NetworkModule):
         if params.detail:
             losses["coarse_l1"] = masked_l1(coarse, true, counts)
             total = total + _COARSE_WEIGHT * losses["coarse_l1"]
-        if params.perceptual or params.style:
+        if params.perceptual or params.style or params.distance:
             with torch.no_grad():
                 true_levels = self.features(true)
             levels = self.features(composed)
             near = functional.max_pool2d(counts, 9, stride=1, padding=4)
-            losses["perceptual"] = perceptual_loss(levels, true_levels, near)
+            fine, true_fine = levels[_FINE], true_levels[_FINE]
+            losses["perceptual"] = perceptual_loss(fine, true_fine, near)
             total = total + params.perceptual * losses["perceptual"]
             if params.style:
-                losses["style"] = style_loss(levels, true_levels, near)
+                losses["style"] = style_loss(fine, true_fine, near)
                 total = total + params.style * losses["style"]
+            if params.distance:
+                losses["distance"] = perceptual_distance_loss(
+                    levels[_DEEP], true_levels[_DEEP], counts
+                )
+                total = total + params.distance * losses["distance"]
         if against:
             self.discriminator.requires_grad_(False)
-            fake, fake_features = self.discriminator(sharp_composed, sharp_hole)
+            fake, fake_features = self.discriminator(composed, hole)
             self.discriminator.requires_grad_(True)
-            losses["adversarial"] = share * generator_loss(fake.float(), textured)
+            losses["adversarial"] = generator_loss(fake.float(), counts)
             # the real features are of before the discriminator's step, which spares a pass
-            losses["feature_matching"] = share * feature_matching_loss(
-                real_features, fake_features, textured
-            )
+            losses["feature_matching"] = feature_matching_loss(real_features, fake_features, counts)
             total = total + params.adversarial * losses["adversarial"]
             total = total + params.feature_matching * losses["feature_matching"]
         generator.zero_grad()

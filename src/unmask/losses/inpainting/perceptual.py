@@ -21,6 +21,28 @@ def perceptual_loss(predicted: list[Tensor], true: list[Tensor], weight: Tensor)
     return torch.stack(terms).mean()
 
 
+def perceptual_distance_loss(predicted: list[Tensor], true: list[Tensor], weight: Tensor) -> Tensor:
+    """The distance of unmask.metrics.perceptual (after LPIPS, Zhang et al. 2018) as a loss.
+
+    The squared distance of features scaled to length 1 over the channels, averaged over the places
+    by weight, over the faces and over the levels.
+
+    Args:
+        predicted, true: features a level, (N, C_i, H_i, W_i).
+        weight: (N, 1, H, W), at least 0; a face without weight adds 0.
+
+    Returns:
+        Scalar, 0..4.
+    """
+    terms = []
+    for p, t in zip(predicted, true, strict=True):
+        a, b = (functional.normalize(maps.float(), dim=1, eps=1e-6) for maps in (p, t))
+        places = functional.adaptive_avg_pool2d(weight, p.shape[-2:])[:, 0]
+        apart = ((a - b).square().sum(dim=1) * places).sum(dim=(1, 2))
+        terms.append((apart / places.sum(dim=(1, 2)).clamp_min(1e-6)).mean())
+    return torch.stack(terms).mean()
+
+
 def gram(features: Tensor) -> Tensor:
     """Gram matrix (N, C, C) of features (N, C, H, W), divided by C H W."""
     count, channels, height, width = features.shape
