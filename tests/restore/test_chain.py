@@ -100,6 +100,13 @@ def test_a_mask_with_a_window_before_the_mouth_is_the_face_s(chain):
     assert chain.restore(picture).faces[0].status == "restored"
 
 
+def test_a_shield_s_rim_around_the_mouth_is_the_face_s(chain):
+    rows, columns = over_the_mouth()
+    picture = picture_with(rows, columns)
+    picture[rows.start : rows.stop - 6, columns.start + 6 : columns.stop - 6] = 120
+    assert chain.restore(picture).faces[0].status == "restored"
+
+
 class Small(nn.Module):
     """A network that sees the face at half the frame's side."""
 

@@ -85,10 +85,11 @@ def model_card(models: Path, reports: Path, split: str = "test", *, framed: bool
             "## Training",
             "",
             "By `python -m flows.train`, with the params that stand beside each network's weights "
-            "(profile `release` of conf/ for the weights that come with the package). Sources: "
+            "(docs/training.md says what the weights that come with the package saw). Sources: "
             "appearance_model, faces of nobody sampled from a statistical model of the next two; "
             "utkface, UTKFace (non-commercial research); lfw, Labeled Faces in the Wild; folder, "
-            "annotated faces.",
+            "annotated faces, for the package's weights the sharp ones that LICENSE-WEIGHTS.md "
+            "names.",
             "",
             *_training(models),
             "",

@@ -21,7 +21,6 @@ from unmask.restore.answer import (
     untouched,
 )
 from unmask.restore.fabric import with_missed_pieces
-from unmask.restore.loops import with_loops
 from unmask.restore.paste import frame_hole, paste_back, picture_mask
 from unmask.restore.tone import toned_like
 from unmask.restore.widening import WIDENINGS, next_frame, shows_more
@@ -29,7 +28,7 @@ from unmask.restore.widening import WIDENINGS, next_frame, shows_more
 _SMALLEST_MASK = 0.05  # of the frame's area
 _SEEN = 0.5  # a view's score
 _TURNED = 8  # degrees, of which each way the mask is looked at once more
-_LEAST_MOUTH = 0.3  # of the mouth's landmarks, within the mask
+_LEAST_MOUTH = 0.3  # of the mouth's landmarks, within the mask's convex hull
 _LEAST_SCORE = 0.8  # masked val faces have 0.99 and more, 99 in 100 bare ones 0.4 and less
 THREADS = 2  # the pixels are the same for the same number
 SMALLEST_PICTURE = 16  # pixels
@@ -48,13 +47,14 @@ def _resized(picture: np.ndarray, size: int) -> np.ndarray:
 
 
 def _share_within(probability: np.ndarray, points: np.ndarray) -> float:
-    """The share of points (N, 2) that lie within the outline of a mask, of its probability (S, S);
-    a clear window of it lies within too."""
-    mask = (probability > 0.5).astype(np.uint8)
-    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(mask, outlines, -1, 1, cv2.FILLED)
-    columns, rows = points.round().astype(int).clip(0, len(mask) - 1).T
-    return float(mask[rows, columns].mean())
+    """The share of points (N, 2) that lie within the convex hull of a mask, of its probability
+    (S, S); what a shield's rim goes round, and what shows through a window, lies within too."""
+    mask = np.argwhere(probability > 0.5)[:, ::-1].astype(np.int32)
+    within = np.zeros(probability.shape, np.uint8)
+    if len(mask):
+        cv2.fillConvexPoly(within, cv2.convexHull(mask), 1)
+    columns, rows = points.round().astype(int).clip(0, len(within) - 1).T
+    return float(within[rows, columns].mean())
 
 
 class Chain:
@@ -240,8 +240,6 @@ class Chain:
             return untouched(picture, nothing, answer, what_if)
         assumed = {None: male, "male": 1.0, "female": 0.0}[what_if.gender]
         covered, seen = with_missed_pieces(crop, probability), shown(valid, transform, frame)
-        bordered = warp(picture, transform, frame, beyond=None)
-        covered = with_loops(bordered, covered, points, seen)
         hole = frame_hole(covered) | ~seen
         guide = (hole, points, assumed)
         noise = torch.Generator().manual_seed(what_if.seed)
