@@ -74,6 +74,7 @@ def warp(
     transform: np.ndarray,
     size: tuple[int, int],
     beyond: float | tuple[int, int, int] | None = UNSHOWN,
+    interpolation: int = cv2.INTER_LINEAR,
 ) -> np.ndarray:
     """Resample a picture (H, W[, C]) by an affine transform, averaging where it shrinks.
 
@@ -82,6 +83,7 @@ def warp(
         transform: (2, 3) matrix from picture to result coordinates.
         size: (width, height) of the result.
         beyond: value or RGB colour of what the picture does not show; None repeats its edge.
+        interpolation: OpenCV's; its cubic one keeps more of the finest detail than its linear one.
     """
     scale = scale_of(transform)
     if scale > 1.0:
@@ -96,7 +98,7 @@ def warp(
     border = cv2.BORDER_REPLICATE if beyond is None else cv2.BORDER_CONSTANT
     value = beyond if isinstance(beyond, tuple) else (beyond or 0,) * 3
     return cv2.warpAffine(
-        image, transform, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=value
+        image, transform, size, flags=interpolation, borderMode=border, borderValue=value
     )
 
 

@@ -1,11 +1,10 @@
 """Grain: the camera's noise, which the skin around a hole has and what fills it lacks."""
 
-import cv2
 import numpy as np
 
-_SIGMA = 1.0  # pixels; detail finer than this is taken for grain
+from unmask.restore.detail import fine_detail
+
 _WHITE = 0.8725  # standard deviation that white noise of 1 keeps of its detail
-_AROUND = 0.2  # of the frame's side
 _FEWEST = 50  # pixels
 _STRONGEST = 4.0  # grey levels
 _SHARE = 0.5  # of the grain that lacks: a camera's is smoother than noise, which looks coarser
@@ -20,27 +19,24 @@ def grain_of(picture: np.ndarray, where: np.ndarray) -> float:
     """
     if where.sum() < _FEWEST:
         return 0.0
-    luma = picture.astype(np.float32).mean(axis=2)
-    detail = (luma - cv2.GaussianBlur(luma, (0, 0), _SIGMA))[where]
+    detail = fine_detail(picture.astype(np.float32).mean(axis=2))[where]
     return float(1.4826 * np.median(np.abs(detail - np.median(detail))) / _WHITE)
 
 
 def grained(
-    filled: np.ndarray, picture: np.ndarray, distance: np.ndarray, side: float
+    filled: np.ndarray, picture: np.ndarray, hole: np.ndarray, around: np.ndarray
 ) -> np.ndarray:
     """What fills a hole, with grain like that of the picture around it, half as strong.
 
     Args:
         filled: (H, W, 3) float32 in 0..255.
         picture: (H, W, 3) uint8, the picture given.
-        distance: (H, W) float32, from the hole, in pixels; 0 within it.
-        side: of the face's frame, in pixels of the picture.
+        hole: (H, W) bool.
+        around: (H, W) bool, whose grain it gets.
 
     Returns:
         (H, W, 3) float32, changed in the hole and nowhere else; the same for the same input.
     """
-    hole = distance == 0
-    around = (distance > 0.02 * side) & (distance < _AROUND * side)
     lacking = grain_of(picture, around) ** 2 - grain_of(filled, hole) ** 2
     if lacking <= 0:
         return filled
