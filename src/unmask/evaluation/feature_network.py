@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from unmask.losses.inpainting.perceptual import DISTANCE_LEVELS
 from unmask.models.backbone import PACKAGED, Backbone, pretrained_classifier
 
 _SIDE = 224
-_LEVELS = (2, 3, 4)  # strides 8, 16, 32; the two before them prefer a blurred guess to a sharp one
 _BATCH = 16
 
 
@@ -35,7 +35,7 @@ def pooled_features(pictures: np.ndarray) -> np.ndarray:
 
 @cache
 def _pyramid() -> Backbone:
-    return Backbone(PACKAGED, _LEVELS, pretrained=True).eval()
+    return Backbone(PACKAGED, DISTANCE_LEVELS, pretrained=True).eval()
 
 
 @torch.inference_mode()

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch.nn import functional
 
+from unmask.losses.inpainting.perceptual import perceptual_distances
 from unmask.metrics.inputs import Array
 
 
@@ -48,10 +48,4 @@ def perceptual_distance(
             raise ValueError("features must be finite")
     if not ((weight >= 0).all() and (weight.sum(dim=(1, 2)) > 0).all() and weight.isfinite().all()):
         raise ValueError("weights must be finite and 0 or more, and not all 0 in a picture")
-    return torch.stack([_level(a, b, weight) for a, b in levels]).mean(dim=0).double().numpy()
-
-
-def _level(predicted: torch.Tensor, true: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    a, b = (functional.normalize(maps, dim=1, eps=1e-10) for maps in (predicted, true))
-    places = functional.adaptive_avg_pool2d(weight[:, None], a.shape[2:])[:, 0]
-    return ((a - b).square().sum(dim=1) * places).sum(dim=(1, 2)) / places.sum(dim=(1, 2))
+    return perceptual_distances(*zip(*levels, strict=True), weight[:, None]).double().numpy()

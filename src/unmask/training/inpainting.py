@@ -18,7 +18,8 @@ from unmask.losses.inpainting.adversarial import (
 )
 from unmask.losses.inpainting.divergence import kl_divergence
 from unmask.losses.inpainting.perceptual import (
-    perceptual_distance_loss,
+    DISTANCE_LEVELS,
+    perceptual_distances,
     perceptual_loss,
     style_loss,
 )
@@ -29,8 +30,7 @@ from unmask.params import Inpainting
 from unmask.training.module import NetworkModule, scheduled
 from unmask.training.sheets import grid, pixels
 
-_FINE = slice(0, 3)  # levels of the perceptual and style losses, strides 2, 4, 8
-_DEEP = slice(2, 5)  # of the perceptual distance, strides 8, 16, 32
+_FINE = (0, 1, 2)  # levels of the perceptual and style losses, strides 2, 4, 8
 _COARSE_WEIGHT = 0.5  # of the coarse answer's L1, where there is a finer one
 _BY_BLOCK = ("stem.", "output.", "detail.")  # layers whose shape follows the block's side
 _GRADIENT_NORM = 5.0
@@ -76,7 +76,7 @@ class InpaintingModule(NetworkModule):
         self.discriminator = Discriminator().to(memory_format=torch.channels_last)
         self.average = AveragedModel(self.network, multi_avg_fn=_moving_average(params.ema))
         self.average.requires_grad_(False)
-        levels = range((_DEEP if params.distance else _FINE).stop)
+        levels = range(1 + max(DISTANCE_LEVELS if params.distance else _FINE))
         features = Backbone(params.backbone, tuple(levels), pretrained=params.pretrained)
         self.features = features.to(memory_format=torch.channels_last).requires_grad_(False)
         self.features.eval()  # Lightning trains modules in the mode they come in
@@ -190,16 +190,17 @@ class InpaintingModule(NetworkModule):
                 true_levels = self.features(true)
             levels = self.features(composed)
             near = functional.max_pool2d(counts, 9, stride=1, padding=4)
-            fine, true_fine = levels[_FINE], true_levels[_FINE]
-            losses["perceptual"] = perceptual_loss(fine, true_fine, near)
+            fine = [[maps[level] for level in _FINE] for maps in (levels, true_levels)]
+            losses["perceptual"] = perceptual_loss(*fine, near)
             total = total + params.perceptual * losses["perceptual"]
             if params.style:
-                losses["style"] = style_loss(fine, true_fine, near)
+                losses["style"] = style_loss(*fine, near)
                 total = total + params.style * losses["style"]
             if params.distance:
-                losses["distance"] = perceptual_distance_loss(
-                    levels[_DEEP], true_levels[_DEEP], counts
-                )
+                deep = [
+                    [maps[level] for level in DISTANCE_LEVELS] for maps in (levels, true_levels)
+                ]
+                losses["distance"] = perceptual_distances(*deep, counts).mean()
                 total = total + params.distance * losses["distance"]
         if against:
             self.discriminator.requires_grad_(False)

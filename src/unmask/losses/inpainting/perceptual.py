@@ -1,10 +1,13 @@
-"""Perceptual (Johnson et al. 2016) and style losses (Gatys et al. 2016) on features."""
+"""Perceptual loss (Johnson et al. 2016), perceptual distance and style loss (Gatys et al. 2016)."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from unmask.losses.inpainting.reconstruction import masked_l1
+
+# Of the backbone, strides 8, 16, 32: the two before them prefer a blurred guess to a sharp one.
+DISTANCE_LEVELS = (2, 3, 4)
 
 
 def perceptual_loss(predicted: list[Tensor], true: list[Tensor], weight: Tensor) -> Tensor:
@@ -21,26 +24,25 @@ def perceptual_loss(predicted: list[Tensor], true: list[Tensor], weight: Tensor)
     return torch.stack(terms).mean()
 
 
-def perceptual_distance_loss(predicted: list[Tensor], true: list[Tensor], weight: Tensor) -> Tensor:
-    """The distance of unmask.metrics.perceptual (after LPIPS, Zhang et al. 2018) as a loss.
-
-    The squared distance of features scaled to length 1 over the channels, averaged over the places
-    by weight, over the faces and over the levels.
+def perceptual_distances(predicted: list[Tensor], true: list[Tensor], weight: Tensor) -> Tensor:
+    """The distance of each pair of pictures, of the form of LPIPS (Zhang et al. 2018): the squared
+    one of features scaled to length 1 over the channels, averaged over the places by weight, then
+    over the levels.
 
     Args:
-        predicted, true: features a level, (N, C_i, H_i, W_i).
-        weight: (N, 1, H, W), at least 0; a face without weight adds 0.
+        predicted, true: features of DISTANCE_LEVELS, (N, C_i, H_i, W_i).
+        weight: (N, 1, H, W), at least 0; the distance of a pair without weight is 0.
 
     Returns:
-        Scalar, 0..4.
+        (N,), 0..4.
     """
     terms = []
     for p, t in zip(predicted, true, strict=True):
         a, b = (functional.normalize(maps.float(), dim=1, eps=1e-6) for maps in (p, t))
         places = functional.adaptive_avg_pool2d(weight, p.shape[-2:])[:, 0]
         apart = ((a - b).square().sum(dim=1) * places).sum(dim=(1, 2))
-        terms.append((apart / places.sum(dim=(1, 2)).clamp_min(1e-6)).mean())
-    return torch.stack(terms).mean()
+        terms.append(apart / places.sum(dim=(1, 2)).clamp_min(1e-6))
+    return torch.stack(terms).mean(dim=0)
 
 
 def gram(features: Tensor) -> Tensor:
