@@ -145,8 +145,11 @@ class Landmarks(Backboned):
 
 
 class Segmentation(Backboned):
+    """`thin` is what pixels of a mask's thin parts, such as ear loops, weigh more than others."""
+
     fpn_channels: Count
     mask_resolution: Literal[28, 56, 112]
+    thin: Annotated[float, Field(ge=0)] = 0.0
 
 
 class Inpainting(Fit):

@@ -16,7 +16,7 @@ from unmask.params import Segmentation
 
 _LEVELS = (0, 1, 2, 3)  # strides 2, 4, 8, 16
 _ANCHORS = (0.12, 0.25, 0.45, 0.7)  # of the crop's side, a size a level
-_FACE_MASK = 1
+FACE_MASK = 1  # torchvision's label; 0 is the background
 
 
 class _Pyramid(nn.Module):
@@ -150,7 +150,7 @@ def detection_target(mask: Tensor) -> dict[str, Tensor]:
         box = torch.stack(ends)[None]
     return {
         "boxes": box,
-        "labels": torch.full((count,), _FACE_MASK, dtype=torch.int64, device=mask.device),
+        "labels": torch.full((count,), FACE_MASK, dtype=torch.int64, device=mask.device),
         "masks": mask[None][:count].to(torch.uint8),
     }
 

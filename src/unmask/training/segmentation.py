@@ -6,9 +6,12 @@ import numpy as np
 from torch import Tensor
 
 from unmask.data.batches import Sample
+from unmask.data.cache import Split
 from unmask.data.views import in_surroundings, unchanged
+from unmask.losses.segmentation.mask import mask_loss
 from unmask.losses.segmentation.total import total_loss
-from unmask.models.segmentation import detection_target
+from unmask.models.segmentation import FACE_MASK, detection_target
+from unmask.params import Segmentation
 from unmask.training.module import NetworkModule
 from unmask.training.sheets import grid, pixels, with_outlines
 
@@ -17,6 +20,20 @@ class SegmentationModule(NetworkModule):
     """The multi-task loss of Mask R-CNN with one instance a picture."""
 
     name, monitor, mode = "segmentation", "val/iou", "max"
+
+    def __init__(
+        self, params: Segmentation, train: Split, val: Split, seed: int, workers: int = 0
+    ) -> None:
+        super().__init__(params, train, val, seed, workers)
+        heads = self.network.network.roi_heads  # torchvision's, whose mask loss is fixed
+        heads.mask_roi_pool.register_forward_hook(self._keep_boxes)
+        heads.mask_predictor.register_forward_hook(self._keep_logits)
+
+    def _keep_boxes(self, pool, inputs: tuple, pooled: Tensor) -> None:
+        self._boxes: list[Tensor] = inputs[1]
+
+    def _keep_logits(self, predictor, inputs: tuple, logits: Tensor) -> None:
+        self._logits = logits[:, FACE_MASK]
 
     def training_sample(self) -> Sample:
         return partial(
@@ -27,7 +44,10 @@ class SegmentationModule(NetworkModule):
         return partial(unchanged, size=self.params.image_size)
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
-        losses = self.network(batch["image"], [detection_target(mask) for mask in batch["mask"]])
+        targets = [detection_target(mask) for mask in batch["mask"]]
+        losses = self.network(batch["image"], targets)
+        masks = [target["masks"] for target in targets]
+        losses["loss_mask"] = mask_loss(self._logits, self._boxes, masks, self.params.thin)
         loss = total_loss(losses)
         self.report({"loss": loss, **losses})
         return loss
