@@ -20,7 +20,7 @@ up: .venv/ready
 	@python -m flows.up
 
 rehearse: .venv/ready
-	PYTHONPATH=tests python -m rehearsal
+	PYTHONPATH=tests python -m benchmarks.rehearsal
 
 test: .venv/ready
 	ruff check src flows tests benchmarks

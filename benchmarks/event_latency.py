@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from project import copy_project
-from rehearsal.day import seconds_between
 from team.loop import Loop, running
 from team.services import until
 
-from unmask.params import load_params
+from benchmarks.rehearsal.day import seconds_between
+from unmask.config.params import load_params
 
 _EMIT = """
 import sys

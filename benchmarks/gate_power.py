@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask.params import Gate, load_params
+from unmask.config.params import Gate, load_params
 from unmask.registry.gate import GateScores, judge
 
 # shares of the gate split of profile cpu

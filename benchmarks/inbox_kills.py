@@ -26,9 +26,9 @@ import httpx
 import psutil
 from ruamel.yaml import YAML
 
-from unmask.profiles import use_profile
+from unmask.config.profiles import use_profile
+from unmask.inference.files import restore_files
 from unmask.registry.loading import RELEASE, load_chain
-from unmask.restore.files import restore_files
 
 _ROOT = Path(__file__).parents[1]
 _KILLS = ("worker and flow runs", "worker alone", "worker and flow runs")

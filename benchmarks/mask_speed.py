@@ -12,9 +12,9 @@ import time
 import cv2
 import numpy as np
 
+from unmask.config.params import load_params
 from unmask.faces.sources import Sampled
 from unmask.masking import FABRICS, MASK_TYPES, WEARS, put_on
-from unmask.params import load_params
 
 _SAMPLED, _WARM_UP = 40, 200
 

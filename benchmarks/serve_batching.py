@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from unmask.data.samples import write_samples
+from unmask.masking.samples import write_samples
 from unmask.registry.versions import NAME
 from unmask.serving.backend import Backend
-from unmask.serving.question import Question
+from unmask.serving.schemas import Question
 from unmask.serving.supervisor import version_to_serve
 
 

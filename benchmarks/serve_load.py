@@ -28,14 +28,14 @@ import httpx
 import numpy as np
 import psutil
 
-from unmask.data.samples import write_samples
+from unmask.config.params import NETWORKS
+from unmask.config.profiles import use_profile
+from unmask.inference.chain import Chain
+from unmask.inference.pictures import decode_picture, to_base64
+from unmask.masking.samples import write_samples
 from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
-from unmask.params import NETWORKS
-from unmask.profiles import use_profile
 from unmask.registry.champions import make_champion
 from unmask.registry.versions import register
-from unmask.restore.chain import Chain
-from unmask.restore.pictures import decode_picture, to_base64
 
 _CONF = Path(__file__).parents[1] / "conf"
 _SIDE, _PICTURES = 192, 32

@@ -1,6 +1,6 @@
 """Flow `restore_inbox`: the new photos of an inbox, restored once each.
 
-`unmask.restore.inbox` says what lies where in it.
+`unmask.inbox.queue` says what lies where in it.
 """
 
 import argparse
@@ -20,12 +20,11 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Crashed, State
 
 from flows.patience import PATIENT
+from unmask.config.params import Inbox, load_params
 from unmask.errors import UnmaskError
-from unmask.params import Inbox, load_params
-from unmask.restore.inbox import FAILED, NEW, Answers, Outcome, Restorer, claim, unfinished, waiting
-from unmask.restore.pictures import write_whole
-from unmask.restore.places import Place, place_of
-from unmask.training.store import project_root
+from unmask.inbox.queue import FAILED, NEW, Answers, Outcome, Restorer, claim, unfinished, waiting
+from unmask.inbox.storage import Place, place_of
+from unmask.project import project_root, write_whole
 
 _LISTED = 100  # failures in the artifact
 
@@ -43,10 +42,10 @@ def look(place: Place, settle: float) -> tuple[list[str], list[str]]:
 @task(**PATIENT)
 def load_restorer(model: str | None, crop: bool) -> Restorer:
     """The champion, else the released weights, or what `model` names."""
+    from unmask.inference.photo import restorer_of
     from unmask.monitoring.batches import BATCHES, write_batch
     from unmask.monitoring.summaries import summarise
     from unmask.registry.loading import load_chain
-    from unmask.restore.photo import restorer_of
 
     chain, name = load_chain(model)
     batches = project_root() / BATCHES

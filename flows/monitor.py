@@ -25,8 +25,8 @@ RESOURCE = {"prefect.resource.id": "unmask.model.unmask"}
 @task(**PATIENT)
 def judge_batches(root: Path) -> Check | None:
     """Compare the batches since the last check with the champion's reference."""
+    from unmask.config.params import load_params
     from unmask.monitoring.check import check
-    from unmask.params import load_params
 
     return check(load_params(root / "params.yaml"), root)
 
@@ -34,7 +34,7 @@ def judge_batches(root: Path) -> Check | None:
 @task
 def publish(found: Check) -> None:
     """Show the report in Prefect's pages."""
-    from unmask.restore.pictures import encode_picture
+    from unmask.inference.pictures import encode_picture
 
     create_markdown_artifact(found.report, key="unmask-drift", description=found.verdict)
     picture = base64.b64encode(encode_picture(found.densities)).decode()
@@ -64,7 +64,7 @@ def monitor() -> str:
     Returns:
         'nothing new', 'too few', 'no drift' or 'drift'.
     """
-    from unmask.training.store import project_root
+    from unmask.project import project_root
 
     root, logger = project_root(), get_run_logger()
     (root / ".unmask").mkdir(exist_ok=True)

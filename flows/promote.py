@@ -43,7 +43,7 @@ def judge_challenger(
     Returns:
         Whether the version is the champion now; by hand its number where a person is to be asked.
     """
-    from unmask.params import load_params
+    from unmask.config.params import load_params
     from unmask.registry import promotion
 
     logger, masked = get_run_logger(), Path("data/masked")
@@ -98,7 +98,7 @@ def promote(version: str | None = None) -> bool:
     Args:
         version: its number, also of one that was rolled back; by default the challenger.
     """
-    from unmask.params import load_params
+    from unmask.config.params import load_params
 
     named = version is not None
     if load_params().loop.promote == "automatic" or runtime.deployment.id is None:

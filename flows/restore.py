@@ -14,9 +14,9 @@ def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> 
     Returns:
         A row a picture: file, the status of each face or `error`, and the reasons.
     """
+    from unmask.inference.files import inputs_of, restore_files
+    from unmask.inference.photo import restorer_of
     from unmask.registry.loading import load_chain
-    from unmask.restore.files import inputs_of, restore_files
-    from unmask.restore.photo import restorer_of
 
     files = inputs_of([folder])
     chain, name = load_chain(model)
@@ -32,7 +32,10 @@ def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> 
 @task
 def write_report(rows: list[dict], out: Path) -> Path:
     """Write OUT/report/index.md and, of the first 24 restored pictures, sheet.png there."""
-    from unmask.restore.sheet import before_after_sheet
+    from PIL import Image
+
+    from unmask.inference.pictures import decode_picture
+    from unmask.sheets import before_after
 
     done = [row["file"] for row in rows if "restored" in row["statuses"]]
     counts = Counter(status for row in rows for status in row["statuses"])
@@ -41,7 +44,9 @@ def write_report(rows: list[dict], out: Path) -> Path:
     folder = out / "report"
     folder.mkdir(exist_ok=True)
     if done:
-        before_after_sheet([Path(f) for f in done[:24]], out, folder / "sheet.png")
+        pairs = [(Path(file), out / f"{Path(file).stem}.png") for file in done[:24]]
+        shown = [[decode_picture(f.read_bytes(), str(f)) for f in pair] for pair in pairs]
+        Image.fromarray(before_after(shown)).save(folder / "sheet.png")
         lines += ["![masked above, restored below](sheet.png)", ""]
     lines += ["| file | faces | reasons |", "|---|---|---|"]
     lines += [

@@ -20,15 +20,15 @@ from flows.promote import judge_challenger
 from flows.stages import new_pipeline, run_stages
 
 if TYPE_CHECKING:
-    from unmask.data.drops import Drop
-    from unmask.registry.retraining import Plan
+    from unmask.retraining.drops import Drop
+    from unmask.retraining.plan import Plan
 
 
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[Path]:
     """Wait until no other retraining of the project runs; clones that a killed one left are
     removed. Gives the folder for clones."""
-    from unmask.registry.retraining import STATE
+    from unmask.retraining.plan import STATE
 
     clones = root / STATE
     clones.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def _alone(root: Path) -> Iterator[Path]:
 def _working_in(root: Path, clone: Path) -> Iterator[None]:
     """Work in a clone with its code, and with the project's tracking store and state: a training
     that failed goes on when it is tried again, and the locks are the project's."""
-    from unmask.registry.clone import absolute_tracking_uri, code_of
+    from unmask.retraining.clone import absolute_tracking_uri, code_of
 
     (clone / ".unmask").symlink_to(root / ".unmask")
     before = dict(os.environ)
@@ -67,7 +67,7 @@ def find_champion() -> str | None:
 @task(**PATIENT)
 def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
     """Make the clone, with its params and data; returns the new faces that were accepted."""
-    from unmask.registry import retraining
+    from unmask.retraining import plan as retraining
 
     shutil.rmtree(clone, ignore_errors=True)  # of a try before this
     return retraining.prepare(root, clone, plan)
@@ -76,7 +76,7 @@ def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
 @task(**PATIENT)
 def store_data(clone: Path) -> None:
     """Push data and weights to DVC's remote, if the project has one."""
-    from unmask.registry.clone import put_data
+    from unmask.retraining.clone import put_data
 
     put_data(clone)
 
@@ -84,7 +84,7 @@ def store_data(clone: Path) -> None:
 @task
 def publish(clone: Path, version: str, reason: str) -> str:
     """Commit, tag and push what was trained; returns the commit."""
-    from unmask.registry import retraining
+    from unmask.retraining import plan as retraining
 
     commit = retraining.publish(clone, version, reason)
     get_run_logger().info(f"version {version} comes from retrain/{clone.name}, {commit[:12]}")
@@ -96,7 +96,7 @@ def note_origin(version: str, commit: str) -> None:
     """Say in the registry which commit a version comes from."""
     from unmask.registry.origin import note_commit
     from unmask.registry.versions import NAME
-    from unmask.training.tracking import connect
+    from unmask.tracking import connect
 
     note_commit(connect(), NAME, version, commit)
 
@@ -110,7 +110,7 @@ def _reason(drops: list, changes: dict | None, drift: str | None) -> str:
 def _check_device() -> None:
     import torch
 
-    from unmask.registry.retraining import RetrainError
+    from unmask.retraining.plan import RetrainError
 
     if not torch.cuda.is_available():
         raise RetrainError(
@@ -135,9 +135,9 @@ def retrain(changes: dict | None = None, drift: str | None = None) -> State | st
     Returns:
         The version, or the state 'nothing changed'.
     """
-    from unmask.data.drops import Records
-    from unmask.params import load_params
-    from unmask.registry import retraining
+    from unmask.config.params import load_params
+    from unmask.retraining import plan as retraining
+    from unmask.retraining.drops import Records
 
     root, logger = Path.cwd(), get_run_logger()
     loop = load_params().loop

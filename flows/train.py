@@ -12,7 +12,7 @@ from flows.stages import new_pipeline, run_stages
 @task(**PATIENT)
 def sync_registry() -> str:
     """Register the networks where the store lacks them; returns the challenger's version."""
-    from unmask.registry.stage import sync
+    from unmask.registry.sync import sync
 
     return sync()
 

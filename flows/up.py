@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 
 from flows.processes import MARK, STOP_SECONDS, check_free, end, end_runs, marked
 from flows.services import DEPLOY, NAMES, Service, UpError, pools, services, settings
-from unmask.errors import plainly
-from unmask.training.store import project_root
+from unmask.errors import exit_with_message
+from unmask.project import project_root
 
 _START_SECONDS = 300  # the first start on a busy machine
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -182,7 +182,7 @@ def run(root: Path, names: tuple[str, ...]) -> None:
         up.stop()
 
 
-@plainly
+@exit_with_message
 def main() -> None:
     """The command `python -m flows.up`."""
     parser = argparse.ArgumentParser(description=__doc__)

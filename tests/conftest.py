@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,12 +12,16 @@ import torch
 from hypothesis import settings
 from project import ROOT
 
-from unmask.data import faces_stage, masked_stage
+from unmask.config.params import FABRICS, MASK_TYPES, WEARS, Params, load_params
+from unmask.config.profiles import use_profile
+from unmask.datasets.cache import Split
+from unmask.faces import dataset as faces_stage
+from unmask.faces.records import Face
 from unmask.faces.sources import Sampled
+from unmask.masking import dataset as masked_stage
+from unmask.masking import put_on
 from unmask.models import build
 from unmask.models.stored import save_network
-from unmask.params import Params, load_params
-from unmask.profiles import use_profile
 
 torch.set_num_threads(1)
 settings.register_profile("seeded", deadline=None, max_examples=50, derandomize=True)
@@ -43,6 +48,42 @@ def masked(smoke: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
     faces_stage.make(smoke, folder)
     masked_stage.make(smoke, folder)
     return folder / "masked"
+
+
+@pytest.fixture(scope="session")
+def split() -> Split:
+    """Three sampled faces with two masks each, in memory; the third unlabelled and blurred."""
+    size = 64
+    images, points, masked, masks, occluded, labels = [], [], [], [], [], []
+    for index, gender in enumerate(("male", "female", None)):
+        face: Face = Sampled(2, index, size).read()
+        worn = [
+            put_on(
+                face.image,
+                face.landmarks,
+                np.random.default_rng([index, variant]),
+                types={name: float(name not in ("window", "shield")) for name in MASK_TYPES},
+                fabrics=dict.fromkeys(FABRICS, 1.0),
+                wear=dict.fromkeys(WEARS, 1.0),
+            )
+            for variant in range(2)
+        ]
+        images.append(face.image)
+        points.append(face.landmarks)
+        masked.append([w.image for w in worn])
+        masks.append([w.mask for w in worn])
+        occluded.append([w.occluder for w in worn])
+        labels.append({"gender": gender, "scale": 1.0 if index < 2 else 0.5, "weight": 1.0})
+    return Split(
+        image=np.stack(images),
+        valid=np.ones((3, size, size), bool),
+        landmarks=np.stack(points),
+        masked=np.array(masked),
+        mask=np.array(masks),
+        occluded=np.array(occluded),
+        labels=labels,
+        digest="none",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from unmask.profiles import use_profile
+from unmask.config.profiles import use_profile
 
 ROOT = Path(__file__).parents[1]
 STAGES = {

@@ -1,7 +1,7 @@
 import pytest
 from project import ROOT, run_in
 
-from unmask.profiles import use_profile
+from unmask.config.profiles import use_profile
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_stage_names_a_missing_face_folder(folder):
     text = (folder / "params.yaml").read_text()
     text = text.replace("name: appearance_model, count: 96", "name: utkface, path: nosuch")
     (folder / "params.yaml").write_text(text)
-    message = refused(folder, "python", "-m", "unmask.training.prepare", "faces")
+    message = refused(folder, "python", "-m", "unmask.stages.faces")
     assert "the face folder nosuch does not exist" in message
     assert not (folder / "data" / "faces").exists()
 
@@ -49,7 +49,7 @@ def test_stage_names_a_missing_face_folder(folder):
 def test_stage_names_an_unknown_parameter(folder):
     with (folder / "params.yaml").open("a") as file:
         file.write("colour: 1\n")
-    message = refused(folder, "python", "-m", "unmask.training.prepare", "faces")
+    message = refused(folder, "python", "-m", "unmask.stages.faces")
     assert "unknown parameter 'colour'" in message
 
 

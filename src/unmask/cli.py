@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from unmask.errors import UnmaskError, plainly
+from unmask.errors import UnmaskError, exit_with_message
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__.splitlines()[0])
 params_app = typer.Typer(no_args_is_help=True, help="Profiles of params.yaml.")
@@ -25,7 +25,7 @@ Why = Annotated[str, typer.Option(help="Kept in the history.")]
 @params_app.command("use")
 def params_use(name: Annotated[str, typer.Argument(help="A profile of conf/.")]) -> None:
     """Write profile NAME of conf/ into params.yaml."""
-    from unmask.profiles import use_profile
+    from unmask.config.profiles import use_profile
 
     use_profile(name, Path("conf"), Path("params.yaml"))
     typer.echo(f"params.yaml is profile {name} now")
@@ -53,7 +53,7 @@ def faces_sample(
     masked: Annotated[bool, typer.Option("--masked", help="Put a mask on each.")] = False,
 ) -> None:
     """Write faces of nobody as PNG, and with --masked wearing masks."""
-    from unmask.data.samples import write_samples
+    from unmask.masking.samples import write_samples
 
     write_samples(out, count, size, seed, masked=masked)
     typer.echo(f"{count} faces are in {out}")
@@ -67,8 +67,8 @@ def data_check(
     ] = None,
 ) -> None:
     """Say whether a FOLDER of new annotated faces may enter a training, and what fails in it."""
-    from unmask.data.new_faces import judge_faces, known_faces
-    from unmask.params import load_params
+    from unmask.config.params import load_params
+    from unmask.retraining.new_faces import judge_faces, known_faces
 
     params = load_params()
     report = judge_faces(folder, params, known_faces(params, Path()))
@@ -95,7 +95,7 @@ def models_list() -> None:
 @models_app.command("sync")
 def models_sync() -> None:
     """Register the trained networks where the store lacks them; `challenger` points at them."""
-    from unmask.registry.stage import sync
+    from unmask.registry.sync import sync
 
     typer.echo(f"unmask version {sync()} is the challenger")
 
@@ -118,9 +118,9 @@ def release(
     ] = None,
 ) -> None:
     """Export a model as the weights of the package, scored on the holdout split."""
+    from unmask.config.params import load_params
     from unmask.models.stored import RELEASED
     from unmask.monitoring.reference import make
-    from unmask.params import load_params
     from unmask.registry.release import release as export
 
     out, params, masked = out or RELEASED, load_params(), Path("data/masked")
@@ -143,7 +143,7 @@ def models_score(
     ] = None,
 ) -> None:
     """Score a model on the pictures of a split, as the sources in params.yaml give them."""
-    from unmask.params import load_params
+    from unmask.config.params import load_params
     from unmask.registry.loading import find_networks
     from unmask.registry.release import score
 
@@ -157,7 +157,7 @@ def models_promote(
     version: Annotated[str | None, typer.Argument(help="Default: the challenger.")] = None,
 ) -> None:
     """Judge a version by the gate and, if it passes, make it champion."""
-    from unmask.params import load_params
+    from unmask.config.params import load_params
     from unmask.registry.promotion import promote
 
     done = promote(load_params(), Path("data/masked"), version, again=version is not None)
@@ -188,7 +188,7 @@ def models_reproduce(
     ] = None,
 ) -> None:
     """Make a version's project again in a folder: code, params, data and weights, checked."""
-    from unmask.registry.reproduction import reproduce
+    from unmask.retraining.reproduce import reproduce
 
     done = reproduce(version, out or Path(f".unmask/reproduced/v{version}"))
     rebuilt = f"trained again: {', '.join(done.rebuilt)}" if done.rebuilt else "all from the cache"
@@ -233,12 +233,12 @@ def restore(
 
     Without --model, by the champion where there is one, else by the released weights.
     """
-    from unmask.restore.answer import WhatIf
-    from unmask.restore.files import inputs_of, restore_files
+    from unmask.inference.files import inputs_of, restore_files
+    from unmask.inference.results import WhatIf
 
     what_if, files = WhatIf.asked(gender, samples, seed), inputs_of(inputs)
+    from unmask.inference.photo import restorer_of
     from unmask.registry.loading import load_chain  # torch takes seconds to import
-    from unmask.restore.photo import restorer_of
 
     chain, name = load_chain(model)
     failed = 0
@@ -277,14 +277,14 @@ def serve(
     POST /invocations takes MLflow's scoring protocol; GET /health and /version say how it is.
     Without a champion the released weights serve, which are registered for that.
     """
-    from unmask.serving.front import Limits
+    from unmask.serving.api import Limits
     from unmask.serving.serve import serve as run
 
     limits = Limits(most_megabytes * 1_000_000, most_pictures, most_seconds, most_waiting)
     run(host, port, limits, typer.echo)
 
 
-@plainly
+@exit_with_message
 def main() -> None:
     """The command's entry point."""
     app(standalone_mode=True)

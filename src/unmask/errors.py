@@ -17,7 +17,7 @@ class UnmaskError(Exception):
     status = 1
 
 
-def plainly(main: Callable[..., None]) -> Callable[..., None]:
+def exit_with_message(main: Callable[..., None]) -> Callable[..., None]:
     """Make a command end with the error's sentence and status in place of a traceback.
 
     Besides UnmaskError this holds for OSError, such as a full disk; any other error is a defect

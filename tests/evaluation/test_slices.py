@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from unmask.evaluation.evaluation_set import Shard, take
 from unmask.evaluation.measure import Measured
 from unmask.evaluation.scores import HoleScores
-from unmask.evaluation.shard import Shard, take
 from unmask.evaluation.slices import groups_of, slice_table
 
 

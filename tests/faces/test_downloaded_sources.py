@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
+from unmask.config.params import Source
+from unmask.datasets.splits import split_of
 from unmask.faces import annotate
 from unmask.faces.annotate import AnnotatorError, landmarks_of
 from unmask.faces.celeba import read_celeba
 from unmask.faces.ffhq import read_ffhq
 from unmask.faces.folder import SourceError, UnreadableImage
 from unmask.faces.sources import Sampled, items_of
-from unmask.faces.splits import split_of
-from unmask.params import Source
 
 
 def paint(path, index: int, size: int = 128) -> np.ndarray:

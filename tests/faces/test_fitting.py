@@ -2,10 +2,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from unmask.datasets.splits import split_of
 from unmask.faces.fitting import fit_folders
 from unmask.faces.folder import SourceError, read_annotations
 from unmask.faces.records import framed
-from unmask.faces.splits import split_of
 
 
 def silent(line: str) -> None:

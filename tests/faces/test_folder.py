@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unmask.datasets.splits import split_of
 from unmask.faces.folder import SourceError, UnreadableImage, read_annotations
 from unmask.faces.lfw import read_lfw
 from unmask.faces.sources import Sampled
-from unmask.faces.splits import split_of
 from unmask.faces.utkface import read_utkface
 
 

@@ -3,9 +3,9 @@ import pickle
 import numpy as np
 import pytest
 
+from unmask.config.params import Source
+from unmask.datasets.splits import split_of
 from unmask.faces.sources import Sampled, SourceError, items_of
-from unmask.faces.splits import split_of
-from unmask.params import Source
 
 
 def test_sampled_faces_are_a_pure_function_of_seed_index_and_size():

@@ -21,7 +21,7 @@ from team.prefect_api import PrefectApi
 from team.services import free_port, until
 
 from flows.processes import end
-from unmask.restore.places import Bucket
+from unmask.inbox.storage import Bucket
 
 pytestmark = pytest.mark.slow
 

@@ -15,9 +15,9 @@ from project import ROOT
 
 import flows.monitor
 from flows.monitor import EVENT, monitor
+from unmask.config.profiles import use_profile
 from unmask.monitoring.batches import BATCHES, write_batch
 from unmask.monitoring.reference import Reference
-from unmask.profiles import use_profile
 from unmask.registry.references import RELEASED_REFERENCE
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,8 @@ from prefect.testing.utilities import prefect_test_harness
 from flows.patience import PATIENT, is_away
 from flows.stages import StageError, _stream
 from unmask.errors import TEMPORARY, UnmaskError
-from unmask.registry.clone import CloneError, StorageError
-from unmask.training.tracking import StoreAwayError, TrackingError
+from unmask.retraining.clone import CloneError, StorageError
+from unmask.tracking import StoreAwayError, TrackingError
 
 
 def test_only_what_is_away_is_tried_again():

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from flows.retrain import _check_device
 from unmask.faces.sources import Sampled
 from unmask.models.stored import packed_md5
-from unmask.registry.retraining import RetrainError
+from unmask.retraining.plan import RetrainError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -115,12 +115,12 @@ def test_the_same_drops_again_change_nothing(project):
 def test_a_drop_waits_while_it_is_written_and_while_a_server_is_away(project):
     drop(project, "late", 9, 30)
     changing = (
-        "import unmask.registry.retraining as r; from unmask.data.drops import DropError\n"
+        "import unmask.retraining.plan as r; from unmask.retraining.drops import DropError\n"
         "def take(*given): raise DropError('late changed while it was read')\n"
         "r.take = take\n"
     )
     away = (
-        "import flows.retrain as f; from unmask.training.tracking import StoreAwayError\n"
+        "import flows.retrain as f; from unmask.tracking import StoreAwayError\n"
         "def run_stages(*given): raise StoreAwayError('no answer')\n"
         "f.run_stages = run_stages\n"
     )
@@ -196,7 +196,7 @@ def test_what_is_missing_is_named_and_what_can_be_made_is_made(project):
 
 def test_versions_know_where_they_come_from(project):
     code = (
-        "import json;from unmask.training.tracking import connect;"
+        "import json;from unmask.tracking import connect;"
         "c = connect();v = c.get_model_version('unmask', '1');"
         "print(json.dumps([v.tags, [a.path for a in c.list_artifacts(v.run_id)]]))"
     )

@@ -136,7 +136,7 @@ def test_a_service_that_dies_is_named_and_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", ["prefect.runner", "unmask.training.prepare"], ids=["starting", "at work"]
+    "words", ["prefect.runner", "unmask.stages.faces"], ids=["starting", "at work"]
 )
 def test_ctrl_c_ends_a_flow_run_too_and_says_so(tmp_path, words):
     project = make_project(tmp_path)

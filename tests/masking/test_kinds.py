@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from unmask import params
+from unmask.config import params
 from unmask.masking import DEFECTS, FABRICS, MASK_TYPES, OCCLUDERS, WEARS, put_on
 from unmask.masking.finish import coarse, drawn_finish
 from unmask.masking.light import light_on

@@ -3,10 +3,10 @@ import pytest
 import torch
 from torch import nn
 
+from unmask.config.params import NETWORKS, Inpainting
 from unmask.models import build
 from unmask.models.inpainting import Discriminator, Generator, PosteriorEncoder, landmark_maps
 from unmask.models.segmentation import detection_target
-from unmask.params import NETWORKS, Inpainting
 
 SIZE = 64
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from unmask.config.params import NETWORKS
 from unmask.models import build
 from unmask.models.stored import METADATA, PARAMS, WEIGHTS, StoredModelError, load_network
 from unmask.models.stored import save_network as save
-from unmask.params import NETWORKS
 
 
 def network(name: str, smoke, seed: int = 0) -> nn.Module:

@@ -8,12 +8,12 @@ import pytest
 from production import darker, seen_like
 from project import ROOT
 
+from unmask.config.params import Params, load_params
+from unmask.config.profiles import use_profile
 from unmask.monitoring.batches import BATCHES, write_batch
 from unmask.monitoring.check import Check, Ledger, LedgerError, check
 from unmask.monitoring.drift import DRIFT, STABLE, TOO_FEW
 from unmask.monitoring.reference import Reference
-from unmask.params import Params, load_params
-from unmask.profiles import use_profile
 from unmask.registry.references import RELEASED_REFERENCE
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact, ks_2samp
 
+from unmask.config.params import NUMBERS, Drift
 from unmask.monitoring.drift import DRIFT, STABLE, TOO_FEW, compare, features_of
-from unmask.production_params import NUMBERS, Drift
 
 PARAMS = Drift(bare=0.2, components=2, alpha=0.01, effect=0.2, minimum=40, changes={})
 COLUMNS = [*(name for name in NUMBERS if name != "embedding"), "embedding_1", "embedding_2"]

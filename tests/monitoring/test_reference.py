@@ -5,12 +5,12 @@ import pyarrow as pa
 import pytest
 from sklearn.decomposition import PCA
 
+from unmask.config.params import Drift
+from unmask.inference.chain import Chain
 from unmask.models.stored import RELEASED
 from unmask.monitoring.batches import SCHEMA
 from unmask.monitoring.reference import Reference, UnreadableReferenceError, make
 from unmask.monitoring.summaries import model_of
-from unmask.production_params import Drift
-from unmask.restore.chain import Chain
 
 PARAMS = Drift(bare=0.2, components=3, alpha=0.01, effect=0.2, minimum=4, changes={})
 

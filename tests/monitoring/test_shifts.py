@@ -11,16 +11,16 @@ import pytest
 from project import ROOT
 from scipy.stats import binom
 
+from unmask.config.params import MASK_TYPES, load_params
 from unmask.faces.records import Face
 from unmask.faces.sources import Sampled
+from unmask.inference.chain import Chain
 from unmask.masking import MaskPlacementError, put_on
 from unmask.models.stored import RELEASED
 from unmask.monitoring.batches import SCHEMA
 from unmask.monitoring.drift import DRIFT, compare
 from unmask.monitoring.reference import Reference
 from unmask.monitoring.summaries import Row, summarise
-from unmask.params import MASK_TYPES, load_params
-from unmask.restore.chain import Chain
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from unmask.registry.champions import history, make_champion, roll_back, rolled_back, succeed
 from unmask.registry.versions import CHAMPION, NAME, RegistryError, version_of
-from unmask.training.tracking import connect
+from unmask.tracking import connect
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask.params import Gate
+from unmask.config.params import Gate
 from unmask.registry.gate import GateScores, judge
 
 NAN = float("nan")

@@ -19,15 +19,15 @@ from mlflow import MlflowClient
 from project import ROOT
 from torch.nn.functional import interpolate
 
-from unmask.data import faces_stage, masked_stage
-from unmask.data.batches import collate
-from unmask.data.cache import open_split
-from unmask.data.holes import holed_unchanged
-from unmask.faces.frame import move_points, resizing
+from unmask.augmentation.holes import holed_unchanged
+from unmask.config.params import NETWORKS, Params, load_params
+from unmask.config.profiles import use_profile
+from unmask.datasets.cache import open_split
+from unmask.faces import dataset as faces_stage
+from unmask.geometry.frame import move_points, resizing
+from unmask.masking import dataset as masked_stage
 from unmask.models import build
 from unmask.models.stored import PARAMS, RELEASED, load_network, save_network
-from unmask.params import NETWORKS, Params, load_params
-from unmask.profiles import use_profile
 from unmask.registry.champions import make_champion, roll_back
 from unmask.registry.promotion import Promotion, promote
 from unmask.registry.release import import_release
@@ -39,8 +39,9 @@ from unmask.registry.versions import (
     register,
     version_of,
 )
-from unmask.training.stage import train_network
-from unmask.training.tracking import connect
+from unmask.tracking import connect
+from unmask.training.batches import collate
+from unmask.training.train import train_network
 
 pytestmark = pytest.mark.slow
 

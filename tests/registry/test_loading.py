@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from unmask.config.params import NETWORKS
 from unmask.models import build
 from unmask.models.stored import StoredModelError, save_network
-from unmask.params import NETWORKS
 from unmask.registry import loading, release
 from unmask.registry.release import export
 from unmask.registry.versions import RegistryError

@@ -14,7 +14,7 @@ from unmask.registry.references import (
     reference_of_champion,
 )
 from unmask.registry.versions import NAME, RegistryError, register
-from unmask.training.tracking import connect
+from unmask.tracking import connect
 
 pytestmark = pytest.mark.slow
 

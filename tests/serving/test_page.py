@@ -21,10 +21,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from team.services import until
 
-from unmask.data.samples import sample
+from unmask.inference.pictures import decode_picture, encode_picture
+from unmask.masking.samples import sample
 from unmask.models.stored import RELEASED
 from unmask.registry.pyfunc import Unmask
-from unmask.restore.pictures import decode_picture, encode_picture
 from unmask.serving import page as served_page
 from unmask.serving import uploads
 from unmask.serving.page import Ask, mount

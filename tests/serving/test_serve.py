@@ -21,14 +21,14 @@ import torch
 from project import ROOT, run_in
 from team.services import until
 
-from unmask.data.samples import write_samples
+from unmask.config.profiles import use_profile
+from unmask.inference.pictures import decode_picture, from_base64
+from unmask.masking.samples import write_samples
 from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
-from unmask.profiles import use_profile
 from unmask.registry.champions import make_champion, roll_back
 from unmask.registry.versions import CHAMPION, NAME, register, version_of
-from unmask.restore.pictures import decode_picture, from_base64
 from unmask.serving.backend import refusal_of
-from unmask.training.tracking import connect
+from unmask.tracking import connect
 
 pytestmark = pytest.mark.slow
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from unmask.restore.answer import Restoration
-from unmask.restore.pictures import to_base64
+from unmask.inference.pictures import to_base64
+from unmask.inference.results import Restoration
 from unmask.serving.view import shown, view_of
 
 HEIGHT, WIDTH = 640, 700

@@ -8,8 +8,8 @@ import pytest
 from project import ROOT
 from ruamel.yaml import YAML
 
-from unmask.params import NETWORKS
-from unmask.profiles import use_profile
+from unmask.config.params import NETWORKS
+from unmask.config.profiles import use_profile
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import lightning as L
 import torch
 from torch import nn
 
-from unmask.data.cache import open_split
-from unmask.params import load_params
-from unmask.training.stage import make_module, make_trainer
+from unmask.config.params import load_params
+from unmask.datasets.cache import open_split
+from unmask.training.train import make_module, make_trainer
 
 
 class Recorder(L.Callback):

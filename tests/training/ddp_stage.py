@@ -7,7 +7,7 @@ import os
 import sys
 from functools import partial
 
-from unmask.training import stage
+from unmask.training import train as stage
 
 if __name__ == "__main__":
     stage.make_trainer = partial(stage.make_trainer, processes=int(os.environ["WORLD_SIZE"]))

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from project import ROOT
 
+from unmask.config.profiles import use_profile
 from unmask.models.stored import load_network
-from unmask.profiles import use_profile
 
 pytestmark = pytest.mark.slow
 LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from unmask.data.batches import collate
-from unmask.data.cache import open_split
+from unmask.config.params import Params
+from unmask.datasets.cache import open_split
 from unmask.models.stored import StoredModelError, load_network
-from unmask.params import Params
-from unmask.training.stage import make_module
+from unmask.training.batches import collate
+from unmask.training.train import make_module
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +46,7 @@ def test_loss_of_one_batch_falls(name, rate, steps, share, smoke, masked, models
 
 
 def test_inpainting_learns_one_batch_by_heart(smoke, masked, models, tmp_path):
-    from unmask.losses.inpainting.reconstruction import masked_l1
+    from unmask.losses.inpainting import masked_l1
 
     module, batch = module_of("inpainting", smoke, masked, models, tmp_path)
     optimizer = torch.optim.AdamW(module.network.parameters(), 3e-3)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from unmask.training.stage import resolved_precision
+from unmask.training.train import resolved_precision
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 def start(folder: Path, network: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "unmask.training.stage", network],
+        [sys.executable, "-m", "unmask.stages.train", network],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from unmask.config.params import NETWORKS
 from unmask.models.stored import RELEASED
-from unmask.params import NETWORKS
 from unmask.training import progress
 
 

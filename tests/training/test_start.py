@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from unmask.data.cache import open_split
+from unmask.config.params import Params
+from unmask.datasets.cache import open_split
 from unmask.models.stored import METADATA, load_network, save_network
-from unmask.params import Params
-from unmask.training import stage
+from unmask.training import train as stage
 from unmask.training.module import StartError
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from unmask.training.store import tracking_uri
-from unmask.training.tracking import TrackingError, connect, parent_run, stage_run
+from unmask.project import tracking_uri
+from unmask.tracking import TrackingError, connect, parent_run, stage_run
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from unmask.losses.inpainting.perceptual import DISTANCE_LEVELS
+from unmask.losses.inpainting import DISTANCE_LEVELS
 from unmask.models.backbone import PACKAGED, Backbone, pretrained_classifier
 
 _SIDE = 224

@@ -8,8 +8,8 @@ from functools import cache
 
 import numpy as np
 
-from unmask.data.workers import ordered_map
 from unmask.faces.annotate import dlib_weights
+from unmask.parallel import ordered_map
 
 _WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"
 _CHUNK = 32  # faces a process embeds at once

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unmask.evaluation.evaluation_set import Shard, box_of
 from unmask.evaluation.scores import HoleScores, TrueFaces
-from unmask.evaluation.shard import Shard, box_of
+from unmask.inference.blending import frame_hole
+from unmask.inference.chain import Chain
 from unmask.metrics.classification import gender_accuracy, gender_auroc
 from unmask.metrics.coverage import mask_missed, replaced_beyond
 from unmask.metrics.detection import mask_average_precision
 from unmask.metrics.iou import boundary_iou, mask_iou
 from unmask.metrics.nme import failure_rate, nme
-from unmask.restore.chain import Chain
-from unmask.restore.paste import frame_hole
 
 
 @dataclass(frozen=True)

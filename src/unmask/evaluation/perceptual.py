@@ -6,7 +6,7 @@ So it depends neither on a picture's resolution nor on where in it the face is.
 import numpy as np
 
 from unmask.evaluation.feature_network import feature_levels
-from unmask.faces.frame import UNSHOWN, canonical_transform, warp
+from unmask.geometry.frame import UNSHOWN, canonical_transform, warp
 from unmask.metrics.perceptual import perceptual_distance
 
 FRAME = 256  # pixels

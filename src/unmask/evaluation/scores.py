@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unmask.evaluation.evaluation_set import box_of
 from unmask.evaluation.feature_network import pooled_features
 from unmask.evaluation.identity_network import embeddings, is_installed
 from unmask.evaluation.perceptual import FRAME, PerceptualReference
-from unmask.evaluation.shard import box_of
-from unmask.faces.frame import canonical_transform, scale_of
+from unmask.geometry.frame import canonical_transform, scale_of
 from unmask.metrics.frechet import frechet_distance
 from unmask.metrics.hole import hole_l1, hole_psnr, hole_ssim
 from unmask.metrics.identity import identity_distance, same_person_share

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from unmask.evaluation.evaluation_set import Shard
 from unmask.evaluation.measure import Measured
-from unmask.evaluation.shard import Shard
 
 SLICE_COLUMNS = (
     "slice",

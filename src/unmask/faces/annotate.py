@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from unmask.errors import UnmaskError
-from unmask.faces.landmarks import COUNT
+from unmask.geometry.landmarks import COUNT
 
 STORE = Path(".unmask/landmarks.db")
 _PREDICTOR = "shape_predictor_68_face_landmarks.dat"

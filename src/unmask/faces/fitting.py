@@ -7,12 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from unmask.faces.appearance_fit import AnnotatedFace, fit
-from unmask.faces.appearance_model import AppearanceModel
+from unmask.face_model.appearance_model import AppearanceModel
+from unmask.face_model.fit import AnnotatedFace, fit
 from unmask.faces.folder import Annotated, SourceError, UnreadableImage
-from unmask.faces.frame import EYE_DISTANCE
 from unmask.faces.records import Face, framed
 from unmask.faces.sources import READERS
+from unmask.geometry.frame import EYE_DISTANCE
 
 _SIDE = 176  # larger than the model's texture, so that two warps do not blur it twice
 _TEXTURE_COMPONENTS = 300

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from unmask.datasets.splits import split_of
 from unmask.errors import UnmaskError
 from unmask.faces.annotate import landmarks_of
-from unmask.faces.landmarks import COUNT
 from unmask.faces.records import Face
-from unmask.faces.splits import split_of
+from unmask.geometry.landmarks import COUNT
 
 GENDERS = ("male", "female")
 TABLES = (".parquet", ".csv")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unmask.faces.frame import canonical_transform, move_points, scale_of, shown, warp
+from unmask.geometry.frame import canonical_transform, move_points, scale_of, shown, warp
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Face:
         gender: 'male' or 'female' as the source labels it, else None.
         valid: (H, W) bool, the pixels that the source really shows.
         scale: source pixels per pixel of `image`.
-        split: see `unmask.faces.splits`.
+        split: see `unmask.datasets.splits`.
     """
 
     image: np.ndarray

@@ -8,17 +8,16 @@ from typing import Protocol
 
 import numpy as np
 
-from unmask.faces.appearance_model import AppearanceModel
+from unmask.config.params import Source
+from unmask.datasets.splits import split_of
+from unmask.face_model.appearance_model import EMBEDDED, AppearanceModel
 from unmask.faces.celeba import read_celeba
 from unmask.faces.ffhq import read_ffhq
 from unmask.faces.folder import SourceError, read_annotations
 from unmask.faces.lfw import read_lfw
 from unmask.faces.records import Face
-from unmask.faces.splits import split_of
 from unmask.faces.utkface import read_utkface
-from unmask.params import Source
 
-EMBEDDED = Path(__file__).with_name("appearance_model.npz")
 READERS = {
     "celeba": read_celeba,
     "ffhq": read_ffhq,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from unmask.losses.inpainting.perceptual import perceptual_distances
+from unmask.losses.inpainting import perceptual_distances
 from unmask.metrics.inputs import Array
 
 

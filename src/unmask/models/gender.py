@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from unmask.config.params import Gender
 from unmask.models.backbone import Backbone
-from unmask.params import Gender
 
 _LEVELS = (3, 4)
 

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unmask.faces.landmarks import COUNT
+from unmask.config.params import Landmarks
+from unmask.geometry.landmarks import COUNT
 from unmask.models.backbone import Backbone
-from unmask.params import Landmarks
 
 _LEVELS = (1, 2, 3, 4)
 

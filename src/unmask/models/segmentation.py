@@ -11,8 +11,8 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
+from unmask.config.params import Segmentation
 from unmask.models.backbone import Backbone
-from unmask.params import Segmentation
 
 _LEVELS = (0, 1, 2, 3)  # strides 2, 4, 8, 16
 _ANCHORS = (0.12, 0.25, 0.45, 0.7)  # of the crop's side, a size a level

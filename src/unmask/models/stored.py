@@ -1,8 +1,6 @@
 """A trained network on disk: weights, resolved params and metadata, whole or not at all."""
 
 import json
-import os
-import shutil
 from hashlib import md5
 from pathlib import Path
 
@@ -11,9 +9,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from unmask.config.params import NETWORKS, Train
 from unmask.errors import UnmaskError
 from unmask.models import build
-from unmask.params import NETWORKS, Train
+from unmask.project import whole_folder
 
 #: The released networks, laid out as the training stages store them, as float16.
 RELEASED = Path(__file__).parents[1] / "release"
@@ -34,25 +33,18 @@ def save_network(network: nn.Module, name: str, section: dict, metadata: dict, o
     Returns:
         The md5 of the weights file.
     """
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with whole_folder(out) as partial:
         state = {key: value.contiguous() for key, value in network.state_dict().items()}
         try:
             save_file(state, partial / WEIGHTS)
-            (partial / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read it
         except SafetensorError as error:
             raise StoredModelError(f"{out / WEIGHTS} could not be written: {error}.") from error
+        (partial / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read it
         checksum = md5((partial / WEIGHTS).read_bytes()).hexdigest()
         (partial / PARAMS).write_text(json.dumps({"name": name, **section}, indent=1) + "\n")
         document = {**metadata, "weights_md5": checksum}
         (partial / METADATA).write_text(json.dumps(document, indent=1) + "\n")
-        shutil.rmtree(out, ignore_errors=True)
-        os.replace(partial, out)
-        return checksum
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    return checksum
 
 
 def packed_md5(folder: Path) -> str:

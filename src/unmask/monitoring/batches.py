@@ -7,10 +7,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from unmask.config.params import NUMBERS
 from unmask.errors import UnmaskError
 from unmask.monitoring.summaries import Row
-from unmask.production_params import NUMBERS
-from unmask.restore.pictures import write_whole
+from unmask.project import write_whole
 
 #: Under the project's root.
 BATCHES = Path(".unmask/batches")

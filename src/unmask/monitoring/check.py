@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 from pydantic import JsonValue
 
+from unmask.config.params import Params
 from unmask.errors import UnmaskError
 from unmask.monitoring.batches import BATCHES, batches_in, read_batches
 from unmask.monitoring.drift import DRIFT, STABLE, TOO_FEW, Finding, compare, values_of
 from unmask.monitoring.reference import Reference
 from unmask.monitoring.report import densities_of, log_report, table_of
-from unmask.params import Params
+from unmask.project import write_whole
 from unmask.registry.references import reference_of_champion
-from unmask.restore.pictures import write_whole
 
 _LEDGER = Path(".unmask/monitor.json")
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, fisher_exact, ks_2samp
 
+from unmask.config.params import NUMBERS, SHARES, Drift
 from unmask.monitoring.summaries import RESTORED, SKIPPED
-from unmask.production_params import NUMBERS, SHARES, Drift
 
 DRIFT, STABLE, TOO_FEW = "drift", "no drift", "too few"
 

@@ -1,4 +1,4 @@
-"""Stage `reference`: what the chain sees and answers on faces like those it was trained on."""
+"""What the chain sees and answers on faces like those it was trained on."""
 
 import json
 from collections.abc import Iterator
@@ -11,19 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.decomposition import PCA
 
-from unmask.data.cache import open_split
-from unmask.data.workers import with_progress
-from unmask.errors import UnmaskError, plainly
-from unmask.evaluation.given import as_given
-from unmask.evaluation.shard import Shard, box_of
+from unmask.config.params import Drift, Params
+from unmask.datasets.cache import open_split
+from unmask.errors import UnmaskError
+from unmask.evaluation.evaluation_set import Shard, box_of
+from unmask.evaluation.native_resolution import as_given
+from unmask.inference.chain import Chain
 from unmask.monitoring.batches import SCHEMA, write_table
 from unmask.monitoring.summaries import Row, summarise
-from unmask.params import Params, load_params
-from unmask.production_params import Drift
-from unmask.restore.chain import Chain
-from unmask.training.tracking import stage_run
+from unmask.parallel import with_progress
 
-_OUT = Path("reports/reference.parquet")
 _PROJECTION = b"unmask.projection"
 _PARTS = 5  # that faces are projected in, each by the components of the others
 
@@ -140,21 +137,3 @@ def make(params: Params, root: Path, masked: Path, models: Path) -> Reference:
     valid = np.concatenate([shard.valid, shard.valid[chosen]])
     found = with_progress(_restored(chain, pictures, valid), len(pictures), "reference")
     return Reference.fit([row for rows in found for row in rows], params.drift)
-
-
-@plainly
-def main() -> None:
-    """The stage as DVC runs it, in the folder of params.yaml."""
-    params, masked = load_params(), Path("data/masked")
-    val = open_split(masked, "val")
-    with stage_run("reference", {"unmask.data_md5": val.digest}) as run:
-        run.params({"bare": params.drift.bare, "components": params.drift.components})
-        run.dataset(val.labels, "masked", val.digest, "val")
-        reference = make(params, Path(), masked, Path("models"))
-        reference.save(_OUT)
-        run.file(_OUT, "reference")
-        run.metrics({"faces": len(reference.table)})
-
-
-if __name__ == "__main__":
-    main()

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from unmask.config.params import SHARES
 from unmask.monitoring.drift import DRIFT, Finding
-from unmask.production_params import SHARES
-from unmask.training.tracking import stage_run
+from unmask.tracking import stage_run
 
 _SHOWN = 8  # densities at most
 _COLUMNS = 4

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import torch
 
-from unmask.faces.frame import canonical_transform, shown, warp
+from unmask.config.params import NETWORKS
+from unmask.geometry.frame import canonical_transform, shown, warp
+from unmask.inference.chain import Chain
+from unmask.inference.results import FaceAnswer, Restoration
 from unmask.masking.pose import pose_of
-from unmask.params import NETWORKS
-from unmask.restore.answer import FaceAnswer, Restoration
-from unmask.restore.chain import Chain
 
 RESTORED, SKIPPED = "restored", "skipped"
 _SHARPNESS_SIDE = 128  # pixels

@@ -4,8 +4,8 @@ import csv
 import json
 from pathlib import Path
 
+from unmask.config.params import NETWORKS
 from unmask.models.stored import METADATA, PARAMS
-from unmask.params import NETWORKS
 
 _COLUMNS = {
     "hole_psnr": "hole PSNR, dB",

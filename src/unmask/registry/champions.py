@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from filelock import FileLock
 from mlflow import MlflowClient
 
+from unmask.project import project_root
 from unmask.registry.origin import COMMIT
 from unmask.registry.versions import (
     CHAMPION,
@@ -20,8 +21,7 @@ from unmask.registry.versions import (
     registered_model,
     version_of,
 )
-from unmask.training.store import project_root
-from unmask.training.tracking import connect
+from unmask.tracking import connect
 
 _CHANGE = "unmask.champion."  # begins the key of a change's tag
 _WHY = 1000  # characters kept; a tag of a registered model holds 5,000

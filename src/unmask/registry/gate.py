@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unmask.params import Gate
+from unmask.config.params import Gate
 from unmask.registry.bootstrap import lower_bound, upper_bounds
 
 _NAMES = {"perceptual": "perceptual distance", "hole_psnr": "hole PSNR"}

@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from unmask.evaluation.shard import Shard, box_of
-from unmask.restore.chain import Chain
+from unmask.evaluation.evaluation_set import Shard, box_of
+from unmask.inference.chain import Chain
 
 _PICTURES, _ROUNDS = 10, 3
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from unmask.inference.chain import Chain
 from unmask.models.stored import RELEASED, packed_md5
-from unmask.restore.chain import Chain
-from unmask.training.store import has_store
+from unmask.project import has_store
 
 CHAMPION_URI = "models:/unmask@champion"
 RELEASE = "release"

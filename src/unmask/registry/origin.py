@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import mlflow
 from mlflow import MlflowClient
 
-from unmask.training.store import project_root
-from unmask.training.tracking import StageRun, git_commit
+from unmask.project import project_root
+from unmask.tracking import StageRun, git_commit
 
 COMMIT, CHANGED, LOCK = "unmask.git_commit", "unmask.git_changed", "unmask.dvc_lock_md5"
 _DATA = "data/sources"  # whose *.dvc files name the data versions

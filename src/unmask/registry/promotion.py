@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from unmask.data.cache import open_split
+from unmask.config.params import Params
+from unmask.datasets.cache import open_split
 from unmask.evaluation.baselines import MeanFace, telea
+from unmask.evaluation.evaluation_set import Shard, fill_shard, fitting_faces, take
 from unmask.evaluation.measure import bare_restored, measure_chain
 from unmask.evaluation.scores import TrueFaces
-from unmask.evaluation.shard import Shard, fill_shard, fitting_faces, take
 from unmask.evaluation.slices import groups_of
+from unmask.inference.chain import Chain
 from unmask.models.stored import StoredModelError
-from unmask.params import Params
 from unmask.registry.champions import rolled_back, succeed
 from unmask.registry.gate import GateScores, Reason, Verdict, judge
 from unmask.registry.latency import seconds_in_turn
@@ -29,8 +29,7 @@ from unmask.registry.versions import (
     verdict_of,
     version_of,
 )
-from unmask.restore.chain import Chain
-from unmask.training.tracking import stage_run
+from unmask.tracking import stage_run
 
 _UNNAMEABLE = re.compile(r"[^\w. -]")  # in a metric's name
 
@@ -148,7 +147,6 @@ def judge_version(
         RegistryError: when there is no challenger or no such version, when the champion cannot be
             loaded, or when it was replaced while the version was judged.
     """
-    torch.set_num_threads(params.threads)
     version = version or version_of(CHALLENGER)
     if version is None:
         raise RegistryError("there is no challenger: run `dvc repro` and `unmask models sync`.")

@@ -8,10 +8,10 @@ from mlflow.pyfunc import PythonModel
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, Object, Property
 
-from unmask.restore.answer import WhatIf
-from unmask.restore.chain import Chain
-from unmask.restore.photo import PhotoRestorer
-from unmask.restore.pictures import from_base64, to_base64
+from unmask.inference.chain import Chain
+from unmask.inference.photo import PhotoRestorer
+from unmask.inference.pictures import from_base64, to_base64
+from unmask.inference.results import WhatIf
 
 _FACE = Object(
     [

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from unmask.models.stored import RELEASED, packed_md5
 from unmask.registry.versions import NAME, RegistryError, champion, find_version
-from unmask.training.tracking import connect
+from unmask.tracking import connect
 
 REFERENCE = "unmask.reference"
 RELEASED_REFERENCE = RELEASED / "reference.parquet"

@@ -9,9 +9,10 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from unmask.data.cache import open_split
-from unmask.evaluation.given import as_given
-from unmask.evaluation.stage import evaluate
+from unmask.config.params import NETWORKS, Params
+from unmask.datasets.cache import open_split
+from unmask.evaluation.evaluate import evaluate
+from unmask.evaluation.native_resolution import as_given
 from unmask.models.stored import (
     METADATA,
     PARAMS,
@@ -20,7 +21,6 @@ from unmask.models.stored import (
     packed_md5,
     save_network,
 )
-from unmask.params import NETWORKS, Params
 from unmask.registry.card import model_card
 from unmask.registry.loading import find_networks
 from unmask.registry.references import RELEASED_REFERENCE, keep_reference
@@ -32,7 +32,7 @@ from unmask.registry.versions import (
     register,
     version_of,
 )
-from unmask.training.tracking import connect
+from unmask.tracking import connect
 
 CARD = "MODEL_CARD.md"
 

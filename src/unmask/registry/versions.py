@@ -15,13 +15,13 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 
+from unmask.config.params import NETWORKS
 from unmask.errors import TEMPORARY, UnmaskError
+from unmask.inference.pictures import encode_picture
 from unmask.models.stored import METADATA, packed_md5
-from unmask.params import NETWORKS
+from unmask.project import has_store
 from unmask.registry.origin import log_origin
-from unmask.restore.pictures import encode_picture
-from unmask.training.store import has_store
-from unmask.training.tracking import connect, is_away, stage_run
+from unmask.tracking import connect, is_away, stage_run
 
 NAME = "unmask"
 CHAMPION, CHALLENGER = "champion", "challenger"

@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 
 from unmask.errors import UnmaskError
-from unmask.serving.question import RefusedError
+from unmask.project import tracking_uri
+from unmask.serving.schemas import RefusedError
 from unmask.serving.temporary import OwnFolder
-from unmask.training.store import tracking_uri
 
 _STARTS_WITHIN, _ENDS_WITHIN = 300, 5  # seconds
 _OURS = re.compile(r"^unmask\.[\w.]+: (.+)$")  # the last line of an UnmaskError's stack trace

@@ -4,11 +4,11 @@ import base64
 import json
 from functools import cache
 
-from unmask.data.samples import sample
-from unmask.restore.answer import PictureError
-from unmask.restore.pictures import encode_picture, from_base64
+from unmask.inference.pictures import encode_picture, from_base64
+from unmask.inference.results import PictureError
+from unmask.masking.samples import sample
 from unmask.serving.backend import BackendError
-from unmask.serving.question import COLUMN, Question
+from unmask.serving.schemas import COLUMN, Question
 
 _SIDE = 128
 

@@ -11,11 +11,12 @@ import numpy as np
 from fastapi import FastAPI
 from gradio.processing_utils import save_bytes_to_cache
 
-from unmask.data.samples import sample
 from unmask.errors import UnmaskError
-from unmask.restore.answer import PictureError
-from unmask.restore.pictures import decode_picture
-from unmask.serving import look, uploads
+from unmask.inference.pictures import decode_picture
+from unmask.inference.results import PictureError
+from unmask.masking.samples import sample
+from unmask.serving import theme as look
+from unmask.serving import uploads
 from unmask.serving.view import View, view_of
 
 Ask = Callable[[bytes, dict], dict]

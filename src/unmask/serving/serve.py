@@ -9,7 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from unmask.errors import UnmaskError
-from unmask.serving.front import Desk, Limits, build
+from unmask.serving.api import Desk, Limits, build
 from unmask.serving.supervisor import Supervisor
 
 _ENDS_WITHIN = 10  # seconds, for the requests that are being answered

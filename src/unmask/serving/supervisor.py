@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from unmask.registry.versions import CHAMPION, NAME, version_of
 from unmask.serving.backend import Backend, BackendError, BrokenOffError
 from unmask.serving.checking import check_answer, masked_face
-from unmask.serving.question import RefusedError
+from unmask.serving.schemas import RefusedError
 
 _LOOKS_EVERY = 2  # seconds
 _WAITS, _WAITS_AT_MOST = 10, 300  # seconds before a version that failed is tried again, doubled

@@ -7,8 +7,8 @@ from html import escape
 import cv2
 import numpy as np
 
-from unmask.restore.answer import Restoration
-from unmask.restore.pictures import from_base64
+from unmask.inference.pictures import from_base64
+from unmask.inference.results import Restoration
 
 _LEAST, _MOST = 640, 1280  # pixels of the longer side of a picture that is shown
 _TINT, _RIM, _DOT = (20, 184, 166), (255, 255, 255), (15, 118, 110)  # RGB

@@ -5,14 +5,14 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
-from unmask.data.batches import Sample
-from unmask.data.cache import Split
-from unmask.data.views import aligned, unchanged
+from unmask.augmentation.views import aligned, unchanged
+from unmask.config.params import Gender
+from unmask.datasets.cache import Split
 from unmask.errors import UnmaskError
-from unmask.losses.gender.labelled import labelled_cross_entropy
-from unmask.params import Gender
-from unmask.training.module import NetworkModule
-from unmask.training.sheets import captioned, grid, pixels
+from unmask.losses.gender import labelled_cross_entropy
+from unmask.sheets import captioned, grid
+from unmask.training.batches import Sample
+from unmask.training.module import NetworkModule, pixels
 
 
 class UnlabelledError(UnmaskError):

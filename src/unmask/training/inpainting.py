@@ -8,27 +8,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
-from unmask.data.batches import Sample
-from unmask.data.cache import Split
-from unmask.data.holes import holed, holed_unchanged
-from unmask.losses.inpainting.adversarial import (
+from unmask.augmentation.holes import holed, holed_unchanged
+from unmask.config.params import Inpainting
+from unmask.datasets.cache import Split
+from unmask.losses.inpainting import (
+    DISTANCE_LEVELS,
     discriminator_loss,
     feature_matching_loss,
     generator_loss,
-)
-from unmask.losses.inpainting.divergence import kl_divergence
-from unmask.losses.inpainting.perceptual import (
-    DISTANCE_LEVELS,
+    kl_divergence,
+    masked_l1,
     perceptual_distances,
     perceptual_loss,
     style_loss,
 )
-from unmask.losses.inpainting.reconstruction import masked_l1
 from unmask.models.backbone import Backbone
 from unmask.models.inpainting import Discriminator, PosteriorEncoder
-from unmask.params import Inpainting
-from unmask.training.module import NetworkModule, scheduled
-from unmask.training.sheets import grid, pixels
+from unmask.sheets import grid
+from unmask.training.batches import Sample
+from unmask.training.module import NetworkModule, pixels, scheduled
 
 _FINE = (0, 1, 2)  # levels of the perceptual and style losses, strides 2, 4, 8
 _COARSE_WEIGHT = 0.5  # of the coarse answer's L1, where there is a finer one

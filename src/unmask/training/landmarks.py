@@ -5,12 +5,12 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
-from unmask.data.batches import Sample
-from unmask.data.views import loosely_framed, unchanged
-from unmask.faces.landmarks import OUTER_EYE_CORNERS
-from unmask.losses.landmarks.wing import wing_loss
-from unmask.training.module import NetworkModule
-from unmask.training.sheets import grid, pixels, with_points
+from unmask.augmentation.views import loosely_framed, unchanged
+from unmask.geometry.landmarks import OUTER_EYE_CORNERS
+from unmask.losses.landmarks import wing_loss
+from unmask.sheets import grid, with_points
+from unmask.training.batches import Sample
+from unmask.training.module import NetworkModule, pixels
 
 
 def _inter_ocular(landmarks: Tensor) -> Tensor:

@@ -12,11 +12,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from unmask.data.batches import Augmented, Fixed, Sample, Steps, loader
-from unmask.data.cache import Split
+from unmask.config.params import Fit
+from unmask.datasets.cache import Split
 from unmask.errors import UnmaskError
 from unmask.models import build
-from unmask.params import Fit
+from unmask.training.batches import Augmented, Fixed, Sample, Steps, loader
 
 _VALIDATION_FACES = 160
 _WARM_UP, _LONGEST_WARM_UP = 0.05, 500  # of the steps; steps
@@ -34,6 +34,12 @@ def scheduled(optimizer: Optimizer, steps: int, hold: float = 0.0) -> LambdaLR:
         return 0.5 * (1 + math.cos(math.pi * max(0, step - falls) / max(1, steps - falls)))
 
     return LambdaLR(optimizer, factor)
+
+
+def pixels(images: Tensor) -> np.ndarray:
+    """(N, 3, S, S) RGB in [0, 1] as uint8 (N, S, S, 3); values outside are clipped."""
+    scaled = images.detach().float().clamp(0, 1).mul(255).round()
+    return scaled.permute(0, 2, 3, 1).byte().cpu().numpy()
 
 
 class StartError(UnmaskError):

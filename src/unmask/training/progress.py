@@ -9,10 +9,10 @@ import lightning as L
 import torch
 from torch import nn
 
+from unmask.config.params import NETWORKS
 from unmask.models.stored import RELEASED
-from unmask.params import NETWORKS
+from unmask.tracking import StageRun
 from unmask.training.module import NetworkModule
-from unmask.training.tracking import StageRun
 
 SNAPSHOTS = Path(".unmask/snapshots")
 _EVERY = 1800  # seconds, between two sheets or snapshots of a long training

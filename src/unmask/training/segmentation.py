@@ -5,15 +5,14 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
-from unmask.data.batches import Sample
-from unmask.data.cache import Split
-from unmask.data.views import in_surroundings, unchanged
-from unmask.losses.segmentation.mask import mask_loss
-from unmask.losses.segmentation.total import total_loss
+from unmask.augmentation.views import in_surroundings, unchanged
+from unmask.config.params import Segmentation
+from unmask.datasets.cache import Split
+from unmask.losses.segmentation import mask_loss, total_loss
 from unmask.models.segmentation import FACE_MASK, detection_target
-from unmask.params import Segmentation
-from unmask.training.module import NetworkModule
-from unmask.training.sheets import grid, pixels, with_outlines
+from unmask.sheets import grid, with_outlines
+from unmask.training.batches import Sample
+from unmask.training.module import NetworkModule, pixels
 
 
 class SegmentationModule(NetworkModule):

@@ -1,0 +1,1 @@
+"""The random views of masked faces that the networks are trained on."""

@@ -1,0 +1,1 @@
+"""params.yaml, typed, and the profiles that are written into it."""

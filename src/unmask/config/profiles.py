@@ -1,0 +1,98 @@
+"""Profiles of conf/, written into params.yaml, and changes of single params."""
+
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+
+from unmask.config.params import ParamsError, parse_params
+from unmask.project import write_whole
+
+BASE = "cpu"
+
+
+def _lay_over(base: CommentedMap, over: CommentedMap) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _lay_over(base[key], value)
+        else:
+            base[key] = value
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.width = 200
+    return yaml
+
+
+def change_params(text: str, changes: dict[str, object], declared: Sequence[str]) -> str:
+    """The text of a params file with some values changed; the same text when all are as asked.
+
+    Args:
+        changes: dotted names, e.g. 'masking.types' or 'masking.types.surgical', to values.
+        declared: names that may be changed, with all below them.
+
+    Raises:
+        ParamsError: naming a param that is not declared or does not exist, or a value that does
+            not fit.
+    """
+    tree = _yaml().load(text)
+    for name, value in changes.items():
+        if not any(name == d or name.startswith(f"{d}.") for d in declared):
+            raise ParamsError(
+                f"'{name}' may not be changed by a retraining: loop.declared allows "
+                f"{', '.join(declared)}."
+            )
+        *path, last = name.split(".")
+        section = tree
+        for part in path:
+            section = section.get(part) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or last not in section:
+            raise ParamsError(f"there is no parameter '{name}': correct its name.")
+        section[last] = value
+    return _text_of(tree, text)
+
+
+def add_sources(text: str, paths: Sequence[str]) -> str:
+    """The text of a params file that names annotated folders as further sources of faces."""
+    tree = _yaml().load(text)
+    named = {source.get("path") for source in tree["faces"]["sources"]}
+    tree["faces"]["sources"] += [
+        {"name": "folder", "path": path} for path in paths if path not in named
+    ]
+    return _text_of(tree, text)
+
+
+def _text_of(tree: CommentedMap, before: str) -> str:
+    written = StringIO()
+    _yaml().dump(tree, written)
+    plain, path = YAML(typ="safe"), Path("params.yaml")
+    after = parse_params(plain.load(written.getvalue()), path)
+    return before if after == parse_params(plain.load(before), path) else written.getvalue()
+
+
+def use_profile(name: str, conf: Path, out: Path) -> None:
+    """Write a profile, laid over the profile `cpu`, as a whole params file.
+
+    Raises:
+        ParamsError: for an unknown profile, or one whose keys or values do not fit; `out` then
+            stays as it was.
+    """
+    chosen = conf / f"{name}.yaml"
+    if not chosen.is_file():
+        known = ", ".join(sorted(p.stem for p in conf.glob("*.yaml")))
+        raise ParamsError(f"there is no profile '{name}': use one of {known or 'conf/'}.")
+    yaml = _yaml()
+    tree = yaml.load((conf / f"{BASE}.yaml").read_text())
+    if name != BASE:
+        _lay_over(tree, yaml.load(chosen.read_text()))
+        tree.yaml_set_start_comment(
+            f"Profile {name}: conf/{name}.yaml laid over conf/{BASE}.yaml by "
+            f"`unmask params use {name}`.\n"
+        )
+    text = StringIO()
+    yaml.dump(tree, text)
+    parse_params(YAML(typ="safe").load(text.getvalue()), chosen)
+    write_whole(out, text.getvalue().encode())

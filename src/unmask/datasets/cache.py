@@ -1,0 +1,134 @@
+"""A split of the masked data as memory-mapped arrays, derived once from its shards."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from unmask.datasets.shards import (
+    count_rows,
+    decode_image,
+    decode_mask,
+    digest,
+    read_rows,
+    shards_of,
+)
+from unmask.errors import UnmaskError
+from unmask.geometry.landmarks import COUNT
+from unmask.project import whole_folder
+
+CACHE = Path(".unmask/cache")
+_LABELS = ("id", "source", "identity", "gender", "age", "ethnicity", "scale", "weight")
+_STYLE = ("mask_type", "fabric", "wear", "yaw")
+_GENDERS = {"male": 1.0, "female": 0.0, None: np.nan}
+_LAYOUT = 2  # of the arrays; older ones are derived anew
+_ARRAYS = ("image", "valid", "landmarks", "masked", "mask", "occluded")
+
+
+class OldDataError(UnmaskError):
+    """Masked faces that an older version wrote."""
+
+
+class EmptySplit(UnmaskError):  # noqa: N818
+    """A split without faces."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """N masked faces of V variants each, size S, memory-mapped.
+
+    Attributes:
+        image: (N, S, S, 3) uint8 RGB, the true face.
+        valid: (N, S, S) bool.
+        landmarks: (N, 68, 2) float32 pixels.
+        masked: (N, V, S, S, 3) uint8 RGB.
+        mask: (N, V, S, S) bool.
+        occluded: (N, V, S, S) bool, where something before the mask hides what `image` shows.
+        labels: one dict a face (id, gender, age, ...; variants: mask_type, fabric, wear, yaw).
+        digest: md5 of the shards it was made from.
+    """
+
+    image: np.ndarray
+    valid: np.ndarray
+    landmarks: np.ndarray
+    masked: np.ndarray
+    mask: np.ndarray
+    occluded: np.ndarray
+    labels: list[dict]
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    @property
+    def size(self) -> int:
+        return self.image.shape[1]
+
+    @property
+    def variants(self) -> int:
+        return self.masked.shape[1]
+
+    def gender(self, face: int) -> np.float32:
+        """1 for male, 0 for female, NaN where the source does not say."""
+        return np.float32(_GENDERS[self.labels[face]["gender"]])
+
+
+def _fill(folder: Path, shards: list[Path]) -> None:
+    arrays: dict[str, np.ndarray] = {}
+    labels = []
+    for index, row in enumerate(read_rows(shards)):
+        if "occluded" not in row["variants"][0]:
+            raise OldDataError(
+                f"{shards[0].parent} is of an older version: run `dvc repro masked`."
+            )
+        values = {
+            "image": decode_image(row["image"]),
+            "valid": decode_mask(row["valid"]),
+            "landmarks": np.array(row["landmarks"], np.float32).reshape(COUNT, 2),
+            "masked": np.stack([decode_image(v["masked"]) for v in row["variants"]]),
+            "mask": np.stack([decode_mask(v["mask"]) for v in row["variants"]]),
+            "occluded": np.stack([decode_mask(v["occluded"]) for v in row["variants"]]),
+        }
+        if index == 0:
+            total = count_rows(shards)
+            arrays = {
+                name: np.lib.format.open_memmap(
+                    folder / f"{name}.npy", "w+", value.dtype, (total, *value.shape)
+                )
+                for name, value in values.items()
+            }
+        for name, value in values.items():
+            arrays[name][index] = value
+        labels.append(
+            {name: row[name] for name in _LABELS}
+            | {"variants": [{name: v[name] for name in _STYLE} for v in row["variants"]]}
+        )
+    for array in arrays.values():
+        array.flush()
+    (folder / "labels.json").write_text(json.dumps(labels))
+
+
+def open_split(masked: Path, split: str, cache: Path = CACHE) -> Split:
+    """Open a split, deriving its arrays first where this data has not been opened before.
+
+    Args:
+        masked: the folder that stage `masked` wrote.
+
+    Raises:
+        EmptySplit: when the split has no faces.
+        OldDataError: when an older version masked them.
+    """
+    shards = shards_of(masked, split)
+    if not shards:
+        raise EmptySplit(f"{masked} has no faces in the split '{split}': add faces to the sources.")
+    key = digest(shards)
+    folder = cache / f"{key}-{_LAYOUT}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f"{key}.lock"):
+        if not folder.exists():
+            with whole_folder(folder) as partial:
+                _fill(partial, shards)
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+    return Split(**arrays, labels=json.loads((folder / "labels.json").read_text()), digest=key)

@@ -1,0 +1,39 @@
+"""What the MLflow run of a data set keeps: counts, digest, who was left out, and a sheet."""
+
+from pathlib import Path
+
+import numpy as np
+
+from unmask.datasets.shards import count_rows, decode_image, digest, read_rows, shards_of
+from unmask.datasets.splits import SPLITS
+from unmask.sheets import grid
+from unmask.tracking import StageRun
+
+_SHOWN, _COLUMNS = 40, 10
+
+
+def _pictures(folder: Path) -> list[np.ndarray]:
+    """The first faces of the training split, masked where the data set has masks."""
+    pictures = []
+    for _, row in zip(range(_SHOWN), read_rows(shards_of(folder, "train")), strict=False):
+        variants = row.get("variants")
+        pictures.append(decode_image(variants[0]["masked"] if variants else row["image"]))
+    return pictures
+
+
+def record(run: StageRun, folder: Path, failures: list[str]) -> None:
+    """Log a data set that was written to `folder`.
+
+    Args:
+        failures: one sentence for each face left out.
+    """
+    counts = {split: count_rows(shards_of(folder, split)) for split in SPLITS}
+    run.metrics({**counts, "left_out": len(failures)})
+    run.tag({"unmask.data_md5": digest([s for p in SPLITS for s in shards_of(folder, p)])})
+    if failures:
+        run.text("\n".join(failures) + "\n", "left_out.txt")
+    shown = _pictures(folder)
+    rows = [shown[i : i + _COLUMNS] for i in range(0, len(shown), _COLUMNS)]
+    rows = [row for row in rows if len(row) == len(rows[0])]
+    if rows:
+        run.picture(grid(rows), "sheet.png")

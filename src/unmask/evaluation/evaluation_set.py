@@ -1,0 +1,117 @@
+"""The faces that are scored: part of a split, with one fixed mask each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from unmask.datasets.cache import EmptySplit, Split
+from unmask.geometry.frame import canonical_transform, invert, shown, warp
+
+_FITTING_FACES = 2000
+
+
+@dataclass(frozen=True)
+class Shard:
+    """N masked faces in memory; the first variant of each.
+
+    What is not valid is padding: beyond a frame's source, or up to the size of the largest picture.
+
+    Attributes:
+        images, masked: (N, S, S, 3) uint8 RGB.
+        valid, masks: (N, S, S) bool.
+        landmarks: (N, 68, 2) float32.
+        gender: (N,) int64, 1 male, 0 female, -1 unknown.
+        labels: per face, the labels and the style of its mask.
+        framed: whether every picture is the canonical frame.
+    """
+
+    images: np.ndarray
+    masked: np.ndarray
+    valid: np.ndarray
+    masks: np.ndarray
+    landmarks: np.ndarray
+    gender: np.ndarray
+    labels: list[dict]
+    framed: bool = True
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def take(split: Split, limit: int, source: str | None = None) -> Shard:
+    """At most `limit` faces, evenly spread over the split, whose hole shows any valid pixel.
+
+    Args:
+        source: whose faces are taken; None takes all sources'.
+
+    Raises:
+        EmptySplit: when the split has no face of that source.
+    """
+    faces = [i for i, label in enumerate(split.labels) if source in (None, label["source"])]
+    if not faces:
+        raise EmptySplit(f"no face of the split is of the source '{source}': correct its name.")
+    count = min(limit, len(faces))
+    chosen = [faces[i * len(faces) // count] for i in range(count)]
+    chosen = [i for i in chosen if (split.mask[i, 0] & split.valid[i]).any()]
+    genders = np.array([split.gender(i) for i in chosen])
+    return Shard(
+        images=split.image[chosen],
+        masked=split.masked[chosen, 0],
+        valid=split.valid[chosen],
+        masks=split.mask[chosen, 0],
+        landmarks=split.landmarks[chosen],
+        gender=np.where(np.isfinite(genders), genders, -1).astype(np.int64),
+        labels=[
+            {k: v for k, v in split.labels[i].items() if k != "variants"}
+            | split.labels[i]["variants"][0]
+            for i in chosen
+        ],
+    )
+
+
+def fitting_faces(split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """At most 2,000 faces, evenly spread over a split, that baselines are fitted to.
+
+    Returns:
+        (images (N, S, S, 3) uint8, valid (N, S, S) bool).
+    """
+    limit = min(_FITTING_FACES, len(split))
+    spread = np.arange(limit) * len(split) // limit
+    return split.image[spread], split.valid[spread]
+
+
+def box_of(valid: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns that hold all valid pixels of a mask (H, W) bool, of which it has any.
+
+    A picture cut to them is the one that was padded.
+    """
+    rows, columns = (np.flatnonzero(valid.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def fill_shard(fill: Callable[[np.ndarray, np.ndarray], np.ndarray], shard: Shard) -> np.ndarray:
+    """A baseline's fills (N, S, S, 3) uint8, given true masks; what is not valid is filled too."""
+    holes = shard.masks | ~shard.valid
+    return np.stack([fill(p, h) for p, h in zip(shard.masked, holes, strict=True)])
+
+
+def fill_frames(
+    fill: Callable[[np.ndarray, np.ndarray], np.ndarray], shard: Shard, size: int
+) -> np.ndarray:
+    """A baseline's fills that knows faces in the canonical frame of `size` only.
+
+    Each face is framed by its true landmarks, filled, and what fills its hole brought back.
+    """
+    if shard.framed:
+        return fill_shard(fill, shard)
+    filled = []
+    for picture, mask, valid, points in zip(
+        shard.masked, shard.masks, shard.valid, shard.landmarks, strict=True
+    ):
+        transform, side = canonical_transform(points, size), (size, size)
+        hole = ~shown(valid & ~mask, transform, side)
+        crop = fill(warp(picture, transform, side), hole)
+        back = warp(crop, invert(transform), picture.shape[1::-1], beyond=None)
+        filled.append(np.where(mask[..., None], back, picture))
+    return np.stack(filled)

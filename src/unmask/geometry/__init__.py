@@ -1,0 +1,1 @@
+"""Landmarks, the canonical frame and masks as shapes: what every other part measures by."""

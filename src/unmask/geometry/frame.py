@@ -1,0 +1,112 @@
+"""The canonical frame: a square crop with level eyes at a fixed place and distance."""
+
+import cv2
+import numpy as np
+
+from unmask.geometry.landmarks import MOUTH, eye_centres
+
+EYE_HEIGHT = 0.40  # of the frame's height, from the top
+EYE_DISTANCE = 0.30  # of the frame's width, between the eye centres
+TALLEST = (
+    1.3  # distance from eyes to mouth over that between the eyes, beyond which a head is turned
+)
+UNSHOWN = 127  # grey level of what a picture does not show
+
+
+def canonical_transform(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Similarity transform from picture to canonical frame.
+
+    The eyes of a turned head lie close together: its frame is as large as that of the head looking
+    straight, whose height stays.
+
+    Args:
+        landmarks: (68, 2) pixel coordinates, the centre of the first pixel being (0, 0).
+        size: width and height of the frame in pixels.
+
+    Returns:
+        (2, 3) float64 matrix that maps picture coordinates to frame coordinates.
+
+    Raises:
+        ValueError: when both eyes lie at one point.
+    """
+    left, right = (centre.astype(np.float64) for centre in eye_centres(landmarks))
+    along = right - left
+    apart = float(np.hypot(*along))
+    if apart < 1e-6:
+        raise ValueError("the eye landmarks coincide, so the face cannot be aligned")
+    middle, mouth = (left + right) / 2, landmarks[MOUTH].mean(axis=0)
+    down = float(np.array([-along[1], along[0]]) / apart @ (mouth - middle))
+    cosine, sine = along / apart * (EYE_DISTANCE * size / max(apart, down / TALLEST))
+    linear = np.array([[cosine, sine], [-sine, cosine]])
+    target = np.array([size / 2 - 0.5, EYE_HEIGHT * size - 0.5])
+    return np.column_stack([linear, target - linear @ middle])
+
+
+def scale_of(transform: np.ndarray) -> float:
+    """Source pixels per frame pixel of a similarity transform (2, 3)."""
+    return 1.0 / float(np.hypot(transform[0, 0], transform[1, 0]))
+
+
+def invert(transform: np.ndarray) -> np.ndarray:
+    """The inverse (2, 3) of an affine transform (2, 3)."""
+    return cv2.invertAffineTransform(transform)
+
+
+def chained(first: np.ndarray, then: np.ndarray) -> np.ndarray:
+    """The affine transform (2, 3) that maps by one, then by another, each (2, 3)."""
+    return then @ np.vstack([first, [0, 0, 1]])
+
+
+def resizing(old: int, new: int) -> np.ndarray:
+    """The affine transform (2, 3) from a square picture of side `old` to the same of side `new`."""
+    ratio = new / old
+    shift = 0.5 * ratio - 0.5
+    return np.array([[ratio, 0, shift], [0, ratio, shift]])
+
+
+def move_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    """Map points (N, 2) by an affine transform (2, 3); float32."""
+    return (points @ transform[:, :2].T + transform[:, 2]).astype(np.float32)
+
+
+def warp(
+    image: np.ndarray,
+    transform: np.ndarray,
+    size: tuple[int, int],
+    beyond: float | tuple[int, int, int] | None = UNSHOWN,
+    interpolation: int = cv2.INTER_LINEAR,
+) -> np.ndarray:
+    """Resample a picture (H, W[, C]) by an affine transform, averaging where it shrinks.
+
+    Args:
+        image: uint8 or float32 picture.
+        transform: (2, 3) matrix from picture to result coordinates.
+        size: (width, height) of the result.
+        beyond: value or RGB colour of what the picture does not show; None repeats its edge.
+        interpolation: OpenCV's; its cubic one keeps more of the finest detail than its linear one.
+    """
+    scale = scale_of(transform)
+    if scale > 1.0:
+        height, width = image.shape[:2]
+        small = (max(1, round(width / scale)), max(1, round(height / scale)))
+        ratio = np.array([small[0] / width, small[1] / height])
+        image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        # pixel centres: x_small + 0.5 = ratio * (x + 0.5)
+        linear = transform[:, :2] / ratio
+        shift = transform[:, 2] + linear @ (0.5 - 0.5 * ratio)
+        transform = np.column_stack([linear, shift])
+    border = cv2.BORDER_REPLICATE if beyond is None else cv2.BORDER_CONSTANT
+    value = beyond if isinstance(beyond, tuple) else (beyond or 0,) * 3
+    return cv2.warpAffine(
+        image, transform, size, flags=interpolation, borderMode=border, borderValue=value
+    )
+
+
+def shown(valid: np.ndarray, transform: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Which pixels of the result a picture shows: bool (height, width).
+
+    Args:
+        valid: (H, W) bool, the pixels that the picture itself shows.
+        transform, size: as for `warp`.
+    """
+    return warp(valid.astype(np.float32), transform, size, beyond=0) > 0.999

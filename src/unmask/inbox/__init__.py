@@ -1,0 +1,1 @@
+"""An inbox of photos and the storage that it lies in."""

@@ -1,0 +1,109 @@
+"""Restoring photos: every face that is found, each in the part of the photo around it."""
+
+import numpy as np
+
+from unmask.inference.alignment import Box, lie_on
+from unmask.inference.chain import Chain
+from unmask.inference.detection import FaceFinder, Found
+from unmask.inference.results import LIKELIEST, FaceAnswer, Restoration, WhatIf, untouched
+
+_AROUND = 1.6  # of the box's longer side, to each side of its centre
+_LEAST_SIDE = 16  # pixels
+
+
+class PhotoRestorer:
+    """The chain behind a face finder."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain, self._finder = chain, FaceFinder()
+
+    def restore(
+        self,
+        photo: np.ndarray,
+        what_if: WhatIf = LIKELIEST,
+    ) -> Restoration:
+        """Restore every masked face of a photo; all pixels away from their masks stay.
+
+        A photo in which no face is found is tried as one close-up.
+
+        Args:
+            photo: (H, W, 3) uint8 RGB.
+        """
+        found = self._finder.find(photo)
+        if not found:
+            whole = self._chain.restore(photo, what_if)
+            return whole if whole.hole.any() else _nobody(photo, what_if)
+        picture, *samples = (photo.copy() for _ in range(1 + what_if.samples))
+        mask, hole = np.zeros(photo.shape[:2], bool), np.zeros(photo.shape[:2], bool)
+        answers = []
+        for face in found:
+            rows, columns, start = _part(face, photo.shape)
+            if start is None:
+                answers.append(_skipped(face, "the face is too small to restore"))
+                continue
+            own = _own(face, found, rows, columns)
+            part = self._chain.restore(photo[rows, columns], what_if, start, own=own)
+            answer = part.faces[0].moved(columns.start, rows.start)
+            if answer.status == "skipped":
+                answers.append(_skipped(face, answer.reason))
+                continue
+            if answer.landmarks is not None and not lie_on(answer.landmarks, face.box):
+                answers.append(_skipped(face, "its landmarks cannot be made out"))
+                continue
+            drawn = (part.picture, *part.samples)
+            for whole, piece in zip((picture, *samples), drawn, strict=True):
+                changed = (piece != photo[rows, columns]).any(axis=2)
+                whole[rows, columns][changed] = piece[changed]
+            mask[rows, columns] |= part.mask
+            hole[rows, columns] |= part.hole
+            answers.append(answer)
+        return Restoration(picture, mask, hole, answers, tuple(samples))
+
+
+def restorer_of(chain: Chain, *, crop: bool) -> Chain | PhotoRestorer:
+    """What restores pictures of one face each, or photos."""
+    return chain if crop else PhotoRestorer(chain)
+
+
+def _part(face: Found, shape: tuple[int, ...]):
+    """Rows and columns around a face, and its box (x0, y0, x1, y1) in them; None if too small."""
+    x0, y0, x1, y1 = face.box
+    side = max(x1 - x0, y1 - y0)
+    reach = _AROUND * side
+    height, width = shape[:2]
+    left, right = (round((x0 + x1) / 2 + s * reach) for s in (-1, 1))
+    top, bottom = (round((y0 + y1) / 2 + s * reach) for s in (-1, 1))
+    columns = slice(max(0, left), min(width, right))
+    rows = slice(max(0, top), min(height, bottom))
+    if side < _LEAST_SIDE:
+        return rows, columns, None
+    dx, dy = columns.start, rows.start
+    return rows, columns, (x0 - dx, y0 - dy, x1 - dx, y1 - dy)
+
+
+def _own(face: Found, found: list[Found], rows: slice, columns: slice) -> np.ndarray:
+    """Where a part of a photo may show a face, bool: not in the box of another that is nearer, in
+    sides of their boxes."""
+    y, x = np.ogrid[rows, columns]
+
+    def distance(box: Box) -> np.ndarray:
+        x0, y0, x1, y1 = box
+        return np.hypot((2 * x - x0 - x1) / (x1 - x0), (2 * y - y0 - y1) / (y1 - y0))
+
+    nearness = distance(face.box)
+    own = np.ones(nearness.shape, bool)
+    for x0, y0, x1, y1 in (other.box for other in found if other is not face):
+        inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+        own &= ~(inside & (distance((x0, y0, x1, y1)) < nearness))
+    return own
+
+
+def _skipped(face: Found, reason: str) -> FaceAnswer:
+    return FaceAnswer("skipped", reason, face.box, None, 0.5, 0.0, face.score)
+
+
+def _nobody(photo: np.ndarray, what_if: WhatIf) -> Restoration:
+    height, width = photo.shape[:2]
+    whole = Found((0.0, 0.0, float(width), float(height)), 0.0)
+    answer = _skipped(whole, "no face was found")
+    return untouched(photo, np.zeros((height, width), bool), answer, what_if)

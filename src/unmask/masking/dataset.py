@@ -1,0 +1,132 @@
+"""Stage `masked`: put masks on every face, with the exact binary mask of each."""
+
+from functools import cache, partial
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from unmask.config.params import Masking, Params
+from unmask.datasets.shards import (
+    MASKED_SCHEMA,
+    count_rows,
+    decode_image,
+    decode_mask,
+    encode_image,
+    new_shards,
+    read_rows,
+    shards_of,
+)
+from unmask.datasets.splits import SPLITS
+from unmask.errors import UnmaskError
+from unmask.faces.sources import Sampled
+from unmask.geometry.landmarks import COUNT
+from unmask.masking import MaskedFace, MaskPlacementError, put_on
+from unmask.parallel import ordered_map, with_progress
+
+PRINTS, PRINT_SEED = 64, 20200311  # faces of nobody that are printed on masks
+
+
+class NothingMaskedError(UnmaskError):
+    """A data set that would be empty."""
+
+
+@cache
+def printed_face(index: int, size: int = 192) -> np.ndarray:
+    """The lower half of a face of nobody, uint8 RGB, from jaw to jaw and from nose to neck."""
+    face = Sampled(PRINT_SEED, index, size).read()
+    left, right = face.landmarks[[1, 15], 0].astype(int)
+    top, chin = face.landmarks[[28, 8], 1].astype(int)
+    rows, columns = np.arange(top, top + (chin - top) * 5 // 4), np.arange(left, right)
+    return face.image[np.ix_(rows.clip(0, size - 1), columns.clip(0, size - 1))]
+
+
+def mask_on(
+    image: np.ndarray,
+    landmarks: np.ndarray,
+    valid: np.ndarray,
+    masking: Masking,
+    drawn_from: tuple[int, str, int],
+) -> MaskedFace:
+    """A face wearing a mask drawn from its id, so that adding faces changes no other's mask.
+
+    Args:
+        drawn_from: seed, the face's id, the variant's number.
+
+    Raises:
+        MaskPlacementError: when no mask fits the face.
+    """
+    seed, face_id, variant = drawn_from
+    words = np.frombuffer(sha256(face_id.encode()).digest(), np.uint32)
+    return put_on(
+        image,
+        landmarks,
+        np.random.default_rng([seed, variant, *words.tolist()]),
+        types=masking.types,
+        fabrics=masking.fabrics,
+        wear=masking.wear,
+        defects=masking.defects,
+        occluders=masking.occluders,
+        variation=masking.variation,
+        printed=printed_face(int(words[variant % 8]) % PRINTS),
+        valid=valid,
+    )
+
+
+def scored(masking: Masking) -> Masking:
+    """How faces are masked that are scored: nothing lies before their masks, since a true face does
+    not show what would have to stay there."""
+    return masking.model_copy(update={"occluders": {}})
+
+
+def _masked_row(row: dict, masking: Masking, seed: int) -> dict | str:
+    image, valid = decode_image(row["image"]), decode_mask(row["valid"])
+    landmarks = np.array(row["landmarks"], np.float32).reshape(COUNT, 2)
+    training = row["split"] == "train"
+    masking = masking if training else scored(masking)
+    variants = []
+    try:
+        for variant in range(masking.variants if training else 1):
+            masked = mask_on(image, landmarks, valid, masking, (seed, row["id"], variant))
+            variants.append(
+                {
+                    "masked": encode_image(masked.image),
+                    "mask": encode_image(masked.mask),
+                    "occluded": encode_image(masked.occluder),
+                    "mask_type": masked.mask_type,
+                    "fabric": masked.fabric,
+                    "wear": masked.wear,
+                    "yaw": masked.yaw,
+                }
+            )
+    except MaskPlacementError as error:
+        return f"{row['id']}: {error}"
+    return {**row, "variants": variants}
+
+
+def make(params: Params, data: Path) -> list[str]:
+    """Mask the faces of DATA/faces and write them to DATA/masked, the face beside its variants.
+
+    Returns:
+        One sentence for each face that no mask fits, which is left out.
+    """
+    shards = [shard for split in SPLITS for shard in shards_of(data / "faces", split)]
+    rows = ordered_map(
+        partial(_masked_row, masking=params.masking, seed=params.seed),
+        read_rows(shards),
+        params.masking.workers,
+    )
+    if not shards:
+        raise NothingMaskedError(f"{data / 'faces'} holds no faces: run the stage `faces` first.")
+    failures, written = [], 0
+    with new_shards(data / "masked", MASKED_SCHEMA, params.faces.shard_rows) as writer:
+        for row in with_progress(rows, count_rows(shards), "masked"):
+            if isinstance(row, str):
+                failures.append(row)
+                print(f"left out: {row}", flush=True)
+            else:
+                writer.add(row)
+                written += 1
+        if written == 0:
+            raise NothingMaskedError("no mask fits any face: see the reasons above.")
+    return failures

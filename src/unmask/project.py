@@ -1,0 +1,56 @@
+"""The project's root, where its runs are kept, and writes that are whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def project_root() -> Path:
+    """The folder of dvc.yaml at or above the working directory, else the working directory."""
+    here = Path.cwd().resolve()
+    return next((p for p in (here, *here.parents) if (p / "dvc.yaml").is_file()), here)
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, else the project's own database under an absolute path."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+
+
+def has_store() -> bool:
+    """Whether there is a store to open, or one is named, so that none need be made to read it."""
+    named = bool(os.environ.get("MLFLOW_TRACKING_URI"))
+    return named or (project_root() / "mlflow.db").is_file()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it appears complete or not at all.
+
+    Raises:
+        OSError: naming the file, e.g. when the disk is full.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(f"{path} could not be written: {error.strerror}.") from error
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A new folder beside `folder`, which takes its place at the end, or, after an error, does not.
+
+    What a killed process left of an earlier one is removed.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

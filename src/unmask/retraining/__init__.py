@@ -1,0 +1,1 @@
+"""New data and changed params: from a drop folder to a version of its own."""

@@ -1,0 +1,46 @@
+"""Stage `evaluate`: score models and chain on the test split, write metrics, plots and sheets."""
+
+import json
+from pathlib import Path
+
+from unmask.config.params import NETWORKS, load_params
+from unmask.datasets.cache import open_split
+from unmask.errors import exit_with_message
+from unmask.evaluation.evaluate import evaluate
+from unmask.evaluation.evaluation_set import take
+from unmask.models.stored import METADATA
+from unmask.tracking import WEIGHTS, connect, find_run, flat, stage_run
+
+
+def _training_runs(models: Path) -> dict[str, str]:
+    """The MLflow runs that trained the stored networks, as tags; an unknown run is left out."""
+    client, tags = connect(), {}
+    for name in NETWORKS:
+        weights = json.loads((models / name / METADATA).read_text())["weights_md5"]
+        if run := find_run(client, {WEIGHTS: weights}):
+            tags[f"unmask.run.train.{name}"] = run
+    return tags
+
+
+@exit_with_message
+def main() -> None:
+    """The stage as DVC runs it, in the folder of params.yaml."""
+    params, models, out = load_params(), Path("models"), Path("reports")
+    masked = Path("data/masked")
+    test = open_split(masked, "test")
+    with stage_run("evaluate", {"unmask.data_md5": test.digest}) as run:
+        run.params(params.evaluate.model_dump(mode="json"))
+        run.dataset(test.labels, "masked", test.digest, "test")
+        shard = take(test, params.evaluate.max_faces)
+        metrics = evaluate(params, shard, open_split(masked, "train"), models, out)
+        run.metrics(flat(metrics))
+        for file in [out / "metrics.json", *sorted((out / "plots").iterdir())]:
+            run.file(file, "reports")
+        for file in sorted((out / "pictures").iterdir()):
+            run.file(file, "pictures")
+            run.file_to_parent(file)
+        run.to_parent(flat({"chain": metrics["chain"]}), _training_runs(models))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Stage `reference`: what drift is measured from."""
+
+from pathlib import Path
+
+from unmask.config.params import load_params
+from unmask.datasets.cache import open_split
+from unmask.errors import exit_with_message
+from unmask.monitoring.reference import make
+from unmask.tracking import stage_run
+
+_OUT = Path("reports/reference.parquet")
+
+
+@exit_with_message
+def main() -> None:
+    """The stage as DVC runs it, in the folder of params.yaml."""
+    params, masked = load_params(), Path("data/masked")
+    val = open_split(masked, "val")
+    with stage_run("reference", {"unmask.data_md5": val.digest}) as run:
+        run.params({"bare": params.drift.bare, "components": params.drift.components})
+        run.dataset(val.labels, "masked", val.digest, "val")
+        reference = make(params, Path(), masked, Path("models"))
+        reference.save(_OUT)
+        run.file(_OUT, "reference")
+        run.metrics({"faces": len(reference.table)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""One network trained and stored."""
+
+from collections import Counter
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from torch import nn
+
+from unmask.config.params import Fit, Params
+from unmask.datasets.cache import CACHE, Split, open_split
+from unmask.models.stored import RELEASED, load_network, save_network
+from unmask.tracking import WEIGHTS, stage_run
+from unmask.training.checkpoints import ROOT, Checkpoint, code_digest, key_of
+from unmask.training.gender import GenderModule
+from unmask.training.inpainting import InpaintingModule
+from unmask.training.landmarks import LandmarksModule
+from unmask.training.module import NetworkModule
+from unmask.training.progress import Curves, Progress, Snapshots
+from unmask.training.segmentation import SegmentationModule
+
+MODULES: dict[str, type[NetworkModule]] = {
+    module.name: module
+    for module in (GenderModule, LandmarksModule, SegmentationModule, InpaintingModule)
+}
+
+
+def make_module(
+    name: str, params: Fit, train: Split, val: Split, seed: int, models: Path
+) -> NetworkModule:
+    """The training module of network `name`.
+
+    Args:
+        models: the folder of the trained networks, one of which may guide it.
+
+    Raises:
+        StoredModelError: when the one that guides it is missing or damaged.
+    """
+    workers = 4 if torch.cuda.is_available() else 0
+    module = MODULES[name](params, train, val, seed, workers)
+    if module.guided_by is not None:
+        module.follow(load_network(models / module.guided_by))
+    return module
+
+
+def resolved_precision(precision: str) -> str:
+    """What `precision` means on this machine: `auto` is bf16 where the processor computes in it.
+
+    A CPU without AVX512_BF16 emulates bf16: a convolution takes 4 to 10 times its time in fp32.
+    """
+    if precision != "auto":
+        return precision
+    fast = torch.cuda.is_available() or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return "bf16-mixed" if fast else "32-true"
+
+
+def make_trainer(
+    params: Fit, callbacks: list[L.Callback], processes: int | None = None
+) -> L.Trainer:
+    """A trainer of `params.steps` steps on the GPUs there are, else on the CPU.
+
+    Args:
+        processes: that share each batch, by DDP; None takes one a GPU.
+    """
+    gpus = torch.cuda.device_count()
+    processes = processes or max(1, gpus)
+    return L.Trainer(
+        accelerator="gpu" if gpus else "cpu",
+        precision=resolved_precision(params.precision),
+        max_epochs=-(-params.steps // params.epoch_steps),
+        reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        devices=processes,
+        # the discriminator joins late, and early steps leave it unused
+        strategy="ddp_find_unused_parameters_true" if processes > 1 else "auto",
+        sync_batchnorm=gpus > 1,
+    )
+
+
+def train_network(
+    name: str, params: Params, masked: Path, models: Path, cache: Path = CACHE
+) -> None:
+    """Train network `name` on the masked faces and store it in the folder `models`.
+
+    An interrupted training of the same params, data and code goes on from its last epoch.
+    """
+    torch.set_num_threads(params.threads)
+    section: Fit = getattr(params.train, name)
+    train, val = open_split(masked, "train", cache), open_split(masked, "val", cache)
+    L.seed_everything(params.seed, verbose=False)
+    module = make_module(name, section, train, val, params.seed, models)
+    start = {"init": params.train.init}
+    if module.guided_by is not None:
+        start["guide_md5"] = module.guide.weights_md5
+    if params.train.init == "release":
+        released = load_network(RELEASED / name)
+        start["init_md5"] = released.weights_md5
+        module.start_from(released)
+    if section.compile:
+        module.network.compile()
+    resolved = section.model_dump(mode="json")
+    data = train.digest + val.digest
+    checkpoint = Checkpoint(
+        ROOT / f"{name}-{key_of({**resolved, **start, 'seed': params.seed}, data, code_digest())}"
+    )
+    callbacks: list[L.Callback] = []
+    if section.patience is not None:
+        callbacks.append(EarlyStopping(module.monitor, mode=module.mode, patience=section.patience))
+    trainer = make_trainer(section, [*callbacks, checkpoint, Progress()])
+    if trainer.global_rank != 0:
+        trainer.fit(module, ckpt_path=checkpoint.path, weights_only=False)
+        return
+    tags = {"unmask.data_md5": train.digest, "unmask.network": name}
+    with stage_run(f"train@{name}", tags, checkpoint.run_id) as run:
+        checkpoint.remember_run(run.id)
+        run.params({"seed": params.seed, **start, **resolved})
+        run.dataset(train.labels, "masked", train.digest, "training")
+        faces = Counter(label["source"] for label in train.labels)
+        metadata = {"data_md5": train.digest, "faces": faces, "seed": params.seed, **start}
+
+        def store(network: nn.Module, out: Path) -> str:
+            return save_network(network, name, resolved, metadata, out)
+
+        trainer.callbacks[:0] = [Curves(run), Snapshots(store, models)]
+        if checkpoint.path is not None:
+            print(f"train {name}: going on from {checkpoint.path}", flush=True)
+        trainer.fit(module, ckpt_path=checkpoint.path, weights_only=False)
+        run.tag({WEIGHTS: store(module.trained(), models / name)})
+    checkpoint.delete()

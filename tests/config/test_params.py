@@ -1,0 +1,117 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from project import ROOT
+from ruamel.yaml import YAML
+
+from unmask.config.params import ParamsError, load_params, parse_params
+from unmask.config.profiles import use_profile
+
+PROFILES = sorted(path.stem for path in (ROOT / "conf").glob("*.yaml"))
+
+
+def tree() -> dict:
+    return YAML(typ="safe").load((ROOT / "conf" / "cpu.yaml").read_text())
+
+
+def refused(changed: dict) -> str:
+    with pytest.raises(ParamsError) as caught:
+        parse_params(changed, ROOT / "params.yaml")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "params.yaml" in message
+    return message
+
+
+def test_committed_params_are_profile_cpu():
+    assert load_params(ROOT / "params.yaml") == load_params(ROOT / "conf" / "cpu.yaml")
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_is_whole_and_valid(name, tmp_path):
+    use_profile(name, ROOT / "conf", tmp_path / "params.yaml")
+    params = load_params(tmp_path / "params.yaml")
+    for network in ("gender", "landmarks", "segmentation", "inpainting"):
+        fit = getattr(params.train, network)
+        assert fit.steps % fit.epoch_steps == 0
+
+
+def test_unknown_profile_names_the_known_ones(tmp_path):
+    with pytest.raises(ParamsError, match=r"no profile 'nosuch'.*cpu.*smoke"):
+        use_profile("nosuch", ROOT / "conf", tmp_path / "params.yaml")
+    assert not (tmp_path / "params.yaml").exists()
+
+
+@given(key=st.from_regex(r"[a-z_]{1,12}", fullmatch=True))
+def test_unknown_key_is_named(key):
+    changed = tree()
+    if key in changed["train"]["gender"]:
+        return
+    changed["train"]["gender"][key] = 1
+    assert f"unknown parameter 'train.gender.{key}'" in refused(changed)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("train.gender", "steps", "many"),
+        ("train.gender", "steps", 0),
+        ("train.gender", "steps", 2.5),
+        ("train.inpainting", "ema", 1.5),
+        ("train.inpainting", "precision", "16"),
+        ("train.segmentation", "mask_resolution", 30),
+        ("masking", "variants", True),
+        ("gate", "confidence", 0.2),
+        ("gate", "primary", "ssim"),
+        ("gate.slice_tolerance", "perceptual", 0.0),
+    ],
+)
+def test_value_that_does_not_fit_is_named(section, key, value):
+    changed = tree()
+    part = changed
+    for name in section.split("."):
+        part = part[name]
+    part[key] = value
+    message = refused(changed)
+    assert f"'{section}.{key}'" in message
+    assert repr(value) in message
+
+
+def test_missing_key_is_named():
+    changed = tree()
+    del changed["gate"]["floors"]["nme"]
+    assert "'gate.floors.nme' is missing" in refused(changed)
+
+
+def test_impossible_image_size():
+    assert "'image_size' is 100" in refused({**tree(), "image_size": 100})
+
+
+def test_unknown_mask_type():
+    changed = tree()
+    changed["masking"]["types"]["balaclava"] = 1.0
+    assert "unknown name 'balaclava'" in refused(changed)
+
+
+def test_source_without_its_path():
+    changed = tree()
+    changed["faces"]["sources"] = [{"name": "utkface"}]
+    assert "utkface needs a path" in refused(changed)
+
+
+def test_missing_file_says_what_to_run(tmp_path):
+    with pytest.raises(ParamsError, match="unmask params use cpu"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_broken_yaml_is_named(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("seed: [1")
+    with pytest.raises(ParamsError, match="not valid YAML"):
+        load_params(path)
+
+
+def test_params_are_frozen():
+    params = load_params(ROOT / "params.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        params.seed = 1

@@ -1,0 +1,364 @@
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from itertools import count
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+import fsspec
+import numpy as np
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from unmask.inbox.queue import Answers, Restorer, claim, unfinished, waiting
+from unmask.inbox.storage import Bucket, Folder, Place
+from unmask.inference.pictures import decode_picture, encode_picture
+from unmask.inference.results import FaceAnswer, Restoration
+
+PHOTOS = [encode_picture(np.full((16, 16, 3), value, np.uint8)) for value in range(3)]
+CONTENTS = [*PHOTOS, b"no photo", b""]
+NAMES = ["a.jpg", "b.png", "deep/a.jpg", "notes.txt", "no suffix"]
+
+
+def key_of(content: bytes) -> str:
+    return sha256(content).hexdigest()[:16]
+
+
+def brighten(picture: np.ndarray) -> Restoration:
+    hole = np.ones(picture.shape[:2], bool)
+    face = FaceAnswer("restored", "", (0.0, 0.0, 9.0, 9.0), None, 0.5, 0.5, 0.9)
+    return Restoration(picture + 100, hole, hole, [face])
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the code catches it."""
+
+
+class World:
+    """An inbox that outlives the processes at work on it, each of which may be killed."""
+
+    def __init__(self, place: Place, restore: Callable = brighten) -> None:
+        self.place, self.names = place, count()
+        self.recorded: dict[str, list] = {}
+        self.restorer = Restorer(restore, "m", self.summarise, self.record)
+
+    def summarise(self, picture: np.ndarray, restored: Restoration) -> list[dict]:
+        return [{"brightness": float(picture.mean()), "status": restored.faces[0].status}]
+
+    def record(self, rows: list[dict], batch: str) -> None:
+        assert rows
+        self.recorded[batch] = rows
+
+    def run(self, size: int = 2) -> list:
+        """What one run of the flow does."""
+        photos = waiting(self.place, 0.0, float("inf"))
+        answers = Answers(self.place, self.restorer)
+        ended = [one for batch in unfinished(self.place) for one in answers.finish(batch)]
+        for start in range(0, len(photos), size):
+            batch = f"batch-{next(self.names):04d}"
+            claim(self.place, photos[start : start + size], batch)
+            ended += answers.finish(batch)
+        return ended
+
+    def held(self, folder: str) -> dict[str, bytes]:
+        return {
+            path.removeprefix(f"{folder}/"): self.place.read(path)
+            for path in self.place.files(folder)
+        }
+
+
+class Fuse:
+    """Kills before the step on storage after the next `left` ones."""
+
+    def __init__(self) -> None:
+        self.left, self.steps = None, 0
+
+    def burn(self, torn: Callable[[], object] = lambda: None) -> None:
+        self.steps += 1
+        if self.left is not None:
+            if self.left == 0:
+                torn()
+                raise Killed
+            self.left -= 1
+
+
+@contextmanager
+def folder_world() -> Iterator[tuple[World, Fuse, Counter]]:
+    """A folder, killed before a call of the system that changes it, or in the midst of a write."""
+    fuse, committed = Fuse(), Counter()
+    with TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
+
+        def lit(call: Callable) -> Callable:
+            def burning(*args, **kwargs):
+                fuse.burn()
+                return call(*args, **kwargs)
+
+            return burning
+
+        replace, write = os.replace, Path.write_bytes
+
+        def counted(source, target):
+            fuse.burn()
+            replace(source, target)
+            committed[str(Path(target).relative_to(root))] += 1
+
+        def torn(path, content):
+            fuse.burn(lambda: write(path, content[: len(content) // 2]))
+            return write(path, content)
+
+        for name in ("mkdir", "rmdir", "unlink"):
+            patch.setattr(os, name, lit(getattr(os, name)))
+        patch.setattr(os, "replace", counted)
+        patch.setattr(Path, "write_bytes", torn)
+        yield World(Folder(Path(root))), fuse, committed
+        fuse.left = None
+
+
+@contextmanager
+def bucket_world() -> Iterator[tuple[World, Fuse, Counter]]:
+    """A bucket in memory, killed before any request that changes it."""
+    fuse, committed = Fuse(), Counter()
+    MemoryFileSystem.store.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        storage = fsspec.filesystem("memory")
+        pipe, copy, remove = storage.pipe_file, storage.cp_file, storage.rm_file
+
+        def put(path, content):
+            fuse.burn()
+            pipe(path, content)
+            committed[path.removeprefix("/inbox/")] += 1
+
+        def cp(path, to):
+            fuse.burn()
+            copy(path, to)
+
+        def rm(path):
+            fuse.burn()
+            remove(path)
+
+        patch.setattr(storage, "pipe_file", put)
+        patch.setattr(storage, "cp_file", cp)
+        patch.setattr(storage, "rm_file", rm)
+        patch.setattr(fsspec, "url_to_fs", lambda url, **_: (storage, url.removeprefix("memory:/")))
+        yield World(Bucket("memory://inbox")), fuse, committed
+
+
+WORLDS = pytest.mark.parametrize("world_of", [folder_world, bucket_world])
+
+
+def put(world: World, name: str, content: bytes) -> None:
+    world.place.write(f"new/{name}", content)
+
+
+def check(world: World, committed: Counter, arrived: set[tuple[str, bytes]]) -> None:
+    """Every photo is restored or set aside, none twice and none lost; by counts and by bytes."""
+    assert world.held("new") == world.held("work") == {}
+    good = {content for _, content in arrived if content in PHOTOS}
+    done = {(name, content) for name, content in arrived if content in PHOTOS}
+    answers = world.held("restored")
+    documents = [name for name in answers if name.endswith(".json")]
+    assert sorted(name[-21:-5] for name in documents) == sorted(map(key_of, good))
+    assert len(answers) == 3 * len(good)
+    for content in good:
+        (stem,) = {n.removesuffix(".json") for n in documents if key_of(content) in n}
+        picture = decode_picture(answers[f"{stem}.png"], stem)
+        np.testing.assert_array_equal(picture, decode_picture(content, stem) + 100)
+        assert json.loads(answers[f"{stem}.json"])["faces"][0]["status"] == "restored"
+        assert committed[f"restored/{stem}.json"] == 1
+    expected = {moved(name, content): content for name, content in done}
+    assert world.held("done") == expected
+    failed = {moved(name, content): content for name, content in arrived - done}
+    reasons = {name for name in world.held("failed") if name not in failed}
+    assert {name: world.held("failed")[name] for name in failed} == failed
+    assert reasons == {f"{name}.txt" for name in failed}
+    summarised = Counter(row["brightness"] for rows in world.recorded.values() for row in rows)
+    assert summarised == Counter(float(decode_picture(c, "").mean()) for c in good)
+
+
+def taken(world: World, name: str, content: bytes) -> bool:
+    """Whether a photo that is in new/ was copied out of it already."""
+    work, ended = world.held("work"), {**world.held("done"), **world.held("failed")}
+    return moved(name, content) in ended or any(
+        path.endswith(f"/photos/{name}") and path.count("/") == 2 + name.count("/") and c == content
+        for path, c in work.items()
+    )
+
+
+def moved(name: str, content: bytes) -> str:
+    path = PurePosixPath(name)
+    return str(path.with_name(f"{path.stem}-{key_of(content)}{path.suffix}"))
+
+
+def scene(world: World) -> set[tuple[str, bytes]]:
+    contents = [PHOTOS[0], PHOTOS[0], PHOTOS[1], b"no photo", PHOTOS[2]]
+    arrived = list(zip(NAMES, contents, strict=True))
+    for name, content in arrived:
+        put(world, name, content)
+    return set(arrived)
+
+
+@WORLDS
+def test_killed_before_each_step_in_turn_the_next_run_ends_right(world_of):
+    with world_of() as (world, fuse, _):
+        scene(world)
+        before = fuse.steps
+        world.run()
+        steps = fuse.steps - before
+    assert steps > 30
+    for step in range(steps):
+        with world_of() as (world, fuse, committed):
+            arrived = scene(world)
+            fuse.left = step
+            with pytest.raises(Killed):
+                world.run()
+            fuse.left = None
+            world.run()
+            check(world, committed, arrived)
+
+
+ARRIVAL = st.tuples(st.sampled_from(NAMES), st.sampled_from(CONTENTS))
+EVENTS = st.lists(st.one_of(ARRIVAL, st.integers(0, 60)), max_size=14)
+
+
+@WORLDS
+@given(events=EVENTS, size=st.integers(1, 3))
+@example(events=[("a.jpg", PHOTOS[0]), 2, ("a.jpg", PHOTOS[1]), 9, 30], size=1)
+def test_arrivals_and_kills_in_any_order_lose_and_repeat_nothing(world_of, events, size):
+    with world_of() as (world, fuse, committed):
+        arrived: set[tuple[str, bytes]] = set()
+        for event in events:
+            if isinstance(event, int):
+                fuse.left = event
+                with suppress(Killed):
+                    world.run(size)
+                fuse.left = None
+                continue
+            name, content = event
+            old = world.held("new").get(name)
+            if old is not None and not taken(world, name, old):
+                arrived.discard((name, old))  # written over by the user
+            put(world, name, content)
+            arrived.add((name, content))
+        world.run(size)
+        check(world, committed, arrived)
+        assert world.run(size) == []
+
+
+@WORLDS
+def test_outcomes_are_told(world_of):
+    with world_of() as (world, _, _):
+        scene(world)
+        ended = {one.photo: one for one in world.run()}
+        assert {name: one.status for name, one in ended.items()} == {
+            "a.jpg": "restored",
+            "b.png": "known",
+            "deep/a.jpg": "restored",
+            "notes.txt": "failed",
+            "no suffix": "restored",
+        }
+        assert "notes.txt: not an image" in ended["notes.txt"].reason
+        assert ended["deep/a.jpg"].faces == ("restored",)
+        reason = world.held("failed")[moved("notes.txt", b"no photo") + ".txt"].decode()
+        assert reason == ended["notes.txt"].reason + "\n"
+
+
+def test_photos_being_written_are_left(tmp_path):
+    place = Folder(tmp_path)
+    for name in ("b.jpg", "a.jpg.part", ".hidden.jpg", ".folder/c.jpg", "deep/d.JPG.CRDOWNLOAD"):
+        place.write(f"new/{name}", PHOTOS[0])
+    written = (tmp_path / "new" / "b.jpg").stat().st_ctime
+    assert waiting(place, 10.0, written + 9.9) == []
+    assert waiting(place, 10.0, written + 10.1) == ["b.jpg"]
+
+
+def test_the_oldest_photos_come_first(tmp_path, monkeypatch):
+    place = Folder(tmp_path)
+    times = {"new/c.jpg": 1.0, "new/a.jpg": 2.0, "new/b.jpg": 2.0}
+    monkeypatch.setattr(place, "files", lambda under: times)
+    assert waiting(place, 0.0, 5.0) == ["c.jpg", "a.jpg", "b.jpg"]
+
+
+def test_the_same_bytes_are_restored_again_once_their_answer_is_taken_away():
+    with folder_world() as (world, _, _):
+        put(world, "a.jpg", PHOTOS[0])
+        assert [one.status for one in world.run()] == ["restored"]
+        put(world, "again.jpg", PHOTOS[0])
+        assert [one.status for one in world.run()] == ["known"]
+        world.place.drop("restored")
+        put(world, "again.jpg", PHOTOS[0])
+        assert [one.status for one in world.run()] == ["restored"]
+
+
+def test_a_photo_that_is_gone_is_passed_over():
+    with folder_world() as (world, _, _):
+        put(world, "b.jpg", PHOTOS[0])
+        claim(world.place, ["a.jpg", "b.jpg"], "batch")
+        assert set(world.held("work")) == {"batch/photos/b.jpg"}
+
+
+def test_a_photo_that_the_code_fails_on_is_set_aside_and_told():
+    def fail(picture: np.ndarray) -> Restoration:
+        if picture.any():
+            raise ZeroDivisionError("a defect")
+        return brighten(picture)
+
+    with folder_world() as (world, _, _):
+        world = World(world.place, fail)
+        put(world, "a.jpg", PHOTOS[0])
+        put(world, "b.jpg", PHOTOS[1])
+        good, bad = sorted(world.run(), key=lambda one: one.photo)
+        assert (good.status, good.defect) == ("restored", False)
+        assert (bad.status, bad.defect) == ("failed", True)
+        assert "ZeroDivisionError: a defect" in bad.reason
+        assert world.held("failed")[moved("b.jpg", PHOTOS[1])] == PHOTOS[1]
+
+
+def test_a_photo_that_may_not_be_read_is_set_aside(monkeypatch):
+    with folder_world() as (world, _, _):
+        put(world, "a.jpg", PHOTOS[0])
+        monkeypatch.setattr(world.place, "read", refuse)
+        (ended,) = world.run()
+        monkeypatch.undo()
+        assert ended.reason == "it cannot be read: Permission denied"
+        assert world.held("failed")["a-batch-0000.jpg"] == PHOTOS[0]
+
+
+def refuse(path: str) -> bytes:
+    raise PermissionError(13, "Permission denied", path)
+
+
+def test_failing_storage_ends_the_run_and_leaves_the_batch(monkeypatch):
+    with folder_world() as (world, _, committed):
+        arrived = scene(world)
+        record = world.record
+        failing = Restorer(brighten, "m", world.summarise, lambda rows, batch: refuse(batch))
+        world.restorer = failing
+        with pytest.raises(PermissionError):
+            world.run()
+        world.restorer = Restorer(brighten, "m", world.summarise, record)
+        world.run()
+        check(world, committed, arrived)
+
+
+@pytest.mark.parametrize("name", ["x" * 250 + ".jpg", "x." + "y" * 200, "é" * 120 + ".jpg"])
+def test_the_longest_names_fit(name):
+    with folder_world() as (world, _, _):
+        put(world, "short.jpg", PHOTOS[0])
+        Path(world.place.root / "new" / name).write_bytes(PHOTOS[1])
+        world.run()
+        assert len(world.held("done")) == 2
+        assert len(world.held("restored")) == 6
+
+
+def test_names_that_are_no_text_are_restored_too():
+    with folder_world() as (world, _, _):
+        (world.place.root / "new").mkdir()
+        for number, content in enumerate((PHOTOS[0], b"no photo")):
+            (world.place.root / "new" / os.fsdecode(b"\xff%d.jpg" % number)).write_bytes(content)
+        assert sorted(one.status for one in world.run()) == ["failed", "restored"]
+        assert len(world.held("done")) == 1

@@ -1,0 +1,103 @@
+import cv2
+import numpy as np
+import pytest
+
+from unmask.geometry.frame import EYE_DISTANCE, EYE_HEIGHT, move_points
+from unmask.geometry.landmarks import LEFT_EYE, RIGHT_EYE, eye_centres
+from unmask.inference.alignment import align
+from unmask.inference.results import PictureError
+
+SIZE = 128
+EYES = {"right": ((120, 150), 0), "left": ((180, 140), 1)}  # (x, y) in the picture, channel
+
+
+def two_eyes() -> np.ndarray:
+    picture = np.full((300, 400, 3), 0, np.uint8)
+    for place, channel in EYES.values():
+        dot = np.zeros((300, 400), np.uint8)
+        cv2.circle(dot, place, 5, 255, -1)
+        picture[..., channel] = dot
+    return picture
+
+
+def look(crop: np.ndarray) -> tuple[np.ndarray, float]:
+    """Landmarks laid by the two dots, sure where both are seen; else both eyes on what is seen."""
+    centres = []
+    for _, channel in EYES.values():
+        rows, columns = np.nonzero(crop[..., channel] > 200)
+        centres.append(np.array([columns.mean(), rows.mean()]) if len(rows) else None)
+    seen = [centre for centre in centres if centre is not None] or [np.full(2, SIZE / 2)]
+    right, left = (seen[0] if centre is None else centre for centre in centres)
+    sure = len(seen) == 2
+    landmarks = np.tile((right + left) / 2, (68, 1)).astype(np.float32)
+    landmarks[RIGHT_EYE] = right if sure else right - np.array([19, 0])
+    landmarks[LEFT_EYE] = left if sure else left + np.array([19, 0])
+    return landmarks, 0.01 if sure else 0.1
+
+
+def level_face(eyes: float) -> np.ndarray:
+    """Landmarks of a face that fills the frame, its eyes at a height."""
+    landmarks = np.full((68, 2), SIZE / 2, np.float32)
+    landmarks[0, 0], landmarks[16, 0] = 20, 108
+    landmarks[RIGHT_EYE], landmarks[LEFT_EYE] = (45, eyes), (83, eyes)
+    return landmarks
+
+
+@pytest.mark.parametrize(
+    "box", [None, (80, 100, 230, 260), (131, 126, 169, 164)], ids=["whole", "face", "no eye"]
+)
+def test_the_eyes_come_to_their_place_in_the_frame(box):
+    transform, landmarks = align(two_eyes(), look, SIZE, box)
+    for centre, (place, _) in zip(eye_centres(landmarks), EYES.values(), strict=True):
+        assert np.abs(centre - place).max() < 2
+    right, left = eye_centres(move_points(landmarks, transform))
+    np.testing.assert_allclose(right[1], EYE_HEIGHT * SIZE - 0.5, atol=0.01)
+    np.testing.assert_allclose(left - right, [EYE_DISTANCE * SIZE, 0], atol=0.01)
+
+
+def test_where_no_start_is_sure_the_surest_is_taken():
+    found = []
+
+    def unsure(crop: np.ndarray) -> tuple[np.ndarray, float]:
+        start = len(found) // 3  # each is followed three times
+        found.append(start)
+        landmarks = level_face(50 + start)
+        return landmarks, [0.09, 0.05, 0.07][start]
+
+    transform, landmarks = align(two_eyes(), unsure, SIZE, (100, 100, 180, 180))
+    assert found == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    right, _ = eye_centres(move_points(landmarks, transform))
+    assert right[1] == pytest.approx(EYE_HEIGHT * SIZE - 0.5, abs=0.01)
+
+    def only(crop: np.ndarray) -> tuple[np.ndarray, float]:
+        return level_face(51), 0.0
+
+    tighter = (108, 108, 172, 172)  # of which 1.5 sides are 1.2 of the box's
+    np.testing.assert_allclose(transform, align(two_eyes(), only, SIZE, tighter)[0])
+
+
+def test_eyes_at_one_point_cannot_be_aligned():
+    with pytest.raises(PictureError, match="coincide"):
+        align(two_eyes(), lambda crop: (np.zeros((68, 2), np.float32), 0.0), SIZE)
+
+
+def test_a_start_that_leads_to_another_face_is_not_taken():
+    starts = []
+
+    def astray(crop: np.ndarray) -> tuple[np.ndarray, float]:
+        first = len(starts) < 3
+        starts.append(first)
+        return level_face(51) + 140 * first, 0.0 if first else 0.02
+
+    _, landmarks = align(two_eyes(), astray, SIZE, (100, 100, 180, 180))
+    assert len(starts) == 6
+    assert (np.abs(landmarks.mean(axis=0) - 140) < 40).all()
+
+
+def test_a_found_face_whose_views_disagree_is_not_restored():
+    def unsure(crop: np.ndarray) -> tuple[np.ndarray, float]:
+        return level_face(60), 0.2
+
+    with pytest.raises(PictureError, match="two views of it disagree"):
+        align(two_eyes(), unsure, SIZE, (80, 100, 230, 260))
+    align(two_eyes(), unsure, SIZE)  # a picture that is said to show a face is taken as one

@@ -1,0 +1,147 @@
+import cv2
+import numpy as np
+import pytest
+
+from unmask.faces.sources import Sampled
+from unmask.inference.detection import FaceFinder
+from unmask.inference.photo import PhotoRestorer
+from unmask.inference.results import LIKELIEST, FaceAnswer, Restoration, WhatIf
+
+GREY = 120
+
+
+@pytest.fixture(scope="module")
+def finder():
+    return FaceFinder()
+
+
+def photo_with(*places: tuple[int, int, int], shape: tuple[int, int] = (420, 640)) -> np.ndarray:
+    """Faces of nobody pasted at (x, y) with a side in pixels on a grey photo."""
+    photo = np.full((*shape, 3), GREY, np.uint8)
+    for index, (x, y, side) in enumerate(places):
+        face = Sampled(0, index, 128).read().image
+        photo[y : y + side, x : x + side] = cv2.resize(face, (side, side))
+    return photo
+
+
+def centre(box) -> np.ndarray:
+    return np.array([box[0] + box[2], box[1] + box[3]]) / 2
+
+
+def test_every_face_is_found_once_the_largest_first(finder):
+    found = finder.find(photo_with((40, 60, 220), (380, 150, 120)))
+    assert len(found) == 2
+    assert np.abs(centre(found[0].box) - [150, 170]).max() < 40
+    assert np.abs(centre(found[1].box) - [440, 210]).max() < 25
+    assert all(0.4 <= face.score <= 1 for face in found)
+
+
+def test_a_face_is_found_at_the_same_place_in_a_larger_photo(finder):
+    photo = photo_with((40, 60, 220))
+    (small,) = finder.find(photo)
+    (large,) = finder.find(cv2.resize(photo, None, fx=5, fy=5))
+    assert np.abs(np.array(large.box) / 5 - small.box).max() < 12
+
+
+def test_part_of_a_face_is_no_other_face(finder, monkeypatch):
+    rows = {
+        320: [[100, 100, 300, 380, 0.8], [120, 160, 240, 320, 0.9], [400, 100, 480, 210, 0.7]],
+        640: [[104, 98, 302, 384, 0.6]],
+    }
+    monkeypatch.setattr(
+        finder, "_at", lambda photo, side: np.array(rows.get(side, np.empty((0, 5))))
+    )
+    found = finder.find(np.zeros((400, 640, 3), np.uint8))
+    assert [face.score for face in found] == [0.9, 0.7]
+
+
+def test_nothing_is_found_where_nobody_is(finder):
+    assert finder.find(np.full((100, 300, 3), GREY, np.uint8)) == []
+    assert finder.find(np.zeros((1, 1, 3), np.uint8)) == []
+
+
+class Painter:
+    """Paints the lower half of the box it is told of red, as a chain would restore it."""
+
+    def __init__(self, agree: bool = True) -> None:
+        self.seen: list = []
+        self.owns: list = []
+        self.untouched: list = []
+        self._agree = agree
+
+    def restore(self, picture, what_if=LIKELIEST, box=None, own=None) -> Restoration:
+        self.seen.append((picture.shape, what_if, box))
+        self.owns.append(own)
+        self.untouched.append(not (picture == (255, 0, 0)).all(axis=2).any())
+        hole = np.zeros(picture.shape[:2], bool)
+        if box is None:
+            answer = FaceAnswer("no_mask", "no mask", (0, 0, 1, 1), None, 0.5, 0.0, 0.0)
+            return Restoration(picture.copy(), hole, hole, [answer])
+        x0, y0, x1, y1 = map(round, box)
+        hole[(y0 + y1) // 2 : y1, x0:x1] = True
+        painted = picture.copy()
+        painted[hole] = (255, 0, 0)
+        points = np.random.default_rng(0).uniform((x0, y0), (x1, y1), (68, 2))
+        points = points.astype(np.float32) + (0 if self._agree else 10_000)
+        answer = FaceAnswer("restored", "", tuple(map(float, box)), points, 0.7, 0.3, 0.9)
+        greens = tuple(
+            np.where(hole[..., None], (0, 100 + i, 0), picture).astype(np.uint8)
+            for i in range(what_if.samples)
+        )
+        return Restoration(painted, hole, hole, [answer], greens)
+
+
+def test_each_face_is_restored_in_its_part_and_answered_in_the_photos_pixels():
+    photo = photo_with((40, 60, 220), (380, 150, 120))
+    chain = Painter()
+    restored = PhotoRestorer(chain).restore(photo, WhatIf("female", samples=2))
+    assert [face.status for face in restored.faces] == ["restored", "restored"]
+    assert [seen[1].gender for seen in chain.seen] == ["female", "female"]
+    assert all(seen[0][0] < 420 or seen[0][1] < 640 for seen in chain.seen)
+    assert (restored.picture[restored.hole] == (255, 0, 0)).all()
+    assert (restored.picture[~restored.hole] == photo[~restored.hole]).all()
+    assert len(restored.samples) == 2
+    for number, sample in enumerate(restored.samples):
+        assert (sample[restored.hole] == (0, 100 + number, 0)).all()
+        assert (sample[~restored.hole] == photo[~restored.hole]).all()
+    assert (restored.uncertainty[restored.hole] > 0).all()
+    assert (restored.uncertainty[~restored.hole] == 0).all()
+    for face, where in zip(restored.faces, ([150, 170], [440, 210]), strict=True):
+        assert np.abs(centre(face.box) - where).max() < 40
+        assert np.abs(face.landmarks.mean(axis=0) - where).max() < 40
+        x, y = np.round(centre(face.box)).astype(int)
+        assert restored.hole[y + 3, x]
+        assert not restored.hole[y - 5, x]
+
+
+def test_neighbours_are_restored_from_the_photo_as_given_each_on_its_own_ground():
+    photo, chain = photo_with((40, 60, 220), (230, 60, 220)), Painter()
+    restored = PhotoRestorer(chain).restore(photo)
+    assert [face.status for face in restored.faces] == ["restored", "restored"]
+    assert chain.untouched == [True, True]
+    for (shape, _, box), own in zip(chain.seen, chain.owns, strict=True):
+        assert own.shape == shape[:2]
+        x0, y0, x1, y1 = (round(v) for v in box)
+        middle = (x0 + x1) // 2
+        assert own[(y0 + y1) // 2, middle]
+        assert not own.all()
+
+
+def test_landmarks_beside_the_face_leave_it_untouched():
+    photo = photo_with((40, 60, 220))
+    restored = PhotoRestorer(Painter(agree=False)).restore(photo)
+    assert [face.status for face in restored.faces] == ["skipped"]
+    assert "landmarks" in restored.faces[0].reason
+    assert (restored.picture == photo).all()
+    assert not restored.hole.any()
+
+
+def test_a_photo_without_a_face_comes_back_with_the_reason():
+    photo = photo_with()
+    chain = Painter()
+    restored = PhotoRestorer(chain).restore(photo)
+    assert chain.seen == [(photo.shape, LIKELIEST, None)]
+    assert [(face.status, face.reason) for face in restored.faces] == [
+        ("skipped", "no face was found")
+    ]
+    assert (restored.picture == photo).all()
