@@ -3,7 +3,7 @@
     python benchmarks/restore_speed.py [--model models] [--pictures 40]
 
 `--model` is a folder of trained networks or a URI such as models:/unmask@champion. The pictures are
-masked faces of nobody. Both run in turn on the same pictures.
+masked synthetic faces. Both run in turn on the same pictures.
 """
 
 import argparse

@@ -17,20 +17,20 @@ from tempfile import TemporaryDirectory
 from unmask.masking.samples import write_samples
 from unmask.registry.versions import NAME
 from unmask.serving.backend import Backend
-from unmask.serving.schemas import Question
+from unmask.serving.schemas import RestoreRequest
 from unmask.serving.supervisor import version_to_serve
 
 
 async def _rate(backend: Backend, pictures: list[str], at_once: int, together: int) -> float:
     questions = [
-        Question(tuple(pictures[i : i + together]), {"crop": True}).as_json()
+        RestoreRequest(tuple(pictures[i : i + together]), {"crop": True}).as_json()
         for i in range(0, len(pictures), together)
     ]
     turns = asyncio.Semaphore(at_once)
 
-    async def ask(question: bytes) -> None:
+    async def ask(request: bytes) -> None:
         async with turns:
-            await backend.restore(question)
+            await backend.restore(request)
 
     start = time.perf_counter()
     await asyncio.gather(*map(ask, questions))

@@ -19,11 +19,11 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Crashed, State
 
-from flows.patience import PATIENT
+from flows.retries import RETRY_POLICY
 from unmask.config.params import Inbox, load_params
 from unmask.errors import UnmaskError
 from unmask.inbox.queue import FAILED, NEW, Answers, Outcome, Restorer, claim, unfinished, waiting
-from unmask.inbox.storage import Place, place_of
+from unmask.inbox.storage import Storage, storage_of
 from unmask.project import project_root, write_whole
 
 _LISTED = 100  # failures in the artifact
@@ -33,13 +33,13 @@ class DefectError(UnmaskError):
     """Photos that the code failed on; the message says where they are."""
 
 
-@task(**PATIENT)
-def look(place: Place, settle: float) -> tuple[list[str], list[str]]:
+@task(**RETRY_POLICY)
+def find_work(storage: Storage, settle: float) -> tuple[list[str], list[str]]:
     """The batches that a killed run left, and the photos that wait."""
-    return unfinished(place), waiting(place, settle, time.time())
+    return unfinished(storage), waiting(storage, settle, time.time())
 
 
-@task(**PATIENT)
+@task(**RETRY_POLICY)
 def load_restorer(model: str | None, crop: bool) -> Restorer:
     """The champion, else the released weights, or what `model` names."""
     from unmask.inference.photo import restorer_of
@@ -57,20 +57,22 @@ def load_restorer(model: str | None, crop: bool) -> Restorer:
     )
 
 
-@task(**PATIENT)
-def find_answers(place: Place, restorer: Restorer) -> Answers:
+@task(**RETRY_POLICY)
+def find_answers(storage: Storage, restorer: Restorer) -> Answers:
     """What is answered already."""
-    return Answers(place, restorer)
+    return Answers(storage, restorer)
 
 
-@task(**PATIENT)
-def restore_batch(place: Place, answers: Answers, batch: str, photos: list[str]) -> list[Outcome]:
+@task(**RETRY_POLICY)
+def restore_batch(
+    storage: Storage, answers: Answers, batch: str, photos: list[str]
+) -> list[Outcome]:
     """Take photos into a batch and restore what is in it.
 
     Returns:
         An outcome a photo.
     """
-    claim(place, photos, batch)
+    claim(storage, photos, batch)
     return answers.finish(batch)
 
 
@@ -138,19 +140,19 @@ def _declare_crashed(run: UUID) -> None:
         client.set_flow_run_state(run, Crashed(message=message), force=True)
 
 
-def _restore(place: Place, params: Inbox, model: str | None) -> str:
-    left, photos = look(place, params.settle_seconds)
+def _restore(storage: Storage, params: Inbox, model: str | None) -> str:
+    left, photos = find_work(storage, params.settle_seconds)
     if not left and not photos:
         return "nothing new"
     restorer = load_restorer(model, params.crop)
-    answers = find_answers(place, restorer)
+    answers = find_answers(storage, restorer)
     batches, begun = [(batch, []) for batch in left], f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
     for start in range(0, len(photos), params.batch_size):
         some = photos[start : start + params.batch_size]
         batches.append((f"inbox-{begun}-{len(batches):06d}", some))
     outcomes: list[Outcome] = []
     for batch, some in batches:
-        outcomes += restore_batch(place, answers, batch, some)
+        outcomes += restore_batch(storage, answers, batch, some)
         get_run_logger().info(f"{len(outcomes)} photos, {len(photos)} were new")
         if any(outcome.defect for outcome in outcomes):
             break
@@ -171,11 +173,11 @@ def restore_inbox(model: str | None = None) -> State:
         model: URI of the registered model; by default the champion, else the released weights.
     """
     params = load_params().inbox
-    place = place_of(params.url)
-    with alone(place.lock) as held:
+    storage = storage_of(params.url)
+    with alone(storage.lock) as held:
         if not held:
             return Completed(name="Skipped", message="another run is at work on the inbox")
-        counts = _restore(place, params, model)
+        counts = _restore(storage, params, model)
         get_run_logger().info(counts)
         return Completed(message=counts)
 

@@ -13,7 +13,7 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.events import Event
 
-from flows.patience import PATIENT
+from flows.retries import RETRY_POLICY
 
 if TYPE_CHECKING:
     from unmask.monitoring.check import Check
@@ -22,7 +22,7 @@ EVENT = "unmask.drift.confirmed"
 RESOURCE = {"prefect.resource.id": "unmask.model.unmask"}
 
 
-@task(**PATIENT)
+@task(**RETRY_POLICY)
 def judge_batches(root: Path) -> Check | None:
     """Compare the batches since the last check with the champion's reference."""
     from unmask.config.params import load_params
@@ -41,7 +41,7 @@ def publish(found: Check) -> None:
     create_image_artifact(f"data:image/png;base64,{picture}", key="unmask-drift-densities")
 
 
-@task(**PATIENT)
+@task(**RETRY_POLICY)
 def tell(found: Check) -> None:
     """Send the event that starts a retraining; the same drift has the same event id.
 

@@ -9,7 +9,7 @@ from prefect import flow, get_run_logger, runtime, suspend_flow_run, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.input import RunInput
 
-from flows.patience import PATIENT
+from flows.retries import RETRY_POLICY
 
 
 class Decision(RunInput):
@@ -30,7 +30,7 @@ def gate_table(version: str, champion: str | None, reasons: list[dict]) -> str:
     return "\n".join([*head, *rows]) + "\n"
 
 
-@task(**PATIENT)
+@task(**RETRY_POLICY)
 def judge_challenger(
     version: str | None = None, *, by_hand: bool = False, again: bool = False
 ) -> bool | str:
@@ -66,7 +66,7 @@ def judge_challenger(
     return done.verdict.promote
 
 
-@task(**PATIENT)
+@task(**RETRY_POLICY)
 def record(version: str, decision: Decision) -> bool:
     """Do what a person decided, and record who, when and why."""
     from unmask.registry.champions import refuse, succeed

@@ -15,8 +15,8 @@ from prefect import State, flow, get_run_logger, runtime, task
 from prefect.deployments import run_deployment
 from prefect.states import Completed
 
-from flows.patience import PATIENT, is_away
 from flows.promote import judge_challenger
+from flows.retries import RETRY_POLICY, is_away
 from flows.stages import new_pipeline, run_stages
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _working_in(root: Path, clone: Path) -> Iterator[None]:
         os.environ.update(before)
 
 
-@task(**PATIENT)
+@task(**RETRY_POLICY)
 def find_champion() -> str | None:
     """The commit of the champion, before an hour of training finds that the store is away."""
     from unmask.registry.champions import commit_of_champion
@@ -64,7 +64,7 @@ def find_champion() -> str | None:
     return commit_of_champion()
 
 
-@task(**PATIENT)
+@task(**RETRY_POLICY)
 def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
     """Make the clone, with its params and data; returns the new faces that were accepted."""
     from unmask.retraining import plan as retraining
@@ -73,7 +73,7 @@ def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
     return retraining.prepare(root, clone, plan)
 
 
-@task(**PATIENT)
+@task(**RETRY_POLICY)
 def store_data(clone: Path) -> None:
     """Push data and weights to DVC's remote, if the project has one."""
     from unmask.retraining.clone import put_data
@@ -91,7 +91,7 @@ def publish(clone: Path, version: str, reason: str) -> str:
     return commit
 
 
-@task(**PATIENT)
+@task(**RETRY_POLICY)
 def note_origin(version: str, commit: str) -> None:
     """Say in the registry which commit a version comes from."""
     from unmask.registry.origin import note_commit

@@ -12,7 +12,7 @@ import networkx
 from dvc.repo import Repo
 from prefect import get_run_logger, task
 
-from flows.patience import PATIENT
+from flows.retries import RETRY_POLICY
 from unmask.errors import TEMPORARY
 
 
@@ -75,7 +75,7 @@ def _stream(command: list[str], root: Path) -> None:
         raise StageError(command, code, last)
 
 
-@task(**PATIENT)
+@task(**RETRY_POLICY)
 def run_stage(stage: str, root: Path) -> float:
     """Reproduce one stage, whose dependencies are fresh.
 

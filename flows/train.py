@@ -4,12 +4,12 @@ from pathlib import Path
 
 from prefect import flow, task
 
-from flows.patience import PATIENT
 from flows.promote import judge_challenger
+from flows.retries import RETRY_POLICY
 from flows.stages import new_pipeline, run_stages
 
 
-@task(**PATIENT)
+@task(**RETRY_POLICY)
 def sync_registry() -> str:
     """Register the networks where the store lacks them; returns the challenger's version."""
     from unmask.registry.sync import sync

@@ -121,7 +121,7 @@ def morning(day: Day, diary: Diary, photos: list[np.ndarray]) -> None:
         faces = day.restored("morning", len(photos))
         told.append(", ".join(f"{count} {status}" for status, count in sorted(faces.items())))
         until(lambda: day.ledger()["judged"], "the monitor looks at them", 400)
-        assert day.ledger()["told"] == []
+        assert day.ledger()["announced"] == []
         told.append("the monitor finds no drift")
 
 

@@ -23,7 +23,7 @@ from unmask.config.profiles import use_profile
 from unmask.datasets.cache import open_split
 from unmask.datasets.shards import encode_image
 from unmask.evaluation.evaluation_set import box_of
-from unmask.evaluation.native_resolution import as_given
+from unmask.evaluation.native_resolution import at_native_resolution
 from unmask.faces.dataset import make as make_faces
 from unmask.faces.sources import Sampled
 from unmask.masking.dataset import make as make_masked
@@ -124,7 +124,9 @@ class Day:
         )
         make_faces(params, folder / "data")
         make_masked(params, folder / "data")
-        shard = as_given(params, folder, open_split(folder / "data" / "masked", "train"))
+        shard = at_native_resolution(
+            params, folder, open_split(folder / "data" / "masked", "train")
+        )
         given = zip(shard.masked, shard.images, shard.valid, strict=True)
         return [
             (image if index % 5 == 0 else masked)[box_of(valid)]
@@ -153,7 +155,9 @@ class Day:
     def ledger(self) -> dict:
         """What the monitor keeps, empty before its first check."""
         path = self.project / ".unmask" / "monitor.json"
-        return json.loads(path.read_text()) if path.is_file() else {"judged": {}, "told": []}
+        return (
+            json.loads(path.read_text()) if path.is_file() else {"judged": {}, "announced": []}
+        )
 
     def versions(self) -> list[str]:
         """The lines of `unmask models list`, newest first."""

@@ -52,7 +52,7 @@ def faces_sample(
     seed: Seed = 0,
     masked: Annotated[bool, typer.Option("--masked", help="Put a mask on each.")] = False,
 ) -> None:
-    """Write faces of nobody as PNG, and with --masked wearing masks."""
+    """Write synthetic faces as PNG, and with --masked wearing masks."""
     from unmask.masking.samples import write_samples
 
     write_samples(out, count, size, seed, masked=masked)
@@ -234,9 +234,9 @@ def restore(
     Without --model, by the champion where there is one, else by the released weights.
     """
     from unmask.inference.files import inputs_of, restore_files
-    from unmask.inference.results import WhatIf
+    from unmask.inference.results import RestoreOptions
 
-    what_if, files = WhatIf.asked(gender, samples, seed), inputs_of(inputs)
+    options, files = RestoreOptions.parse(gender, samples, seed), inputs_of(inputs)
     from unmask.inference.photo import restorer_of
     from unmask.registry.loading import load_chain  # torch takes seconds to import
 
@@ -249,7 +249,7 @@ def restore(
         name,
         save_masks=save_masks,
         compare=compare,
-        what_if=what_if,
+        options=options,
     ):
         if answer.error:
             failed += 1

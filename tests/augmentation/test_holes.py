@@ -11,7 +11,7 @@ from unmask.augmentation.holes import holed, holed_unchanged
 @pytest.fixture
 def unworn(monkeypatch):
     """No photo loses detail."""
-    monkeypatch.setattr(holes, "_WORN", 0)
+    monkeypatch.setattr(holes, "_DEGRADED", 0)
 
 
 def drawn(split, face: int, seeds: range) -> list[dict]:
@@ -88,7 +88,7 @@ def test_black_and_white_and_sepia_faces_are_so_in_truth_and_picture_alike(split
 
 def test_one_photo_in_eight_is_worn_in_picture_and_truth_alike(split, monkeypatch):
     some = drawn(split, 0, range(200))
-    monkeypatch.setattr(holes, "_WORN", 0)
+    monkeypatch.setattr(holes, "_DEGRADED", 0)
     none = drawn(split, 0, range(200))
     worn = [
         [(one[name] != other[name]).any() for name in ("image", "masked")]
@@ -127,8 +127,8 @@ def test_enlarged_faces_are_not_sharp(split):
 
 def test_z_is_told_half_the_truths(split):
     samples = drawn(split, 0, range(300))
-    assert 0.4 < np.mean([sample["told"] for sample in samples]) < 0.6
-    chance = np.stack([sample["drawn"] for sample in samples])
+    assert 0.4 < np.mean([sample["use_posterior"] for sample in samples]) < 0.6
+    chance = np.stack([sample["noise"] for sample in samples])
     assert chance.shape == (300, 4)
     assert chance.dtype == np.float32
     assert abs(chance.mean()) < 0.1

@@ -5,8 +5,14 @@ import pytest
 
 from unmask.config.params import Params
 from unmask.datasets.cache import EmptySplit, open_split
-from unmask.evaluation.evaluation_set import Shard, box_of, fill_frames, fill_shard, take
-from unmask.evaluation.native_resolution import as_given
+from unmask.evaluation.evaluation_set import (
+    EvaluationSet,
+    box_of,
+    fill_frames,
+    fill_pictures,
+    select_faces,
+)
+from unmask.evaluation.native_resolution import at_native_resolution
 from unmask.evaluation.scores import TrueFaces
 from unmask.faces import dataset as faces_stage
 from unmask.geometry.frame import canonical_transform, scale_of
@@ -18,7 +24,7 @@ from unmask.metrics.ssim import picture_ssim
 
 
 @pytest.fixture
-def given(smoke, face_folder, tmp_path) -> tuple[Shard, Params]:
+def given(smoke, face_folder, tmp_path) -> tuple[EvaluationSet, Params]:
     tree = smoke.model_dump()
     sources = []
     for name, size in (("small", 80), ("large", 112)):
@@ -31,18 +37,23 @@ def given(smoke, face_folder, tmp_path) -> tuple[Shard, Params]:
     faces_stage.make(params, tmp_path / "data")
     masked_stage.make(params, tmp_path / "data")
     split = open_split(tmp_path / "data" / "masked", "train", tmp_path / "cache")
-    return as_given(params, tmp_path, split), take(split, 12)
+    return at_native_resolution(params, tmp_path, split), select_faces(split, 12)
 
 
 def test_pictures_keep_their_own_pixels_and_wear_the_frames_mask(given):
-    shard, framed = given
-    assert not shard.framed
-    assert {label["source"] for label in shard.labels} == {"folder"}
-    sizes = {box_of(valid)[0].stop for valid in shard.valid}
+    eval_set, framed = given
+    assert not eval_set.framed
+    assert {label["source"] for label in eval_set.labels} == {"folder"}
+    sizes = {box_of(valid)[0].stop for valid in eval_set.valid}
     assert sizes == {80, 112}
     styles = {label["id"]: label["mask_type"] for label in framed.labels}
     for picture, masked, valid, mask, label in zip(
-        shard.images, shard.masked, shard.valid, shard.masks, shard.labels, strict=True
+        eval_set.images,
+        eval_set.masked,
+        eval_set.valid,
+        eval_set.masks,
+        eval_set.labels,
+        strict=True,
     ):
         assert label["mask_type"] == styles[label["id"]]
         assert (masked[~valid] == 0).all()
@@ -54,46 +65,48 @@ def test_pictures_keep_their_own_pixels_and_wear_the_frames_mask(given):
 
 def test_faces_of_one_source_are_taken_alone(smoke, masked, tmp_path):
     split = open_split(masked, "train", tmp_path / "cache")
-    assert len(take(split, 5, "appearance_model")) == len(take(split, 5)) == 5
+    assert len(select_faces(split, 5, "appearance_model")) == len(select_faces(split, 5)) == 5
     with pytest.raises(EmptySplit, match="no face of the split is of the source 'lfw'"):
-        take(split, 5, "lfw")
+        select_faces(split, 5, "lfw")
 
 
 def test_padding_changes_no_score(given):
-    shard, _ = given
+    eval_set, _ = given
     rng = np.random.default_rng(0)
     filled = np.where(
-        shard.masks[..., None], rng.integers(0, 256, shard.images.shape), shard.images
+        eval_set.masks[..., None], rng.integers(0, 256, eval_set.images.shape), eval_set.images
     ).astype(np.uint8)
-    truth = TrueFaces(shard.images, shard.valid, shard.masks, shard.landmarks, identity=False)
+    truth = TrueFaces(
+        eval_set.images, eval_set.valid, eval_set.masks, eval_set.landmarks, identity=False
+    )
     scores = truth.score(filled)
     assert (truth.psnr(filled) == scores.psnr).all()
-    for index, valid in enumerate(shard.valid):
+    for index, valid in enumerate(eval_set.valid):
         box = box_of(valid)
-        pair = filled[index][box][None], shard.images[index][box][None]
-        hole, whole = shard.masks[index][box][None], valid[box][None]
+        pair = filled[index][box][None], eval_set.images[index][box][None]
+        hole, whole = eval_set.masks[index][box][None], valid[box][None]
         assert scores.psnr[index] == hole_psnr(*pair, hole)[0]
         assert scores.ssim[index] == hole_ssim(*pair, hole)[0]
         assert scores.picture_psnr[index] == picture_psnr(*pair, whole)[0]
         assert scores.picture_ssim[index] == picture_ssim(*pair, whole)[0]
-        scale = scale_of(canonical_transform(shard.landmarks[index], 256))
+        scale = scale_of(canonical_transform(eval_set.landmarks[index], 256))
         assert scores.detail[index] == hole_detail(pair[0], hole, np.array([scale]))[0]
         assert scores.true_detail[index] == hole_detail(pair[1], hole, np.array([scale]))[0]
     assert scores.sharpness() > 2  # noise
 
 
 def test_what_knows_frames_only_fills_the_hole_at_the_faces_place(given):
-    shard, _ = given
+    eval_set, _ = given
 
     def eyes_level(picture, hole):
         """The frame's row as grey level."""
         rows = np.arange(len(picture), dtype=np.uint8)[:, None, None]
         return np.where(hole[..., None], rows, picture)
 
-    filled = fill_frames(eyes_level, shard, 64)
-    for index, (picture, mask) in enumerate(zip(filled, shard.masks, strict=True)):
-        assert (picture[~mask] == shard.masked[index][~mask]).all()
-        transform = canonical_transform(shard.landmarks[index], 64)
+    filled = fill_frames(eyes_level, eval_set, 64)
+    for index, (picture, mask) in enumerate(zip(filled, eval_set.masks, strict=True)):
+        assert (picture[~mask] == eval_set.masked[index][~mask]).all()
+        transform = canonical_transform(eval_set.landmarks[index], 64)
         rows, columns = np.nonzero(mask)
         expected = (transform @ np.stack([columns, rows, np.ones(len(rows))]))[1]
         level = picture[mask][:, 0]
@@ -107,7 +120,7 @@ def test_frames_are_filled_as_they_are(given):
     def black(picture, hole):
         return np.where(hole[..., None], 0, picture).astype(np.uint8)
 
-    np.testing.assert_array_equal(fill_frames(black, framed, 64), fill_shard(black, framed))
+    np.testing.assert_array_equal(fill_frames(black, framed, 64), fill_pictures(black, framed))
 
 
 @pytest.mark.parametrize("rows", [(2, 9), (0, 1)])

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from unmask.evaluation.evaluation_set import Shard, take
+from unmask.evaluation.evaluation_set import EvaluationSet, select_faces
 from unmask.evaluation.measure import Measured
 from unmask.evaluation.scores import HoleScores
 from unmask.evaluation.slices import groups_of, slice_table
@@ -22,13 +22,13 @@ def label(**changes) -> dict:
     return known | changes
 
 
-def shard_of(labels: list[dict]) -> Shard:
+def shard_of(labels: list[dict]) -> EvaluationSet:
     count = len(labels)
     genders = [{"male": 1, "female": 0, None: -1}[one["gender"]] for one in labels]
     pictures = np.zeros((count, 4, 4, 3), np.uint8)
     flat = np.ones((count, 4, 4), bool)
     points = np.zeros((count, 68, 2), np.float32)
-    return Shard(pictures, pictures, flat, flat, points, np.array(genders), labels)
+    return EvaluationSet(pictures, pictures, flat, flat, points, np.array(genders), labels)
 
 
 def measured_of(psnr: list[float], male: list[float]) -> Measured:
@@ -156,12 +156,12 @@ def test_a_shard_is_evenly_spread_and_leaves_out_faces_without_a_visible_hole():
     split.labels = [
         {"id": str(face), "source": "lfw", "variants": [style]} for face in range(count)
     ]
-    shard = take(split, 6)
+    eval_set = select_faces(split, 6)
     kept = [0, 2, 6, 8, 10]  # every second one, less face 4
-    assert [one["id"] for one in shard.labels] == [str(face) for face in kept]
-    assert shard.images[:, 0, 0, 0].tolist() == kept
-    assert shard.masked[:, 0, 0, 0].tolist() == [face + 100 for face in kept]
-    assert shard.gender.tolist() == [1, -1, 1, -1, 0]
-    assert shard.labels[0]["mask_type"] == "fish"
-    assert "variants" not in shard.labels[0]
-    assert len(take(split, 99)) == count - 1
+    assert [one["id"] for one in eval_set.labels] == [str(face) for face in kept]
+    assert eval_set.images[:, 0, 0, 0].tolist() == kept
+    assert eval_set.masked[:, 0, 0, 0].tolist() == [face + 100 for face in kept]
+    assert eval_set.gender.tolist() == [1, -1, 1, -1, 0]
+    assert eval_set.labels[0]["mask_type"] == "fish"
+    assert "variants" not in eval_set.labels[0]
+    assert len(select_faces(split, 99)) == count - 1

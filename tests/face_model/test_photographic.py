@@ -59,6 +59,6 @@ def test_combing_leaves_the_face_alone():
     weight[16:60, 16:48] = 1.0
     texture = np.full((64, 64, 3), 180, np.float32)
     texture[:12] = 40
-    combed = Hairdresser(weight).comb(texture, weight > 0, np.random.default_rng(0))
-    np.testing.assert_array_equal(combed[20:58, 18:46], texture[20:58, 18:46])
-    assert combed[:10].std() > 1
+    sharpened = Hairdresser(weight).sharpen_hairline(texture, weight > 0, np.random.default_rng(0))
+    np.testing.assert_array_equal(sharpened[20:58, 18:46], texture[20:58, 18:46])
+    assert sharpened[:10].std() > 1

@@ -17,7 +17,7 @@ from unmask.faces.sources import Sampled, items_of
 
 
 def paint(path, index: int, size: int = 128) -> np.ndarray:
-    """Write a face of nobody and give its landmarks."""
+    """Write a synthetic face and give its landmarks."""
     face = Sampled(0, index, size).read()
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), face.image[..., ::-1])

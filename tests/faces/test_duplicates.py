@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from unmask.config.params import Params
 from unmask.datasets.splits import SPLITS
 from unmask.faces import dataset as faces_stage
-from unmask.faces.duplicates import giving_way, picture_hash
+from unmask.faces.duplicates import cross_split_duplicates, picture_hash
 from unmask.faces.sources import Sampled
 
 BITS = st.integers(0, 2**64 - 1)
@@ -28,13 +28,13 @@ def test_pairs_are_near_up_to_four_bits(value, flipped):
     other = value
     for bit in flipped:
         other ^= 1 << bit
-    near = giving_way([value, other], ["train", "test"])
+    near = cross_split_duplicates([value, other], ["train", "test"])
     assert near == ({0: 1} if len(flipped) <= 4 else {})
 
 
 @given(st.lists(st.sampled_from(SPLITS), min_size=2, max_size=6))
 def test_the_most_protected_split_keeps_its_face(splits):
-    gone = giving_way([7] * len(splits), splits)
+    gone = cross_split_duplicates([7] * len(splits), splits)
     left = [split for index, split in enumerate(splits) if index not in gone]
     assert set(left) == {min(splits, key=SPLITS.index)}
     assert all(splits[stays] != splits[gives] for gives, stays in gone.items())

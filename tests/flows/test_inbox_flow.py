@@ -56,7 +56,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Masked faces of nobody, by their files' names."""
+    """Masked synthetic faces, by their files' names."""
     folder = tmp_path_factory.mktemp("photos")
     count, size = str(COUNT), "64"
     command = ["unmask", "faces", "sample", "--masked", "--count", count, "--size", size]

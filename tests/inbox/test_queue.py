@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from unmask.inbox.queue import Answers, Restorer, claim, unfinished, waiting
-from unmask.inbox.storage import Bucket, Folder, Place
+from unmask.inbox.storage import Bucket, Folder, Storage
 from unmask.inference.pictures import decode_picture, encode_picture
 from unmask.inference.results import FaceAnswer, Restoration
 
@@ -42,8 +42,8 @@ class Killed(BaseException):
 class World:
     """An inbox that outlives the processes at work on it, each of which may be killed."""
 
-    def __init__(self, place: Place, restore: Callable = brighten) -> None:
-        self.place, self.names = place, count()
+    def __init__(self, storage: Storage, restore: Callable = brighten) -> None:
+        self.storage, self.names = storage, count()
         self.recorded: dict[str, list] = {}
         self.restorer = Restorer(restore, "m", self.summarise, self.record)
 
@@ -56,19 +56,19 @@ class World:
 
     def run(self, size: int = 2) -> list:
         """What one run of the flow does."""
-        photos = waiting(self.place, 0.0, float("inf"))
-        answers = Answers(self.place, self.restorer)
-        ended = [one for batch in unfinished(self.place) for one in answers.finish(batch)]
+        photos = waiting(self.storage, 0.0, float("inf"))
+        answers = Answers(self.storage, self.restorer)
+        ended = [one for batch in unfinished(self.storage) for one in answers.finish(batch)]
         for start in range(0, len(photos), size):
             batch = f"batch-{next(self.names):04d}"
-            claim(self.place, photos[start : start + size], batch)
+            claim(self.storage, photos[start : start + size], batch)
             ended += answers.finish(batch)
         return ended
 
     def held(self, folder: str) -> dict[str, bytes]:
         return {
-            path.removeprefix(f"{folder}/"): self.place.read(path)
-            for path in self.place.files(folder)
+            path.removeprefix(f"{folder}/"): self.storage.read(path)
+            for path in self.storage.files(folder)
         }
 
 
@@ -152,7 +152,7 @@ WORLDS = pytest.mark.parametrize("world_of", [folder_world, bucket_world])
 
 
 def put(world: World, name: str, content: bytes) -> None:
-    world.place.write(f"new/{name}", content)
+    world.storage.write(f"new/{name}", content)
 
 
 def check(world: World, committed: Counter, arrived: set[tuple[str, bytes]]) -> None:
@@ -268,19 +268,19 @@ def test_outcomes_are_told(world_of):
 
 
 def test_photos_being_written_are_left(tmp_path):
-    place = Folder(tmp_path)
+    storage = Folder(tmp_path)
     for name in ("b.jpg", "a.jpg.part", ".hidden.jpg", ".folder/c.jpg", "deep/d.JPG.CRDOWNLOAD"):
-        place.write(f"new/{name}", PHOTOS[0])
+        storage.write(f"new/{name}", PHOTOS[0])
     written = (tmp_path / "new" / "b.jpg").stat().st_ctime
-    assert waiting(place, 10.0, written + 9.9) == []
-    assert waiting(place, 10.0, written + 10.1) == ["b.jpg"]
+    assert waiting(storage, 10.0, written + 9.9) == []
+    assert waiting(storage, 10.0, written + 10.1) == ["b.jpg"]
 
 
 def test_the_oldest_photos_come_first(tmp_path, monkeypatch):
-    place = Folder(tmp_path)
+    storage = Folder(tmp_path)
     times = {"new/c.jpg": 1.0, "new/a.jpg": 2.0, "new/b.jpg": 2.0}
-    monkeypatch.setattr(place, "files", lambda under: times)
-    assert waiting(place, 0.0, 5.0) == ["c.jpg", "a.jpg", "b.jpg"]
+    monkeypatch.setattr(storage, "files", lambda under: times)
+    assert waiting(storage, 0.0, 5.0) == ["c.jpg", "a.jpg", "b.jpg"]
 
 
 def test_the_same_bytes_are_restored_again_once_their_answer_is_taken_away():
@@ -289,7 +289,7 @@ def test_the_same_bytes_are_restored_again_once_their_answer_is_taken_away():
         assert [one.status for one in world.run()] == ["restored"]
         put(world, "again.jpg", PHOTOS[0])
         assert [one.status for one in world.run()] == ["known"]
-        world.place.drop("restored")
+        world.storage.drop("restored")
         put(world, "again.jpg", PHOTOS[0])
         assert [one.status for one in world.run()] == ["restored"]
 
@@ -297,7 +297,7 @@ def test_the_same_bytes_are_restored_again_once_their_answer_is_taken_away():
 def test_a_photo_that_is_gone_is_passed_over():
     with folder_world() as (world, _, _):
         put(world, "b.jpg", PHOTOS[0])
-        claim(world.place, ["a.jpg", "b.jpg"], "batch")
+        claim(world.storage, ["a.jpg", "b.jpg"], "batch")
         assert set(world.held("work")) == {"batch/photos/b.jpg"}
 
 
@@ -308,7 +308,7 @@ def test_a_photo_that_the_code_fails_on_is_set_aside_and_told():
         return brighten(picture)
 
     with folder_world() as (world, _, _):
-        world = World(world.place, fail)
+        world = World(world.storage, fail)
         put(world, "a.jpg", PHOTOS[0])
         put(world, "b.jpg", PHOTOS[1])
         good, bad = sorted(world.run(), key=lambda one: one.photo)
@@ -321,7 +321,7 @@ def test_a_photo_that_the_code_fails_on_is_set_aside_and_told():
 def test_a_photo_that_may_not_be_read_is_set_aside(monkeypatch):
     with folder_world() as (world, _, _):
         put(world, "a.jpg", PHOTOS[0])
-        monkeypatch.setattr(world.place, "read", refuse)
+        monkeypatch.setattr(world.storage, "read", refuse)
         (ended,) = world.run()
         monkeypatch.undo()
         assert ended.reason == "it cannot be read: Permission denied"
@@ -349,7 +349,7 @@ def test_failing_storage_ends_the_run_and_leaves_the_batch(monkeypatch):
 def test_the_longest_names_fit(name):
     with folder_world() as (world, _, _):
         put(world, "short.jpg", PHOTOS[0])
-        Path(world.place.root / "new" / name).write_bytes(PHOTOS[1])
+        Path(world.storage.root / "new" / name).write_bytes(PHOTOS[1])
         world.run()
         assert len(world.held("done")) == 2
         assert len(world.held("restored")) == 6
@@ -357,8 +357,8 @@ def test_the_longest_names_fit(name):
 
 def test_names_that_are_no_text_are_restored_too():
     with folder_world() as (world, _, _):
-        (world.place.root / "new").mkdir()
+        (world.storage.root / "new").mkdir()
         for number, content in enumerate((PHOTOS[0], b"no photo")):
-            (world.place.root / "new" / os.fsdecode(b"\xff%d.jpg" % number)).write_bytes(content)
+            (world.storage.root / "new" / os.fsdecode(b"\xff%d.jpg" % number)).write_bytes(content)
         assert sorted(one.status for one in world.run()) == ["failed", "restored"]
         assert len(world.held("done")) == 1

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 
-from unmask.inbox.storage import Bucket, Folder, Place, place_of
+from unmask.inbox.storage import Bucket, Folder, Storage, storage_of
 
 
 @pytest.fixture(scope="module")
@@ -26,64 +26,64 @@ def s3():
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "folder":
         return Folder(tmp_path / "inbox")
     request.getfixturevalue("s3")
     return Bucket(f"s3://photos/{tmp_path.name}")
 
 
-def test_a_place_that_is_not_there_is_empty(place):
-    assert place.files("new") == {}
+def test_a_place_that_is_not_there_is_empty(storage):
+    assert storage.files("new") == {}
 
 
-def test_what_is_written_is_found_and_read(place):
+def test_what_is_written_is_found_and_read(storage):
     odd = "new/deep/photo[1] *?äß #%41+.jpg"
-    place.write("new/a.jpg", b"old")
-    place.write("new/a.jpg", b"one")
-    place.write(odd, b"two")
-    place.write("newer/b.jpg", b"three")
-    assert set(place.files("new")) == {"new/a.jpg", odd}
-    assert set(place.files("new/deep")) == {odd}
-    assert place.read("new/a.jpg") == b"one"
-    assert place.read(odd) == b"two"
+    storage.write("new/a.jpg", b"old")
+    storage.write("new/a.jpg", b"one")
+    storage.write(odd, b"two")
+    storage.write("newer/b.jpg", b"three")
+    assert set(storage.files("new")) == {"new/a.jpg", odd}
+    assert set(storage.files("new/deep")) == {odd}
+    assert storage.read("new/a.jpg") == b"one"
+    assert storage.read(odd) == b"two"
 
 
-def test_moving_replaces_and_leaves_nothing(place):
+def test_moving_replaces_and_leaves_nothing(storage):
     odd = "new/deep/photo[1] *.jpg"
-    place.write(odd, b"one")
-    place.write("done/a.jpg", b"old")
-    place.move(odd, "done/a.jpg")
-    assert set(place.files("new")) == set()
-    assert set(place.files("done")) == {"done/a.jpg"}
-    assert place.read("done/a.jpg") == b"one"
+    storage.write(odd, b"one")
+    storage.write("done/a.jpg", b"old")
+    storage.move(odd, "done/a.jpg")
+    assert set(storage.files("new")) == set()
+    assert set(storage.files("done")) == {"done/a.jpg"}
+    assert storage.read("done/a.jpg") == b"one"
     with pytest.raises(FileNotFoundError):
-        place.move(odd, "done/b.jpg")
-    assert set(place.files("done")) == {"done/a.jpg"}
+        storage.move(odd, "done/b.jpg")
+    assert set(storage.files("done")) == {"done/a.jpg"}
 
 
-def test_dropping_takes_all_below_a_folder_alone(place):
+def test_dropping_takes_all_below_a_folder_alone(storage):
     for path in ("work/b/rows/1.json", "work/b/2.json", "work/bb/3.json"):
-        place.write(path, b"{}")
-    place.drop("work/b")
-    assert set(place.files("work")) == {"work/bb/3.json"}
+        storage.write(path, b"{}")
+    storage.drop("work/b")
+    assert set(storage.files("work")) == {"work/bb/3.json"}
 
 
 def test_a_folder_finds_files_and_links_to_files_alone(tmp_path):
-    place = Folder(tmp_path)
-    place.write("new/a.jpg", b"one")
+    storage = Folder(tmp_path)
+    storage.write("new/a.jpg", b"one")
     (tmp_path / "new" / "link.jpg").symlink_to(tmp_path / "new" / "a.jpg")
     (tmp_path / "new" / "dead.jpg").symlink_to(tmp_path / "nowhere.jpg")
     os.mkfifo(tmp_path / "new" / "pipe.jpg")
-    assert set(place.files("new")) == {"new/a.jpg", "new/link.jpg"}
+    assert set(storage.files("new")) == {"new/a.jpg", "new/link.jpg"}
 
 
 def test_a_copied_modification_time_does_not_make_a_file_old(tmp_path):
-    place = Folder(tmp_path)
+    storage = Folder(tmp_path)
     before = (tmp_path / "clock").touch() or (tmp_path / "clock").stat().st_ctime
-    place.write("new/a.jpg", b"one")
+    storage.write("new/a.jpg", b"one")
     os.utime(tmp_path / "new" / "a.jpg", (0, 0))
-    assert place.files("new")["new/a.jpg"] >= before
+    assert storage.files("new")["new/a.jpg"] >= before
 
 
 def test_a_bucket_marks_of_folders_are_no_files(s3):
@@ -96,11 +96,11 @@ def test_urls_name_buckets_and_paths_folders_of_the_project(s3, tmp_path, monkey
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / "deep").mkdir()
     monkeypatch.chdir(tmp_path / "deep")
-    folder, bucket = place_of("data/inbox"), place_of("s3://photos/inbox")
+    folder, bucket = storage_of("data/inbox"), storage_of("s3://photos/inbox")
     assert isinstance(folder, Folder)
     assert folder.root == tmp_path / "data" / "inbox"
     assert folder.lock.parent == folder.root
     assert isinstance(bucket, Bucket)
     assert bucket.lock.parent == tmp_path / ".unmask"
-    assert bucket.lock != place_of("s3://photos/other").lock
-    assert place_of("/elsewhere").lock == Path("/elsewhere/.lock")
+    assert bucket.lock != storage_of("s3://photos/other").lock
+    assert storage_of("/elsewhere").lock == Path("/elsewhere/.lock")

@@ -7,7 +7,13 @@ from PIL import Image
 
 from unmask.inference.files import inputs_of, restore_files
 from unmask.inference.pictures import decode_picture, encode_picture
-from unmask.inference.results import LIKELIEST, FaceAnswer, PictureError, Restoration, WhatIf
+from unmask.inference.results import (
+    DEFAULT_OPTIONS,
+    FaceAnswer,
+    PictureError,
+    Restoration,
+    RestoreOptions,
+)
 
 
 def paint(path: Path, value: int = 50) -> Path:
@@ -16,7 +22,7 @@ def paint(path: Path, value: int = 50) -> Path:
     return path
 
 
-def brighten(picture: np.ndarray, what_if: WhatIf) -> Restoration:
+def brighten(picture: np.ndarray, options: RestoreOptions) -> Restoration:
     """Restores the left half to white; a picture that is black shows no mask."""
     hole = np.zeros(picture.shape[:2], bool)
     hole[:, : hole.shape[1] // 2] = picture.any()
@@ -25,7 +31,7 @@ def brighten(picture: np.ndarray, what_if: WhatIf) -> Restoration:
     answer = FaceAnswer(status, reason, (0.0, 1.0, 134.0, 135.0), landmarks, 0.25, 0.5, 0.875)
     white, *greys = (
         np.where(hole[..., None], 255 - 10 * i, picture).astype(np.uint8)
-        for i in range(what_if.samples + 1)
+        for i in range(options.samples + 1)
     )
     return Restoration(white, hole, hole, [answer], tuple(greys))
 
@@ -85,7 +91,7 @@ def test_restoring_writes_picture_mask_and_answer(tmp_path):
     assert [(a.source, a.error) for a in answers] == [(file, "") for file in files]
     assert names(out) == ["a.json", "a.mask.png", "a.png", "b.json", "b.mask.png", "b.png"]
     for file, answer in zip(files, answers, strict=True):
-        expected = brighten(decode_picture(file.read_bytes(), "a"), LIKELIEST)
+        expected = brighten(decode_picture(file.read_bytes(), "a"), DEFAULT_OPTIONS)
         picture = decode_picture((out / file.name).read_bytes(), "a")
         np.testing.assert_array_equal(picture, expected.picture)
         with Image.open(out / f"{file.stem}.mask.png") as mask:
@@ -112,7 +118,7 @@ def test_restoring_writes_picture_mask_and_answer(tmp_path):
 def test_samples_are_written_beside_the_answer_with_their_spread(tmp_path):
     files = [paint(tmp_path / "in" / "a.png", 60), paint(tmp_path / "in" / "b.png", 0)]
     out = tmp_path / "out"
-    list(restore_files(files, out, brighten, "m", what_if=WhatIf(samples=2, seed=5)))
+    list(restore_files(files, out, brighten, "m", options=RestoreOptions(samples=2, seed=5)))
     for stem in ("a", "b"):
         samples = [
             decode_picture((out / f"{stem}.sample-{i}.png").read_bytes(), stem) for i in (1, 2)
@@ -174,9 +180,9 @@ def test_answers_come_one_by_one(tmp_path):
     files = [paint(tmp_path / name) for name in ("a.png", "b.png")]
     seen: list[int] = []
 
-    def restore(picture: np.ndarray, what_if: WhatIf) -> Restoration:
+    def restore(picture: np.ndarray, options: RestoreOptions) -> Restoration:
         seen.append(1)
-        return brighten(picture, what_if)
+        return brighten(picture, options)
 
     answers = iter(restore_files(files, tmp_path / "out", restore, "m"))
     next(answers)

@@ -3,20 +3,20 @@ import numpy as np
 import pytest
 
 from unmask.faces.sources import Sampled
-from unmask.inference.detection import FaceFinder
+from unmask.inference.detection import FaceDetector
 from unmask.inference.photo import PhotoRestorer
-from unmask.inference.results import LIKELIEST, FaceAnswer, Restoration, WhatIf
+from unmask.inference.results import DEFAULT_OPTIONS, FaceAnswer, Restoration, RestoreOptions
 
 GREY = 120
 
 
 @pytest.fixture(scope="module")
 def finder():
-    return FaceFinder()
+    return FaceDetector()
 
 
 def photo_with(*places: tuple[int, int, int], shape: tuple[int, int] = (420, 640)) -> np.ndarray:
-    """Faces of nobody pasted at (x, y) with a side in pixels on a grey photo."""
+    """Synthetic faces pasted at (x, y) with a side in pixels on a grey photo."""
     photo = np.full((*shape, 3), GREY, np.uint8)
     for index, (x, y, side) in enumerate(places):
         face = Sampled(0, index, 128).read().image
@@ -69,8 +69,8 @@ class Painter:
         self.untouched: list = []
         self._agree = agree
 
-    def restore(self, picture, what_if=LIKELIEST, box=None, own=None) -> Restoration:
-        self.seen.append((picture.shape, what_if, box))
+    def restore(self, picture, options=DEFAULT_OPTIONS, box=None, own=None) -> Restoration:
+        self.seen.append((picture.shape, options, box))
         self.owns.append(own)
         self.untouched.append(not (picture == (255, 0, 0)).all(axis=2).any())
         hole = np.zeros(picture.shape[:2], bool)
@@ -86,7 +86,7 @@ class Painter:
         answer = FaceAnswer("restored", "", tuple(map(float, box)), points, 0.7, 0.3, 0.9)
         greens = tuple(
             np.where(hole[..., None], (0, 100 + i, 0), picture).astype(np.uint8)
-            for i in range(what_if.samples)
+            for i in range(options.samples)
         )
         return Restoration(painted, hole, hole, [answer], greens)
 
@@ -94,7 +94,7 @@ class Painter:
 def test_each_face_is_restored_in_its_part_and_answered_in_the_photos_pixels():
     photo = photo_with((40, 60, 220), (380, 150, 120))
     chain = Painter()
-    restored = PhotoRestorer(chain).restore(photo, WhatIf("female", samples=2))
+    restored = PhotoRestorer(chain).restore(photo, RestoreOptions("female", samples=2))
     assert [face.status for face in restored.faces] == ["restored", "restored"]
     assert [seen[1].gender for seen in chain.seen] == ["female", "female"]
     assert all(seen[0][0] < 420 or seen[0][1] < 640 for seen in chain.seen)
@@ -140,7 +140,7 @@ def test_a_photo_without_a_face_comes_back_with_the_reason():
     photo = photo_with()
     chain = Painter()
     restored = PhotoRestorer(chain).restore(photo)
-    assert chain.seen == [(photo.shape, LIKELIEST, None)]
+    assert chain.seen == [(photo.shape, DEFAULT_OPTIONS, None)]
     assert [(face.status, face.reason) for face in restored.faces] == [
         ("skipped", "no face was found")
     ]

@@ -1,4 +1,4 @@
-"""The released weights on photos that are not plain portraits, made of faces of nobody."""
+"""The released weights on photos that are not plain portraits, made of synthetic faces."""
 
 from functools import cache
 
@@ -27,7 +27,7 @@ def photos() -> PhotoRestorer:
 
 @cache
 def masked_face(index: int, side: int = 256) -> tuple[np.ndarray, np.ndarray]:
-    """A masked face of nobody and its mask."""
+    """A masked synthetic face and its mask."""
     face = Sampled(11, index, side).read()
     masked = put_on(
         face.image,

@@ -13,7 +13,7 @@ SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0
 
 @pytest.fixture(scope="module")
 def colour() -> np.ndarray:
-    """A face of nobody among blocks of colour."""
+    """A synthetic face among blocks of colour."""
     picture = Sampled(3, 1, SIDE).read().image.copy()
     picture[:24, :40], picture[:24, 40:80] = (30, 90, 200), (190, 60, 40)
     picture[-16:] = (40, 150, 60)

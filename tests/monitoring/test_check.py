@@ -115,8 +115,8 @@ def test_drift_is_told_of_once_for_a_champion(root, params, reference):
     colour = params.drift.changes["colour"]
     assert other.changes == {"seed": other.changes["seed"], **light, **colour}
     ledger = Ledger.read(root)
-    assert ledger.told == ("brightness", "colour")
-    Ledger(ledger.judged, "an earlier champion", ledger.told, {}).write(root)
+    assert ledger.announced == ("brightness", "colour")
+    Ledger(ledger.judged, "an earlier champion", ledger.announced, {}).write(root)
     write_batch(seen_like(reference, 6, 100, darker), root / BATCHES, "d")
     assert check(params, root).news
 
@@ -185,6 +185,12 @@ def test_faces_that_another_model_restored_are_left_out(root, params, reference)
     found = check(params, root)
     assert found.verdict == STABLE
     assert "another model restored, which are left out: 100." in found.report
+
+
+def test_the_ledger_of_version_0_1_is_read(root):
+    old = {"judged": {"a.parquet": "x"}, "model": "m", "told": ["colour"], "waiting": {}}
+    (root / ".unmask" / "monitor.json").write_text(json.dumps(old))
+    assert Ledger.read(root) == Ledger({"a.parquet": "x"}, "m", ("colour",), {})
 
 
 def test_a_damaged_ledger_is_named(root, params, reference):

@@ -1,4 +1,4 @@
-"""Real shifts, of faces of nobody restored by the released weights: which are found, and that the
+"""Real shifts, of synthetic faces restored by the released weights: which are found, and that the
 same distribution raises no alarm."""
 
 from collections.abc import Callable

@@ -111,11 +111,11 @@ def trained(params: Params, masked: Path, models: Path, steps: int) -> str:
 def corrupted(masked: Path, to: Path, change: Callable[[list[dict]], None]) -> Path:
     """A copy of the masked faces whose training rows were changed."""
     shutil.copytree(masked, to)
-    for shard in sorted(to.glob("train-*.parquet")):
-        table = pq.read_table(shard)
+    for eval_set in sorted(to.glob("train-*.parquet")):
+        table = pq.read_table(eval_set)
         rows = table.to_pylist()
         change(rows)
-        pq.write_table(pa.Table.from_pylist(rows, table.schema), shard, compression="none")
+        pq.write_table(pa.Table.from_pylist(rows, table.schema), eval_set, compression="none")
     return to
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from unmask.inference.pictures import encode_picture, to_base64
-from unmask.serving.api import Desk, Limits, build
+from unmask.serving.api import Limits, RequestQueue, build
 from unmask.serving.schemas import RefusedError
 from unmask.serving.supervisor import Supervisor
 
@@ -21,7 +21,7 @@ JSON = {"Content-Type": "application/json"}
 def ask(limits: Limits, *requests: tuple[bytes, dict]) -> list[httpx.Response]:
     """The answers to requests that are sent at the same time."""
     supervisor = Supervisor(limits.seconds, print)
-    app = build(supervisor, Desk(supervisor, limits), nullcontext)
+    app = build(supervisor, RequestQueue(supervisor, limits), nullcontext)
 
     async def answers() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app)
@@ -71,9 +71,9 @@ def test_more_requests_than_may_wait_are_refused_at_once():
 def test_the_page_asks_in_the_same_queue():
     async def asked(seconds: float, picture: bytes, params: dict) -> None:
         supervisor = Supervisor(seconds, print)
-        desk = Desk(supervisor, Limits(seconds=seconds))
-        desk.loop = asyncio.get_running_loop()
-        await asyncio.to_thread(desk.ask, picture, params)
+        queue = RequestQueue(supervisor, Limits(seconds=seconds))
+        queue.loop = asyncio.get_running_loop()
+        await asyncio.to_thread(queue.ask, picture, params)
 
     for seconds, picture, params, sentence in (
         (60, b"no picture", {}, "the picture: not an image that can be read"),

@@ -213,7 +213,7 @@ def test_another_photo_starts_anew(browser, url, tmp_path):
         restore(tab)
         tab.get_by_role("radio", name="Female", exact=True).check()
         told(tab)
-        tab.get_by_role("button", name="Try a face of nobody").click()
+        tab.get_by_role("button", name="Try a synthetic face").click()
         expect(tab.locator("#said .empty")).to_be_visible(timeout=PATIENCE)
         (face,) = pictures(tab, "#photo")
         assert face.shape == (256, 256, 3)
@@ -242,7 +242,7 @@ def test_errors_are_a_sentence_on_the_page(browser, url, tmp_path, monkeypatch):
     named_wrongly = tmp_path / "notes.png"
     named_wrongly.write_text("no picture")
     with opened(browser, url) as tab:
-        assert restore(tab) == "Choose a photo first, or try a face of nobody."
+        assert restore(tab) == "Choose a photo first, or try a synthetic face."
         tab.locator("#photo input[type=file]").set_input_files(notes)
         expect(tab.get_by_text("Invalid file type: notes.txt")).to_be_visible(timeout=PATIENCE)
         tab.locator("#photo input[type=file]").set_input_files(named_wrongly)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from unmask.inference.pictures import encode_picture, to_base64
-from unmask.serving import schemas as question
-from unmask.serving.schemas import Asked, RefusedError, parse
+from unmask.serving import schemas as request
+from unmask.serving.schemas import RefusedError, RestoreParams, parse
 
 PICTURE = to_base64(np.full((20, 30, 3), 90, np.uint8))
 OTHER = to_base64(np.full((24, 18, 3), 30, np.uint8))
@@ -107,5 +107,5 @@ def test_the_params_are_those_of_the_registered_model():
     from unmask.registry import pyfunc
 
     stored = {spec.name: spec.default for spec in pyfunc.PARAMS.params}
-    assert {name: field.default for name, field in Asked.model_fields.items()} == stored
-    assert [column.name for column in pyfunc.INPUTS.inputs] == [question.COLUMN]
+    assert {name: field.default for name, field in RestoreParams.model_fields.items()} == stored
+    assert [column.name for column in pyfunc.INPUTS.inputs] == [request.COLUMN]

@@ -7,8 +7,8 @@ from unmask.augmentation.transforms import jitter, photographed_alike, view
 from unmask.datasets.cache import Split
 from unmask.geometry.morphology import grown
 
-_TOLD = 0.5  # share of faces whose z comes from the truth
-_WORN = 0.12  # share of faces shown in a photo of little detail
+_FROM_POSTERIOR = 0.5  # share of faces whose z comes from the truth
+_DEGRADED = 0.12  # share of faces shown in a photo of little detail
 _SHARPEST = 0.9  # source pixels a pixel, from which on a face shows all the detail of its view
 
 
@@ -69,21 +69,21 @@ def holed(
         latent: numbers in z.
 
     Returns:
-        Arrays by name; `told`, whether z is to be drawn from the truth, and `drawn` (latent,),
+        Arrays by name; `use_posterior`, whether z is to be drawn from the truth; `noise` (latent,),
         standard normal, the chance in that draw.
     """
     matrix = jitter(rng, split.size, scale=(0.78, 1.08), roll=3, shift=0.03)
     flip = bool(rng.integers(2))
     cut = _cut(split, face, variant, matrix, flip, size)
-    masked, image = photographed_alike(cut["masked"], cut["image"], rng, _WORN)
+    masked, image = photographed_alike(cut["masked"], cut["image"], rng, _DEGRADED)
     return {
         "image": image,
         "masked": masked,
         "hole": _guessed_mask(cut["mask"], rng) | ~cut["shown"],
         "valid": cut["shown"] & cut["clear"],
         "gender": _guessed_gender(split.gender(face), rng),
-        "told": rng.random() < _TOLD,
-        "drawn": rng.standard_normal(latent, np.float32),
+        "use_posterior": rng.random() < _FROM_POSTERIOR,
+        "noise": rng.standard_normal(latent, np.float32),
     }
 
 

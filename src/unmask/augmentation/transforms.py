@@ -149,7 +149,7 @@ def _kind_of_photo() -> A.Compose:
 
 
 @cache
-def _worn_photo() -> A.Compose:
+def _degraded_photo() -> A.Compose:
     """JPEG, blur, enlargement, noise: what leaves less detail to restore."""
     return A.Compose(
         [
@@ -181,7 +181,7 @@ def photographed_alike(
     halves = np.split(kind(image=np.hstack([masked, truth]))["image"], 2, axis=1)
     masked, truth = map(np.ascontiguousarray, halves)
     if loses:
-        shown = _drawing_from(rng, _worn_photo())(image=masked, truth=truth)
+        shown = _drawing_from(rng, _degraded_photo())(image=masked, truth=truth)
         masked, truth = shown["image"], shown["truth"]
     return masked, truth
 

@@ -12,7 +12,12 @@ from sklearn.metrics import roc_curve
 from unmask.config.params import Params
 from unmask.datasets.cache import Split
 from unmask.evaluation.baselines import EigenfaceFill, MeanFace, navier_stokes, telea
-from unmask.evaluation.evaluation_set import Shard, fill_frames, fill_shard, fitting_faces
+from unmask.evaluation.evaluation_set import (
+    EvaluationSet,
+    fill_frames,
+    fill_pictures,
+    fitting_faces,
+)
 from unmask.evaluation.measure import Measured, bare_restored, measure_alone, measure_chain
 from unmask.evaluation.plots_page import write_plots_page
 from unmask.evaluation.scores import TrueFaces
@@ -37,7 +42,9 @@ def _write_rows(path: Path, columns: tuple[str, ...], rows: list[dict]) -> None:
         writer.writerows(_rounded(row) for row in rows)
 
 
-def _write_plots(folder: Path, shard: Shard, chain: Measured, slices: list[dict]) -> None:
+def _write_plots(
+    folder: Path, eval_set: EvaluationSet, chain: Measured, slices: list[dict]
+) -> None:
     _write_rows(folder / "slices.csv", SLICE_COLUMNS, slices)
     errors = np.sort(chain.nme)
     shares = np.arange(1, len(errors) + 1) / len(errors)
@@ -46,9 +53,9 @@ def _write_plots(folder: Path, shard: Shard, chain: Measured, slices: list[dict]
         ("nme", "share"),
         [{"nme": float(e), "share": float(s)} for e, s in zip(errors, shares, strict=True)],
     )
-    known = shard.gender >= 0
-    if len(set(shard.gender[known].tolist())) == 2:
-        false, true, _ = roc_curve(shard.gender[known], chain.gender_male[known])
+    known = eval_set.gender >= 0
+    if len(set(eval_set.gender[known].tolist())) == 2:
+        false, true, _ = roc_curve(eval_set.gender[known], chain.gender_male[known])
         points = [
             {"false_male": float(f), "true_male": float(t)}
             for f, t in zip(false, true, strict=True)
@@ -58,13 +65,15 @@ def _write_plots(folder: Path, shard: Shard, chain: Measured, slices: list[dict]
     _write_rows(folder / "gender_roc.csv", ("false_male", "true_male"), points)
 
 
-def evaluate(params: Params, shard: Shard, train: Split, models: Path, out: Path) -> dict:
+def evaluate(
+    params: Params, eval_set: EvaluationSet, train: Split, models: Path, out: Path
+) -> dict:
     """Score everything on faces that nothing was trained, fitted or chosen on.
 
     Writes metrics.json, plots/, pictures/ and DVC's page template plots.html into `out`.
 
     Args:
-        shard: the faces, framed or as their sources give them; of the latter the models alone,
+        eval_set: the faces, framed or as their sources give them; of the latter the models alone,
             which see frames, are not scored.
         train: the split that baselines are fitted to.
 
@@ -72,20 +81,20 @@ def evaluate(params: Params, shard: Shard, train: Split, models: Path, out: Path
         What metrics.json holds.
     """
     chain = Chain.load(models)
-    truth = TrueFaces(shard.images, shard.valid, shard.masks, shard.landmarks)
-    print(f"evaluate: {len(shard)} faces", flush=True)
-    whole, seconds = measure_chain(chain, shard, truth)
+    truth = TrueFaces(eval_set.images, eval_set.valid, eval_set.masks, eval_set.landmarks)
+    print(f"evaluate: {len(eval_set)} faces", flush=True)
+    whole, seconds = measure_chain(chain, eval_set, truth)
     print("evaluate: chain done", flush=True)
-    alone = {} if not shard.framed else {"alone": measure_alone(chain, shard, truth).table}
+    alone = {} if not eval_set.framed else {"alone": measure_alone(chain, eval_set, truth).table}
     images, valid = fitting_faces(train)
     components = min(params.evaluate.eigenfaces, len(images) - 1)
     fills = {
-        "masked": shard.masked,
-        "mean_face": fill_frames(MeanFace.fit(images, valid).fill, shard, train.size),
-        "telea": fill_shard(telea, shard),
-        "navier_stokes": fill_shard(navier_stokes, shard),
+        "masked": eval_set.masked,
+        "mean_face": fill_frames(MeanFace.fit(images, valid).fill, eval_set, train.size),
+        "telea": fill_pictures(telea, eval_set),
+        "navier_stokes": fill_pictures(navier_stokes, eval_set),
         "eigenfaces": fill_frames(
-            EigenfaceFill.fit(images, valid, components).fill, shard, train.size
+            EigenfaceFill.fit(images, valid, components).fill, eval_set, train.size
         ),
     }
     tables = {name: truth.score(filled).means() for name, filled in fills.items()}
@@ -93,30 +102,30 @@ def evaluate(params: Params, shard: Shard, train: Split, models: Path, out: Path
     psnr = whole.table["hole_psnr"]
     metrics = _rounded(
         {
-            "faces": len(shard),
+            "faces": len(eval_set),
             "chain": {
                 **whole.table,
                 "hole_psnr_over_mean_face": psnr - tables["mean_face"]["hole_psnr"],
                 "hole_psnr_over_telea": psnr - tables["telea"]["hole_psnr"],
-                "bare_restored": bare_restored(chain, shard),
+                "bare_restored": bare_restored(chain, eval_set),
             },
             **alone,
             "baselines": tables,
         }
     )
-    slices = slice_table(shard, whole, params.evaluate.minimum_slice)
+    slices = slice_table(eval_set, whole, params.evaluate.minimum_slice)
     for name in ("plots", "pictures"):
         shutil.rmtree(out / name, ignore_errors=True)
         (out / name).mkdir(parents=True)
-    _write_plots(out / "plots", shard, whole, slices)
+    _write_plots(out / "plots", eval_set, whole, slices)
     write_plots_page(out / "plots.html")
     order = np.argsort(whole.hole.psnr)
-    spread = np.linspace(0, len(shard) - 1, min(_SHEET_FACES, len(shard))).astype(int)
+    spread = np.linspace(0, len(eval_set) - 1, min(_SHEET_FACES, len(eval_set))).astype(int)
     for name, chosen in {
         "spread": np.sort(order[spread]),
         "worst": order[:_SHEET_FACES],
     }.items():
-        shown = (shard.masked, whole.pictures, fills["telea"], shard.images)
+        shown = (eval_set.masked, whole.pictures, fills["telea"], eval_set.images)
         sheet = grid([[pictures[face] for face in chosen] for pictures in shown])
         Image.fromarray(sheet).save(out / "pictures" / f"{name}.png")
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")

@@ -12,7 +12,7 @@ _FITTING_FACES = 2000
 
 
 @dataclass(frozen=True)
-class Shard:
+class EvaluationSet:
     """N masked faces in memory; the first variant of each.
 
     What is not valid is padding: beyond a frame's source, or up to the size of the largest picture.
@@ -39,7 +39,7 @@ class Shard:
         return len(self.images)
 
 
-def take(split: Split, limit: int, source: str | None = None) -> Shard:
+def select_faces(split: Split, limit: int, source: str | None = None) -> EvaluationSet:
     """At most `limit` faces, evenly spread over the split, whose hole shows any valid pixel.
 
     Args:
@@ -55,7 +55,7 @@ def take(split: Split, limit: int, source: str | None = None) -> Shard:
     chosen = [faces[i * len(faces) // count] for i in range(count)]
     chosen = [i for i in chosen if (split.mask[i, 0] & split.valid[i]).any()]
     genders = np.array([split.gender(i) for i in chosen])
-    return Shard(
+    return EvaluationSet(
         images=split.image[chosen],
         masked=split.masked[chosen, 0],
         valid=split.valid[chosen],
@@ -90,24 +90,26 @@ def box_of(valid: np.ndarray) -> tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def fill_shard(fill: Callable[[np.ndarray, np.ndarray], np.ndarray], shard: Shard) -> np.ndarray:
+def fill_pictures(
+    fill: Callable[[np.ndarray, np.ndarray], np.ndarray], eval_set: EvaluationSet
+) -> np.ndarray:
     """A baseline's fills (N, S, S, 3) uint8, given true masks; what is not valid is filled too."""
-    holes = shard.masks | ~shard.valid
-    return np.stack([fill(p, h) for p, h in zip(shard.masked, holes, strict=True)])
+    holes = eval_set.masks | ~eval_set.valid
+    return np.stack([fill(p, h) for p, h in zip(eval_set.masked, holes, strict=True)])
 
 
 def fill_frames(
-    fill: Callable[[np.ndarray, np.ndarray], np.ndarray], shard: Shard, size: int
+    fill: Callable[[np.ndarray, np.ndarray], np.ndarray], eval_set: EvaluationSet, size: int
 ) -> np.ndarray:
     """A baseline's fills that knows faces in the canonical frame of `size` only.
 
     Each face is framed by its true landmarks, filled, and what fills its hole brought back.
     """
-    if shard.framed:
-        return fill_shard(fill, shard)
+    if eval_set.framed:
+        return fill_pictures(fill, eval_set)
     filled = []
     for picture, mask, valid, points in zip(
-        shard.masked, shard.masks, shard.valid, shard.landmarks, strict=True
+        eval_set.masked, eval_set.masks, eval_set.valid, eval_set.landmarks, strict=True
     ):
         transform, side = canonical_transform(points, size), (size, size)
         hole = ~shown(valid & ~mask, transform, side)

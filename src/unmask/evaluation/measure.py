@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unmask.evaluation.evaluation_set import Shard, box_of
+from unmask.evaluation.evaluation_set import EvaluationSet, box_of
 from unmask.evaluation.scores import HoleScores, TrueFaces
 from unmask.inference.blending import frame_hole
 from unmask.inference.chain import Chain
@@ -49,7 +49,7 @@ def _gender(probability: np.ndarray, gender: np.ndarray) -> dict[str, float]:
 
 
 def _measured(
-    shard: Shard,
+    eval_set: EvaluationSet,
     truth: TrueFaces,
     pictures: list,
     masks: list,
@@ -59,49 +59,53 @@ def _measured(
 ) -> Measured:
     predicted, found = np.stack(masks), np.stack(points)
     probability = np.array(males)
-    overlap, error = mask_iou(predicted, shard.masks), nme(found, shard.landmarks)
+    overlap, error = mask_iou(predicted, eval_set.masks), nme(found, eval_set.landmarks)
     hole = truth.score(np.stack(pictures))
     found_any = [int(mask.any()) for mask in predicted]
     precision = mask_average_precision(
         [mask[None][:n] for mask, n in zip(predicted, found_any, strict=True)],
         [np.array([score])[:n] for score, n in zip(scores, found_any, strict=True)],
-        list(shard.masks[:, None]),
+        list(eval_set.masks[:, None]),
     )
     table = {
         **hole.means(),
         "mask_iou": float(overlap.mean()),
-        "mask_boundary_iou": float(boundary_iou(predicted, shard.masks).mean()),
+        "mask_boundary_iou": float(boundary_iou(predicted, eval_set.masks).mean()),
         "mask_map": precision.mean,
         "nme": float(error.mean()),
         "nme_failure_rate": failure_rate(error),
-        **_gender(probability, shard.gender),
+        **_gender(probability, eval_set.gender),
     }
     return Measured(np.stack(pictures), predicted, found, probability, overlap, error, hole, table)
 
 
-def measure_alone(chain: Chain, shard: Shard, truth: TrueFaces) -> Measured:
+def measure_alone(chain: Chain, eval_set: EvaluationSet, truth: TrueFaces) -> Measured:
     """Each network given the truth: the frame, and for inpainting mask, landmarks and gender."""
     pictures, masks, scores, points, males = [], [], [], [], []
-    for index, crop in enumerate(shard.masked):
+    for index, crop in enumerate(eval_set.masked):
         probability, score = chain.segment(crop)
         masks.append(probability > 0.5)
         scores.append(score)
         points.append(chain.landmarks(crop))
         males.append(chain.gender_male(crop))
-        gender = float(shard.gender[index]) if shard.gender[index] >= 0 else float("nan")
-        hole = frame_hole(shard.masks[index].astype(np.float32)) | ~shard.valid[index]
-        pictures.append(chain.fill(crop, hole, shard.landmarks[index], gender))
-    return _measured(shard, truth, pictures, masks, scores, points, males)
+        gender = float(eval_set.gender[index]) if eval_set.gender[index] >= 0 else float("nan")
+        hole = frame_hole(eval_set.masks[index].astype(np.float32)) | ~eval_set.valid[index]
+        pictures.append(chain.fill(crop, hole, eval_set.landmarks[index], gender))
+    return _measured(eval_set, truth, pictures, masks, scores, points, males)
 
 
-def measure_chain(chain: Chain, shard: Shard, truth: TrueFaces) -> tuple[Measured, float]:
+def measure_chain(
+    chain: Chain, eval_set: EvaluationSet, truth: TrueFaces
+) -> tuple[Measured, float]:
     """The whole chain, given the masked pictures only.
 
     Returns:
         (what it answered, median seconds a picture).
     """
     pictures, masks, holes, scores, points, males, seconds = [], [], [], [], [], [], []
-    for padded, valid, true in zip(shard.masked, shard.valid, shard.landmarks, strict=True):
+    for padded, valid, true in zip(
+        eval_set.masked, eval_set.valid, eval_set.landmarks, strict=True
+    ):
         box = rows, columns = box_of(valid)
         start = time.perf_counter()
         restored = chain.restore(padded[box], valid=valid[box])
@@ -116,18 +120,18 @@ def measure_chain(chain: Chain, shard: Shard, truth: TrueFaces) -> tuple[Measure
         # a face that was not found has failed, and counts as the landmarks' full spread
         points.append(np.zeros_like(true) if face.landmarks is None else face.landmarks)
         males.append(face.gender_male)
-    measured = _measured(shard, truth, pictures, masks, scores, points, males)
+    measured = _measured(eval_set, truth, pictures, masks, scores, points, males)
     replaced = np.stack(holes)
     measured.table["replaced_beyond"] = float(replaced_beyond(replaced, truth.region).mean())
     measured.table["mask_missed"] = float(mask_missed(replaced, truth.region).mean())
     return measured, float(np.median(seconds))
 
 
-def bare_restored(chain: Chain, shard: Shard) -> float:
-    """Share of bare faces, about 100 of the shard, that the chain alters all the same."""
-    chosen = slice(None, None, max(1, len(shard) // 100))
+def bare_restored(chain: Chain, eval_set: EvaluationSet) -> float:
+    """Share of bare faces, about 100 of the eval_set, that the chain alters all the same."""
+    chosen = slice(None, None, max(1, len(eval_set) // 100))
     altered = [
         chain.restore(face[box_of(valid)], valid=valid[box_of(valid)]).hole.any()
-        for face, valid in zip(shard.images[chosen], shard.valid[chosen], strict=True)
+        for face, valid in zip(eval_set.images[chosen], eval_set.valid[chosen], strict=True)
     ]
     return float(np.mean(altered))

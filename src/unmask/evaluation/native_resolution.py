@@ -6,7 +6,7 @@ import numpy as np
 
 from unmask.config.params import Params
 from unmask.datasets.cache import Split
-from unmask.evaluation.evaluation_set import Shard, take
+from unmask.evaluation.evaluation_set import EvaluationSet, select_faces
 from unmask.faces.records import Face
 from unmask.faces.sources import items_of
 from unmask.masking import MaskedFace, MaskPlacementError
@@ -22,7 +22,9 @@ def _padded(pictures: list[np.ndarray], height: int, width: int) -> np.ndarray:
     return out
 
 
-def as_given(params: Params, root: Path, split: Split, source: str | None = None) -> Shard:
+def at_native_resolution(
+    params: Params, root: Path, split: Split, source: str | None = None
+) -> EvaluationSet:
     """At most `evaluate.max_faces` faces of a split, as their sources give them.
 
     Each wears the mask that it wears in the canonical frame, drawn at its own pixels; the few that
@@ -33,7 +35,7 @@ def as_given(params: Params, root: Path, split: Split, source: str | None = None
         split: whose faces are taken, evenly spread.
         source: of them only this source's; None takes all.
     """
-    framed = take(split, params.evaluate.max_faces, source)
+    framed = select_faces(split, params.evaluate.max_faces, source)
     items = {
         item.id: item
         for source in params.faces.sources
@@ -52,7 +54,7 @@ def as_given(params: Params, root: Path, split: Split, source: str | None = None
         worn.append((face, masked))
         kept.append(index)
     height, width = (max(face.image.shape[axis] for face, _ in worn) for axis in (0, 1))
-    return Shard(
+    return EvaluationSet(
         images=_padded([face.image for face, _ in worn], height, width),
         masked=_padded([masked.image for _, masked in worn], height, width),
         valid=_padded([face.valid for face, _ in worn], height, width),

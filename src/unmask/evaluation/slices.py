@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unmask.evaluation.evaluation_set import Shard
+from unmask.evaluation.evaluation_set import EvaluationSet
 from unmask.evaluation.measure import Measured
 
 SLICE_COLUMNS = (
@@ -31,10 +31,10 @@ def _yaw_band(yaw: float) -> str:
     return next(f"{a}-{b}" for a, b in _YAW_BANDS if a <= min(abs(yaw), 90) < b)
 
 
-def groups_of(shard: Shard) -> dict[str, np.ndarray]:
+def groups_of(eval_set: EvaluationSet) -> dict[str, np.ndarray]:
     """Indices of the faces of each group, by 'slice=value'; unknown labels are in none."""
     members: dict[str, list[int]] = {}
-    for index, label in enumerate(shard.labels):
+    for index, label in enumerate(eval_set.labels):
         values = {
             "gender": label["gender"],
             "ethnicity": label["ethnicity"],
@@ -51,15 +51,15 @@ def groups_of(shard: Shard) -> dict[str, np.ndarray]:
     return {name: np.array(members[name]) for name in sorted(members)}
 
 
-def slice_table(shard: Shard, measured: Measured, minimum: int) -> list[dict]:
+def slice_table(eval_set: EvaluationSet, measured: Measured, minimum: int) -> list[dict]:
     """One row a group of at least `minimum` faces: its size and mean scores."""
     rows = []
-    for name, members in groups_of(shard).items():
+    for name, members in groups_of(eval_set).items():
         if len(members) < minimum:
             continue
-        known = members[shard.gender[members] >= 0]
+        known = members[eval_set.gender[members] >= 0]
         sharp = measured.hole.sharpness(members)
-        right = (measured.gender_male[known] > 0.5) == (shard.gender[known] == 1)
+        right = (measured.gender_male[known] > 0.5) == (eval_set.gender[known] == 1)
         rows.append(
             {
                 "slice": name,

@@ -1,4 +1,4 @@
-"""The embedded statistical face model, from which faces of nobody are sampled.
+"""The embedded statistical face model, from which synthetic faces are sampled.
 
 A small active appearance model: Cootes, Edwards & Taylor, "Active appearance models", ECCV 1998
 and PAMI 2001.
@@ -39,7 +39,7 @@ _LIPS = ((61, 67), (62, 66), (63, 65), (37, 41), (38, 40), (43, 47), (44, 46))
 
 @dataclass(frozen=True)
 class SampledFace:
-    """A face of nobody.
+    """A synthetic face.
 
     image: RGB uint8 (size, size, 3) in the canonical frame; landmarks: (68, 2) iBUG points in
     pixels of the image, x = 3.0 being the centre of column 3; age in years.
@@ -80,7 +80,7 @@ class AppearanceModel:
         texture = self.space.unpack(self.texture.decode(code[split:]))
         texture[..., 3] = self._hairdresser.trim(texture[..., :3], texture[..., 3])
         head = texture[..., 3] > 127
-        texture[..., :3] = self._hairdresser.comb(texture[..., :3], head, rng)
+        texture[..., :3] = self._hairdresser.sharpen_hairline(texture[..., :3], head, rng)
         texture[..., :3] += (_DETAIL * self.detail * fine_texture(self.space.size, rng))[..., None]
         layers, landmarks = self.render(texture, place(mesh(points), rng), size)
         image = _over(layers, surroundings(size, rng))

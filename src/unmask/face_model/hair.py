@@ -40,7 +40,7 @@ class Hairdresser:
         hair = np.clip((darker - _SKIN_LIKE) / _SKIN_LIKE, 0, 1)
         return matte * (1 - self._beside * (1 - hair))
 
-    def comb(
+    def sharpen_hairline(
         self, texture: NDArray[np.float32], head: NDArray[np.bool_], rng: np.random.Generator
     ) -> NDArray[np.float32]:
         """Sharpen the passage from skin to darker hair in RGB of 0 to 255, and draw its strands.
@@ -63,13 +63,13 @@ class Hairdresser:
         part = part * part * (3 - 2 * part)
         trust = self._zone * min(length / _LEAST_CONTRAST - 1, 1)
         change = np.clip((part - np.clip(along, 0, 1)) * trust, -0.6, 0.6)
-        combed = texture + change[..., None] * step
+        sharpened = texture + change[..., None] * step
         shine = 1 + _STRAND_DEPTH * part * trust * _strands(len(texture), rng)
-        return combed * shine[..., None]
+        return sharpened * shine[..., None]
 
 
 def _strands(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Streaks (size, size) of about unit deviation, mostly upright, as hair is combed."""
+    """Streaks (size, size) of about unit deviation, mostly upright, as hair is sharpened."""
     locks = rng.standard_normal((3, size // 5), np.float32)
     hairs = rng.standard_normal((size // 10, size), np.float32)
     field = 0.9 * cv2.resize(locks, (size, size), interpolation=cv2.INTER_CUBIC)

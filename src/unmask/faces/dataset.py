@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unmask.config.params import Params, Source
 from unmask.datasets.shards import FACE_SCHEMA, encode_image, new_shards
-from unmask.faces.duplicates import giving_way, picture_hash
+from unmask.faces.duplicates import cross_split_duplicates, picture_hash
 from unmask.faces.folder import UnreadableImage
 from unmask.faces.records import Face, framed
 from unmask.faces.sources import Item, Sampled, SourceError, items_of
@@ -65,7 +65,7 @@ def _without_straddling(items: list[Item], size: int, workers: int) -> tuple[lis
     ids, hashes, splits = zip(*read, strict=True) if read else ((), (), ())
     gone = {
         ids[gives]: f"{ids[gives]}: repeats {ids[stays]} of split {splits[stays]}"
-        for gives, stays in giving_way(hashes, splits).items()
+        for gives, stays in cross_split_duplicates(hashes, splits).items()
     }
     return [item for item in items if item.id not in gone], list(gone.values())
 

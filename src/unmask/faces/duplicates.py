@@ -49,7 +49,7 @@ def _candidates(hashes: Sequence[int], splits: Sequence[str]) -> set[tuple[int, 
     return pairs
 
 
-def giving_way(hashes: Sequence[int], splits: Sequence[str]) -> dict[int, int]:
+def cross_split_duplicates(hashes: Sequence[int], splits: Sequence[str]) -> dict[int, int]:
     """Who must be left out so that no near-duplicates lie in different splits.
 
     Of two, the one in the split that more may be done with gives way: holdout stays before test,

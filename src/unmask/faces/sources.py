@@ -42,7 +42,7 @@ def _embedded_model() -> AppearanceModel:
 
 @dataclass(frozen=True)
 class Sampled:
-    """A face of nobody, drawn from the embedded appearance model by (seed, index)."""
+    """A synthetic face, drawn from the embedded appearance model by (seed, index)."""
 
     seed: int
     index: int

@@ -10,7 +10,7 @@ KEY is the start of the SHA-256 of the photo's bytes: the same bytes are restore
 whatever names they come, as long as the answer is in restored/, and other bytes under an old name
 are another photo. A photo is always in new/, work/, done/ or failed/. It is taken into a batch by
 moving it, so that what is written to its old path later is a new photo. What a killed process left
-in work/ is finished by the next one. One process works at a time (`Place.lock`).
+in work/ is finished by the next one. One process works at a time (`Storage.lock`).
 """
 
 import json
@@ -22,7 +22,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from unmask.inbox.storage import Place
+from unmask.inbox.storage import Storage
 from unmask.inference.files import ENDINGS, contents_of
 from unmask.inference.pictures import decode_picture
 from unmask.inference.results import PictureError, Restoration
@@ -71,7 +71,7 @@ class Outcome:
     defect: bool = False
 
 
-def waiting(place: Place, settle: float, now: float) -> list[str]:
+def waiting(storage: Storage, settle: float, now: float) -> list[str]:
     """The photos in new/ that nobody is writing, oldest first.
 
     Hidden files, and those with the ending of a download that is under way, are left until they
@@ -81,7 +81,7 @@ def waiting(place: Place, settle: float, now: float) -> list[str]:
         settle: seconds for which a file must not have changed.
         now: seconds since 1970.
     """
-    found = {path.removeprefix(f"{NEW}/"): when for path, when in place.files(NEW).items()}
+    found = {path.removeprefix(f"{NEW}/"): when for path, when in storage.files(NEW).items()}
     settled = (
         (when, photo)
         for photo, when in found.items()
@@ -92,26 +92,26 @@ def waiting(place: Place, settle: float, now: float) -> list[str]:
     return [photo for _, photo in sorted(settled)]
 
 
-def unfinished(place: Place) -> list[str]:
+def unfinished(storage: Storage) -> list[str]:
     """The batches that a killed process left, oldest first."""
-    return sorted({path.split("/")[1] for path in place.files(WORK)})
+    return sorted({path.split("/")[1] for path in storage.files(WORK)})
 
 
-def claim(place: Place, photos: Iterable[str], batch: str) -> None:
+def claim(storage: Storage, photos: Iterable[str], batch: str) -> None:
     """Take photos out of new/ into a batch; those that are gone are passed over."""
     for photo in photos:
         try:
-            place.move(f"{NEW}/{photo}", f"{WORK}/{batch}/photos/{photo}")
+            storage.move(f"{NEW}/{photo}", f"{WORK}/{batch}/photos/{photo}")
         except FileNotFoundError:
             continue
 
 
 class Answers:
-    """The answers of a place, to which those of batches are added."""
+    """The answers of a storage, to which those of batches are added."""
 
-    def __init__(self, place: Place, restorer: Restorer) -> None:
-        self._place, self._restorer = place, restorer
-        names = (PurePosixPath(path) for path in place.files(RESTORED))
+    def __init__(self, storage: Storage, restorer: Restorer) -> None:
+        self._storage, self._restorer = storage, restorer
+        names = (PurePosixPath(path) for path in storage.files(RESTORED))
         self._known = {name.stem[-_KEY:] for name in names if name.suffix == ENDINGS["json"]}
 
     def finish(self, batch: str) -> list[Outcome]:
@@ -122,21 +122,21 @@ class Answers:
         Returns:
             An outcome a photo that was in the batch still.
         """
-        place, photos, rows = self._place, f"{WORK}/{batch}/photos", f"{WORK}/{batch}/rows"
-        ended = {path: self._answer(path, batch, rows) for path in sorted(place.files(photos))}
-        kept = [json.loads(place.read(path)) for path in sorted(place.files(rows))]
+        storage, photos, rows = self._storage, f"{WORK}/{batch}/photos", f"{WORK}/{batch}/rows"
+        ended = {path: self._answer(path, batch, rows) for path in sorted(storage.files(photos))}
+        kept = [json.loads(storage.read(path)) for path in sorted(storage.files(rows))]
         if ended and any(kept):
             self._restorer.record([row for of_photo in kept for row in of_photo], batch)
         for path, (_, target) in ended.items():
-            place.move(path, target)
-        place.drop(f"{WORK}/{batch}")
+            storage.move(path, target)
+        storage.drop(f"{WORK}/{batch}")
         return [outcome for outcome, _ in ended.values()]
 
     def _answer(self, path: str, batch: str, rows: str) -> tuple[Outcome, str]:
         """Write a photo's answer, or why there is none; also says where the photo goes."""
         photo = path.removeprefix(f"{WORK}/{batch}/photos/")
         try:
-            raw = self._place.read(path)
+            raw = self._storage.read(path)
         except PermissionError as error:
             return self._set_aside(photo, batch, f"it cannot be read: {error.strerror}")
         key = sha256(raw).hexdigest()[:_KEY]
@@ -153,9 +153,9 @@ class Answers:
         except Exception as error:  # one photo must not hold up all others; the run fails by it
             reason = f"{photo}: a defect of the code, {type(error).__name__}: {error}"
             return self._set_aside(photo, key, reason, defect=True)
-        self._place.write(f"{rows}/{key}.json", json.dumps(summary).encode())
+        self._storage.write(f"{rows}/{key}.json", json.dumps(summary).encode())
         for what, content in contents.items():
-            self._place.write(f"{RESTORED}/{name}{ENDINGS[what]}", content)
+            self._storage.write(f"{RESTORED}/{name}{ENDINGS[what]}", content)
         self._known.add(key)
         faces = tuple(face.status for face in restored.faces)
         return Outcome(photo, "restored", faces), f"{DONE}/{name}{suffix}"
@@ -165,7 +165,7 @@ class Answers:
     ) -> tuple[Outcome, str]:
         target = f"{FAILED}/{''.join(_named(photo, key))}"
         reason = reason.encode(errors="backslashreplace").decode()  # a file's name may be no text
-        self._place.write(f"{target}.txt", f"{reason}\n".encode())
+        self._storage.write(f"{target}.txt", f"{reason}\n".encode())
         return Outcome(photo, "failed", reason=reason, defect=defect), target
 
 

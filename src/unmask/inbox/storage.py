@@ -1,6 +1,6 @@
 """Where an inbox lies: a folder, or a bucket by its URL.
 
-Paths in a place are relative to it, with slashes.
+Paths in a storage are relative to it, with slashes.
 """
 
 import os
@@ -15,11 +15,11 @@ from typing import Protocol
 from unmask.project import project_root, write_whole
 
 
-class Place(Protocol):
+class Storage(Protocol):
     """What an inbox asks of its storage; `write` and `move` replace what is there.
 
     Attributes:
-        lock: file to lock, so that one process at a time works in the place.
+        lock: file to lock, so that one process at a time works in the storage.
     """
 
     lock: Path
@@ -41,7 +41,7 @@ class Place(Protocol):
 
 
 class Folder:
-    """A place on a local disk.
+    """A storage on a local disk.
 
     Args:
         root: of one file system, so that a file is moved by renaming it.
@@ -73,7 +73,7 @@ class Folder:
 
 
 class Bucket:
-    """A place behind a URL such as s3://bucket/folder, whose objects appear whole.
+    """A storage behind a URL such as s3://bucket/folder, whose objects appear whole.
 
     Credentials, region and AWS_ENDPOINT_URL come from the environment or the files of AWS's tools.
     Objects are moved by copying and deleting, so one that is written between is lost: a name in
@@ -113,8 +113,8 @@ class Bucket:
             self._files.rm_file(self._at(path))
 
 
-def place_of(url: str) -> Place:
-    """The place that a URL names, or a folder relative to the project's root."""
+def storage_of(url: str) -> Storage:
+    """The storage that a URL names, or a folder relative to the project's root."""
     return Bucket(url) if "://" in url else Folder(project_root() / url)
 
 

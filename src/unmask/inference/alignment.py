@@ -8,7 +8,7 @@ from unmask.geometry.frame import canonical_transform, invert, move_points, scal
 from unmask.inference.results import PictureError
 
 Box = tuple[float, float, float, float]
-Look = Callable[[np.ndarray], tuple[np.ndarray, float]]
+FindLandmarks = Callable[[np.ndarray], tuple[np.ndarray, float]]
 
 _FOLLOWED = 3  # times
 _LOOSELY = (1.5, 1.2, 2.0)  # sides of a found face's box to the frame's
@@ -32,10 +32,10 @@ def _starts(shape: tuple[int, ...], box: Box | None, size: int) -> list[np.ndarr
 
 
 def _followed(
-    picture: np.ndarray, look: Look, transform: np.ndarray, size: int
+    picture: np.ndarray, find_landmarks: FindLandmarks, transform: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray, float]:
     for _ in range(_FOLLOWED):
-        seen, apart = look(warp(picture, transform, (size, size)))
+        seen, apart = find_landmarks(warp(picture, transform, (size, size)))
         landmarks = move_points(seen, invert(transform))
         try:
             aligned = canonical_transform(landmarks, size)
@@ -56,7 +56,7 @@ def lie_on(landmarks: np.ndarray, box: Box) -> bool:
 
 
 def align(
-    picture: np.ndarray, look: Look, size: int, box: Box | None = None
+    picture: np.ndarray, find_landmarks: FindLandmarks, size: int, box: Box | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the face of a picture that shows one.
 
@@ -66,8 +66,8 @@ def align(
 
     Args:
         picture: (H, W, 3) uint8 RGB.
-        look: gives the landmarks (68, 2) of a crop (size, size, 3) in its pixels, and how far apart
-            the two answers lie, in inter-ocular distances.
+        find_landmarks: gives the landmarks (68, 2) of a crop (size, size, 3) in its pixels, and how
+            far apart the two answers lie, in inter-ocular distances.
         size: side of the canonical frame in pixels.
         box: x0, y0, x1, y1 where the face is known to be; None looks at the whole picture.
 
@@ -80,7 +80,7 @@ def align(
     found, elsewhere, failed = [], [], []
     for start in _starts(picture.shape, box, size):
         try:
-            answer = _followed(picture, look, start, size)
+            answer = _followed(picture, find_landmarks, start, size)
         except PictureError as error:
             failed.append(error)
             continue

@@ -14,11 +14,11 @@ from unmask.inference.alignment import Box, align
 from unmask.inference.blending import frame_hole, paste_back, picture_mask
 from unmask.inference.mask_refinement import WIDENINGS, next_frame, shows_more, with_missed_pieces
 from unmask.inference.results import (
-    LIKELIEST,
+    DEFAULT_OPTIONS,
     FaceAnswer,
     PictureError,
     Restoration,
-    WhatIf,
+    RestoreOptions,
     untouched,
 )
 from unmask.inference.tone import toned_like
@@ -87,7 +87,7 @@ class Chain:
         return _tensor(_resized(crop, self.networks[name].image_size))
 
     @torch.inference_mode()
-    def _look(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
+    def _find_landmarks(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
         seen = _tensor(crop)
         straight, turned = self.networks["landmarks"](torch.cat([seen, seen.flip(3)])).numpy()
         turned = mirrored(turned, len(crop))
@@ -99,7 +99,7 @@ class Chain:
     def landmarks(self, crop: np.ndarray) -> np.ndarray:
         """Landmarks (68, 2) of a crop (S, S, 3) uint8, the mean of its and its mirror image's."""
         size = self.networks["landmarks"].image_size
-        return move_points(self._look(_resized(crop, size))[0], resizing(size, len(crop)))
+        return move_points(self._find_landmarks(_resized(crop, size))[0], resizing(size, len(crop)))
 
     @torch.inference_mode()
     def _masks(self, straight: np.ndarray, turned: np.ndarray) -> list[tuple[np.ndarray, float]]:
@@ -170,7 +170,7 @@ class Chain:
     def restore(
         self,
         picture: np.ndarray,
-        what_if: WhatIf = LIKELIEST,
+        options: RestoreOptions = DEFAULT_OPTIONS,
         box: Box | None = None,
         valid: np.ndarray | None = None,
         own: np.ndarray | None = None,
@@ -195,13 +195,13 @@ class Chain:
                     "needed each way"
                 )
             seen_at = self.networks["landmarks"].image_size
-            transform, landmarks = align(picture, self._look, seen_at, box)
+            transform, landmarks = align(picture, self._find_landmarks, seen_at, box)
             transform = chained(transform, resizing(seen_at, self.size))
         except PictureError as error:
             answer = FaceAnswer(
                 "skipped", str(error), (0.0, 0.0, float(width), float(height)), None, 0.5, 0.0, 0.0
             )
-            return untouched(picture, nothing, answer, what_if)
+            return untouched(picture, nothing, answer, options)
         frame = (self.size, self.size)
         crop = warp(picture, transform, frame)
         male = self.gender_male(crop)
@@ -236,14 +236,14 @@ class Chain:
                 fraction,
                 score,
             )
-            return untouched(picture, nothing, answer, what_if)
-        assumed = {None: male, "male": 1.0, "female": 0.0}[what_if.gender]
+            return untouched(picture, nothing, answer, options)
+        assumed = {None: male, "male": 1.0, "female": 0.0}[options.gender]
         covered, seen = with_missed_pieces(crop, probability), shown(valid, transform, frame)
         hole = frame_hole(covered) | ~seen
         guide = (hole, points, assumed)
-        noise = torch.Generator().manual_seed(what_if.seed)
+        noise = torch.Generator().manual_seed(options.seed)
         latent = self.networks["inpainting"].latent
-        drawn = torch.randn(what_if.samples, latent, generator=noise)
+        drawn = torch.randn(options.samples, latent, generator=noise)
         pasted, *samples = (
             paste_back(picture, self.fill(crop, *guide, z), covered, transform)
             for z in (None, *drawn)

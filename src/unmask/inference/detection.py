@@ -13,7 +13,7 @@ _SAME_FACE = 0.55  # share of the smaller box that both hold
 
 
 @dataclass(frozen=True)
-class Found:
+class DetectedFace:
     """A face of a photo.
 
     Attributes:
@@ -32,7 +32,7 @@ def _shared(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.prod(sides.clip(0)) / max(min(areas), 1e-6))
 
 
-class FaceFinder:
+class FaceDetector:
     """CenterFace on one photo at several sizes, each face reported once."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class FaceFinder:
         self._network.in_shape = (max(32, round(width * ratio)), max(32, round(height * ratio)))
         return np.asarray(self._network(photo, _LEAST_SCORE)[0], np.float64).reshape(-1, 5)
 
-    def find(self, photo: np.ndarray) -> list[Found]:
+    def find(self, photo: np.ndarray) -> list[DetectedFace]:
         """The faces of a photo (H, W, 3) uint8 RGB, the largest first."""
         longest = max(photo.shape[:2])
         sides = [side for side in SIDES if side <= max(2 * longest, SIDES[0])]
@@ -55,9 +55,9 @@ class FaceFinder:
             shrunk = cv2.resize(photo, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
         scale = photo.shape[1] / shrunk.shape[1]
         rows = np.concatenate([self._at(shrunk, side) for side in sides])
-        faces: list[Found] = []
+        faces: list[DetectedFace] = []
         for *corners, score in rows[np.argsort(-rows[:, 4], kind="stable")]:
             box = np.array(corners) * scale
             if all(_shared(box, np.array(face.box)) < _SAME_FACE for face in faces):
-                faces.append(Found(tuple(box.tolist()), float(score)))
+                faces.append(DetectedFace(tuple(box.tolist()), float(score)))
         return sorted(faces, key=lambda face: face.box[0] - face.box[2])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from unmask.inference.pictures import SUFFIXES, decode_picture, encode_picture
-from unmask.inference.results import LIKELIEST, PictureError, Restoration, WhatIf
+from unmask.inference.results import DEFAULT_OPTIONS, PictureError, Restoration, RestoreOptions
 from unmask.project import write_whole
 
 SCHEMA_VERSION = 1
@@ -92,7 +92,7 @@ def contents_of(
     *,
     save_masks: bool = False,
     compare: bool = False,
-    what_if: WhatIf = LIKELIEST,
+    options: RestoreOptions = DEFAULT_OPTIONS,
 ) -> dict[str, bytes]:
     """What the files of `outputs_of` hold, in the order to write them: the JSON comes last.
 
@@ -103,7 +103,7 @@ def contents_of(
     document = {
         "schema_version": SCHEMA_VERSION,
         "model": model,
-        "seed": what_if.seed,
+        "seed": options.seed,
         "faces": [face.as_json() for face in restored.faces],
     }
     synthesised = model if restored.hole.any() else None
@@ -113,7 +113,7 @@ def contents_of(
     if compare:
         beside = np.concatenate([picture, restored.picture], axis=1)
         contents["compare"] = encode_picture(beside, synthesised)
-    if what_if.samples:
+    if options.samples:
         map_ = (4 * restored.uncertainty).clip(0, 255).astype(np.uint8)
         contents["uncertainty"] = encode_picture(map_)
     for number, sample in enumerate(restored.samples, 1):
@@ -125,12 +125,12 @@ def contents_of(
 def restore_files(
     files: Iterable[Path],
     out: Path,
-    restore: Callable[[np.ndarray, WhatIf], Restoration],
+    restore: Callable[[np.ndarray, RestoreOptions], Restoration],
     model: str,
     *,
     save_masks: bool = False,
     compare: bool = False,
-    what_if: WhatIf = LIKELIEST,
+    options: RestoreOptions = DEFAULT_OPTIONS,
 ) -> Iterable[FileAnswer]:
     """Restore picture files one by one; a file that is no image is reported and the rest goes on.
 
@@ -148,7 +148,7 @@ def restore_files(
         OSError: naming the file that could not be written.
     """
     outputs = outputs_of(
-        files, out, save_masks=save_masks, compare=compare, samples=what_if.samples
+        files, out, save_masks=save_masks, compare=compare, samples=options.samples
     )
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -163,9 +163,9 @@ def restore_files(
         except OSError as error:
             yield FileAnswer(file, [], f"{file}: {error.strerror}.")
             continue
-        restored = restore(picture, what_if)
+        restored = restore(picture, options)
         contents = contents_of(
-            picture, restored, model, save_masks=save_masks, compare=compare, what_if=what_if
+            picture, restored, model, save_masks=save_masks, compare=compare, options=options
         )
         for what, content in contents.items():
             write_whole(paths[what], content)

@@ -4,8 +4,14 @@ import numpy as np
 
 from unmask.inference.alignment import Box, lie_on
 from unmask.inference.chain import Chain
-from unmask.inference.detection import FaceFinder, Found
-from unmask.inference.results import LIKELIEST, FaceAnswer, Restoration, WhatIf, untouched
+from unmask.inference.detection import DetectedFace, FaceDetector
+from unmask.inference.results import (
+    DEFAULT_OPTIONS,
+    FaceAnswer,
+    Restoration,
+    RestoreOptions,
+    untouched,
+)
 
 _AROUND = 1.6  # of the box's longer side, to each side of its centre
 _LEAST_SIDE = 16  # pixels
@@ -15,12 +21,12 @@ class PhotoRestorer:
     """The chain behind a face finder."""
 
     def __init__(self, chain: Chain) -> None:
-        self._chain, self._finder = chain, FaceFinder()
+        self._chain, self._finder = chain, FaceDetector()
 
     def restore(
         self,
         photo: np.ndarray,
-        what_if: WhatIf = LIKELIEST,
+        options: RestoreOptions = DEFAULT_OPTIONS,
     ) -> Restoration:
         """Restore every masked face of a photo; all pixels away from their masks stay.
 
@@ -31,9 +37,9 @@ class PhotoRestorer:
         """
         found = self._finder.find(photo)
         if not found:
-            whole = self._chain.restore(photo, what_if)
-            return whole if whole.hole.any() else _nobody(photo, what_if)
-        picture, *samples = (photo.copy() for _ in range(1 + what_if.samples))
+            whole = self._chain.restore(photo, options)
+            return whole if whole.hole.any() else _nobody(photo, options)
+        picture, *samples = (photo.copy() for _ in range(1 + options.samples))
         mask, hole = np.zeros(photo.shape[:2], bool), np.zeros(photo.shape[:2], bool)
         answers = []
         for face in found:
@@ -42,7 +48,7 @@ class PhotoRestorer:
                 answers.append(_skipped(face, "the face is too small to restore"))
                 continue
             own = _own(face, found, rows, columns)
-            part = self._chain.restore(photo[rows, columns], what_if, start, own=own)
+            part = self._chain.restore(photo[rows, columns], options, start, own=own)
             answer = part.faces[0].moved(columns.start, rows.start)
             if answer.status == "skipped":
                 answers.append(_skipped(face, answer.reason))
@@ -65,7 +71,7 @@ def restorer_of(chain: Chain, *, crop: bool) -> Chain | PhotoRestorer:
     return chain if crop else PhotoRestorer(chain)
 
 
-def _part(face: Found, shape: tuple[int, ...]):
+def _part(face: DetectedFace, shape: tuple[int, ...]):
     """Rows and columns around a face, and its box (x0, y0, x1, y1) in them; None if too small."""
     x0, y0, x1, y1 = face.box
     side = max(x1 - x0, y1 - y0)
@@ -81,7 +87,7 @@ def _part(face: Found, shape: tuple[int, ...]):
     return rows, columns, (x0 - dx, y0 - dy, x1 - dx, y1 - dy)
 
 
-def _own(face: Found, found: list[Found], rows: slice, columns: slice) -> np.ndarray:
+def _own(face: DetectedFace, found: list[DetectedFace], rows: slice, columns: slice) -> np.ndarray:
     """Where a part of a photo may show a face, bool: not in the box of another that is nearer, in
     sides of their boxes."""
     y, x = np.ogrid[rows, columns]
@@ -98,12 +104,12 @@ def _own(face: Found, found: list[Found], rows: slice, columns: slice) -> np.nda
     return own
 
 
-def _skipped(face: Found, reason: str) -> FaceAnswer:
+def _skipped(face: DetectedFace, reason: str) -> FaceAnswer:
     return FaceAnswer("skipped", reason, face.box, None, 0.5, 0.0, face.score)
 
 
-def _nobody(photo: np.ndarray, what_if: WhatIf) -> Restoration:
+def _nobody(photo: np.ndarray, options: RestoreOptions) -> Restoration:
     height, width = photo.shape[:2]
-    whole = Found((0.0, 0.0, float(width), float(height)), 0.0)
+    whole = DetectedFace((0.0, 0.0, float(width), float(height)), 0.0)
     answer = _skipped(whole, "no face was found")
-    return untouched(photo, np.zeros((height, width), bool), answer, what_if)
+    return untouched(photo, np.zeros((height, width), bool), answer, options)

@@ -52,7 +52,7 @@ class FaceAnswer:
         return replace(self, box=(x0 + x, y0 + y, x1 + x, y1 + y), landmarks=points)
 
 
-class QuestionError(UnmaskError):
+class OptionError(UnmaskError):
     """An option of a restoration that does not fit; says which values do."""
 
 
@@ -60,7 +60,7 @@ MOST_SAMPLES = 32
 
 
 @dataclass(frozen=True)
-class WhatIf:
+class RestoreOptions:
     """What to assume, and how many answers to give, since what a mask hides is not determined.
 
     Attributes:
@@ -74,20 +74,20 @@ class WhatIf:
     seed: int = 0
 
     @classmethod
-    def asked(cls, gender: str, samples: int, seed: int) -> "WhatIf":
+    def parse(cls, gender: str, samples: int, seed: int) -> "RestoreOptions":
         """From what a user gives, whose `gender` is auto, male or female.
 
         Raises:
-            QuestionError: naming the value that does not fit.
+            OptionError: naming the value that does not fit.
         """
         if gender not in ("auto", "male", "female"):
-            raise QuestionError(f"gender is {gender!r}: use auto, male or female.")
+            raise OptionError(f"gender is {gender!r}: use auto, male or female.")
         if not 0 <= samples <= MOST_SAMPLES:
-            raise QuestionError(f"samples is {samples}: use 0 to {MOST_SAMPLES}.")
+            raise OptionError(f"samples is {samples}: use 0 to {MOST_SAMPLES}.")
         return cls(None if gender == "auto" else gender, int(samples), int(seed))
 
 
-LIKELIEST = WhatIf()
+DEFAULT_OPTIONS = RestoreOptions()
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,9 @@ class Restoration:
 
 
 def untouched(
-    picture: np.ndarray, mask: np.ndarray, answer: FaceAnswer, what_if: WhatIf
+    picture: np.ndarray, mask: np.ndarray, answer: FaceAnswer, options: RestoreOptions
 ) -> Restoration:
     """The answer for a picture that stays as it is, and so do its samples."""
     hole = np.zeros(picture.shape[:2], bool)
-    samples = tuple(picture.copy() for _ in range(what_if.samples))
+    samples = tuple(picture.copy() for _ in range(options.samples))
     return Restoration(picture.copy(), mask, hole, [answer], samples)

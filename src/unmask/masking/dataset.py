@@ -24,7 +24,7 @@ from unmask.geometry.landmarks import COUNT
 from unmask.masking import MaskedFace, MaskPlacementError, put_on
 from unmask.parallel import ordered_map, with_progress
 
-PRINTS, PRINT_SEED = 64, 20200311  # faces of nobody that are printed on masks
+PRINTS, PRINT_SEED = 64, 20200311  # synthetic faces that are printed on masks
 
 
 class NothingMaskedError(UnmaskError):
@@ -33,7 +33,7 @@ class NothingMaskedError(UnmaskError):
 
 @cache
 def printed_face(index: int, size: int = 192) -> np.ndarray:
-    """The lower half of a face of nobody, uint8 RGB, from jaw to jaw and from nose to neck."""
+    """The lower half of a synthetic face, uint8 RGB, from jaw to jaw and from nose to neck."""
     face = Sampled(PRINT_SEED, index, size).read()
     left, right = face.landmarks[[1, 15], 0].astype(int)
     top, chin = face.landmarks[[28, 8], 1].astype(int)

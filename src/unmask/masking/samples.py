@@ -1,4 +1,4 @@
-"""Picture files of faces of nobody, bare or masked."""
+"""Picture files of synthetic faces, bare or masked."""
 
 from contextlib import suppress
 from pathlib import Path

@@ -28,18 +28,18 @@ class LedgerError(UnmaskError):
 
 @dataclass(frozen=True)
 class Ledger:
-    """What earlier checks left: the batches judged, and the drift told of since the champion came.
+    """What earlier checks left: the batches judged, and the drift announced of this champion.
 
     Attributes:
         judged: file name of a batch to its md5; a batch replaced by another is judged again.
         model: the champion's, see `summaries.model_of`.
-        told: kinds of drift, the first words of features, that an event told of.
+        announced: kinds of drift, the first words of features, that an event was sent of.
         waiting: features that had too few values so far to the judged batches that hold some.
     """
 
     judged: dict[str, str]
     model: str
-    told: tuple[str, ...]
+    announced: tuple[str, ...]
     waiting: dict[str, list[str]]
 
     @classmethod
@@ -54,8 +54,9 @@ class Ledger:
             return cls({}, "", (), {})
         try:
             tree = {"waiting": {}, **json.loads(path.read_text())}
+            announced = tree.get("announced", tree.get("told"))  # as version 0.1 called it
             waiting = dict(tree["waiting"])
-            return cls(dict(tree["judged"]), tree["model"], tuple(tree["told"]), waiting)
+            return cls(dict(tree["judged"]), tree["model"], tuple(announced), waiting)
         except (ValueError, KeyError, TypeError) as error:
             raise LedgerError(
                 f"{path} is damaged: delete it, and all batches are judged again."
@@ -74,11 +75,11 @@ class Check:
         id: of this model, these batches and what drifted in them.
         verdict: 'drift', 'no drift', or 'too few', after which the batches wait for more.
         features: what drifted.
-        news: whether it holds a kind of drift that no event told of since the champion came.
+        news: whether it holds a kind of drift that no event was sent of since the champion came.
         changes: what a retraining changes, dotted params to values; the seed always.
         report: Markdown.
         densities: (H, W, 3) uint8, none where too few.
-        ledger: to be written when all were told.
+        ledger: to be written when the event was sent.
     """
 
     id: str
@@ -180,14 +181,14 @@ def check(params: Params, root: Path) -> Check | None:
         id=identity,
         verdict=verdict,
         features=features,
-        news=not _kinds(features) <= set(ledger.told),
+        news=not _kinds(features) <= set(ledger.announced),
         changes=changes,
         report=text,
         densities=densities,
         ledger=Ledger(
             present,
             reference.model,
-            tuple(sorted({*ledger.told, *_kinds(features)})),
+            tuple(sorted({*ledger.announced, *_kinds(features)})),
             waiting,
         ),
     )

@@ -14,8 +14,8 @@ from sklearn.decomposition import PCA
 from unmask.config.params import Drift, Params
 from unmask.datasets.cache import open_split
 from unmask.errors import UnmaskError
-from unmask.evaluation.evaluation_set import Shard, box_of
-from unmask.evaluation.native_resolution import as_given
+from unmask.evaluation.evaluation_set import EvaluationSet, box_of
+from unmask.evaluation.native_resolution import at_native_resolution
 from unmask.inference.chain import Chain
 from unmask.monitoring.batches import SCHEMA, write_table
 from unmask.monitoring.summaries import Row, summarise
@@ -130,10 +130,10 @@ def make(params: Params, root: Path, masked: Path, models: Path) -> Reference:
         EmptySplit: when there are no val faces.
     """
     chain = Chain.load(models)
-    shard: Shard = as_given(params, root, open_split(masked, "val"))
-    bare = min(len(shard), round(len(shard) * params.drift.bare / (1 - params.drift.bare)))
-    chosen = np.arange(bare) * len(shard) // max(bare, 1)
-    pictures = np.concatenate([shard.masked, shard.images[chosen]])
-    valid = np.concatenate([shard.valid, shard.valid[chosen]])
+    eval_set: EvaluationSet = at_native_resolution(params, root, open_split(masked, "val"))
+    bare = min(len(eval_set), round(len(eval_set) * params.drift.bare / (1 - params.drift.bare)))
+    chosen = np.arange(bare) * len(eval_set) // max(bare, 1)
+    pictures = np.concatenate([eval_set.masked, eval_set.images[chosen]])
+    valid = np.concatenate([eval_set.valid, eval_set.valid[chosen]])
     found = with_progress(_restored(chain, pictures, valid), len(pictures), "reference")
     return Reference.fit([row for rows in found for row in rows], params.drift)

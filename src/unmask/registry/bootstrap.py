@@ -24,7 +24,7 @@ def upper_bounds(
     """One-sided upper confidence bounds (K,) of the mean gains of K groups of faces.
 
     All of them hold at once with the confidence asked for, however many and however overlapping
-    the groups are: every resample of the shard gives the deviations of all groups, in standard
+    the groups are: every resample of the eval_set gives the deviations of all groups, in standard
     errors, and the largest of them makes the bounds.
 
     Args:

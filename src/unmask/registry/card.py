@@ -86,7 +86,7 @@ def model_card(models: Path, reports: Path, split: str = "test", *, framed: bool
             "",
             "By `python -m flows.train`, with the params that stand beside each network's weights "
             "(docs/training.md says what the weights that come with the package saw). Sources: "
-            "appearance_model, faces of nobody sampled from a statistical model of the next two; "
+            "appearance_model, synthetic faces sampled from a statistical model of the next two; "
             "utkface, UTKFace (non-commercial research); lfw, Labeled Faces in the Wild; folder, "
             "annotated faces, for the package's weights the sharp ones that LICENSE-WEIGHTS.md "
             "names.",

@@ -13,10 +13,10 @@ _NAMES = {"perceptual": "perceptual distance", "hole_psnr": "hole PSNR"}
 
 @dataclass(frozen=True)
 class GateScores:
-    """A model's scores on the gate shard.
+    """A model's scores on the gate set.
 
     Attributes:
-        hole_psnr: (N,) dB, face by face in the shard's order.
+        hole_psnr: (N,) dB, face by face in the eval_set's order.
         perceptual: (N,) distance; a loss, not a quality.
         mask_iou, nme: (N,) in [0, 1]; an error for nme.
         gender_right: (N,) 1 or 0; NaN where the source does not say.

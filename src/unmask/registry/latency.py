@@ -4,23 +4,23 @@ import time
 
 import numpy as np
 
-from unmask.evaluation.evaluation_set import Shard, box_of
+from unmask.evaluation.evaluation_set import EvaluationSet, box_of
 from unmask.inference.chain import Chain
 
 _PICTURES, _ROUNDS = 10, 3
 
 
-def seconds_in_turn(chains: list[Chain], shard: Shard) -> list[np.ndarray]:
-    """Seconds (P,) that each chain takes for the same P pictures, spread over the shard.
+def seconds_in_turn(chains: list[Chain], eval_set: EvaluationSet) -> list[np.ndarray]:
+    """Seconds (P,) that each chain takes for the same P pictures, spread over the eval_set.
 
     The chains take turns at every picture, so that a busy machine slows all of them alike, and
     begin in turn; a picture counts with the least of its rounds. One picture warms up.
     """
-    chosen = np.unique(np.linspace(0, len(shard) - 1, min(_PICTURES, len(shard))).astype(int))
+    chosen = np.unique(np.linspace(0, len(eval_set) - 1, min(_PICTURES, len(eval_set))).astype(int))
     found = np.empty((_ROUNDS, len(chains), len(chosen)))
-    boxes = [box_of(shard.valid[face]) for face in chosen]
-    pictures = [shard.masked[face][box] for face, box in zip(chosen, boxes, strict=True)]
-    valid = [shard.valid[face][box] for face, box in zip(chosen, boxes, strict=True)]
+    boxes = [box_of(eval_set.valid[face]) for face in chosen]
+    pictures = [eval_set.masked[face][box] for face, box in zip(chosen, boxes, strict=True)]
+    valid = [eval_set.valid[face][box] for face, box in zip(chosen, boxes, strict=True)]
     for chain in chains:
         chain.restore(pictures[0], valid=valid[0])
     for turn in range(_ROUNDS):

@@ -1,4 +1,4 @@
-"""Promotion: score challenger and champion on the gate shard in one run, judge, move the alias."""
+"""Promotion: score challenger and champion on the gate set in one run, judge, move the alias."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,12 @@ import numpy as np
 from unmask.config.params import Params
 from unmask.datasets.cache import open_split
 from unmask.evaluation.baselines import MeanFace, telea
-from unmask.evaluation.evaluation_set import Shard, fill_shard, fitting_faces, take
+from unmask.evaluation.evaluation_set import (
+    EvaluationSet,
+    fill_pictures,
+    fitting_faces,
+    select_faces,
+)
 from unmask.evaluation.measure import bare_restored, measure_chain
 from unmask.evaluation.scores import TrueFaces
 from unmask.evaluation.slices import groups_of
@@ -45,40 +50,42 @@ class Promotion:
 
 def _scores(
     chain: Chain,
-    shard: Shard,
+    eval_set: EvaluationSet,
     truth: TrueFaces,
     baselines: dict[str, float],
     seconds: np.ndarray,
 ) -> GateScores:
-    measured, _ = measure_chain(chain, shard, truth)
+    measured, _ = measure_chain(chain, eval_set, truth)
     psnr = measured.table["hole_psnr"]
-    right = (measured.gender_male > 0.5) == (shard.gender == 1)
+    right = (measured.gender_male > 0.5) == (eval_set.gender == 1)
     return GateScores(
         hole_psnr=measured.hole.psnr,
         perceptual=measured.hole.perceptual,
         mask_iou=measured.iou,
         nme=measured.nme,
-        gender_right=np.where(shard.gender >= 0, right, np.nan),
+        gender_right=np.where(eval_set.gender >= 0, right, np.nan),
         sharpness=measured.hole.sharpness(),
         over_mean_face=psnr - baselines["mean_face"],
         over_telea=psnr - baselines["telea"],
-        bare_restored=bare_restored(chain, shard),
-        groups=groups_of(shard),
+        bare_restored=bare_restored(chain, eval_set),
+        groups=groups_of(eval_set),
         seconds=seconds,
     )
 
 
-def _score_all(chains: dict[str, Chain], shard: Shard, train_images: tuple) -> dict:
+def _score_all(chains: dict[str, Chain], eval_set: EvaluationSet, train_images: tuple) -> dict:
     """The scores of every version on the same faces."""
-    truth = TrueFaces(shard.images, shard.valid, shard.masks, shard.landmarks, identity=False)
+    truth = TrueFaces(
+        eval_set.images, eval_set.valid, eval_set.masks, eval_set.landmarks, identity=False
+    )
     mean_face = MeanFace.fit(*train_images)
     baselines = {
-        name: float(truth.psnr(fill_shard(fill, shard)).mean())
+        name: float(truth.psnr(fill_pictures(fill, eval_set)).mean())
         for name, fill in {"mean_face": mean_face.fill, "telea": telea}.items()
     }
-    seconds = seconds_in_turn(list(chains.values()), shard)
+    seconds = seconds_in_turn(list(chains.values()), eval_set)
     return {
-        version: _scores(chain, shard, truth, baselines, taken)
+        version: _scores(chain, eval_set, truth, baselines, taken)
         for (version, chain), taken in zip(chains.items(), seconds, strict=True)
     }
 
@@ -165,8 +172,8 @@ def judge_version(
     split = open_split(masked, "gate")
     tags = {"unmask.data_md5": split.digest, "unmask.version": version}
     with stage_run("gate", tags) as run:
-        shard = take(split, params.evaluate.max_faces)
-        scores = _score_all(chains, shard, fitting_faces(open_split(masked, "train")))
+        eval_set = select_faces(split, params.evaluate.max_faces)
+        scores = _score_all(chains, eval_set, fitting_faces(open_split(masked, "train")))
         verdict = judge(scores[version], scores.get(champion), params.gate)
         for role, scored in {"challenger": version, "champion": champion}.items():
             if scored:

@@ -11,7 +11,7 @@ from mlflow.types.schema import Array, Object, Property
 from unmask.inference.chain import Chain
 from unmask.inference.photo import PhotoRestorer
 from unmask.inference.pictures import from_base64, to_base64
-from unmask.inference.results import WhatIf
+from unmask.inference.results import RestoreOptions
 
 _FACE = Object(
     [
@@ -63,15 +63,15 @@ class Unmask(PythonModel):
 
         Raises:
             PictureError: naming the row that holds no image.
-            QuestionError: naming the param that does not fit.
+            OptionError: naming the param that does not fit.
         """
         given = {"crop": False, "gender": "auto", "samples": 0, "seed": 0, **(params or {})}
-        what_if = WhatIf.asked(given["gender"], given["samples"], given["seed"])
+        options = RestoreOptions.parse(given["gender"], given["samples"], given["seed"])
         restorer = self._crops if given["crop"] else self._photos
         answers = []
         for row, text in enumerate(model_input["image"]):
             picture = from_base64(text, f"row {row}")
-            restored = restorer.restore(picture, what_if)
+            restored = restorer.restore(picture, options)
             synthesised = "unmask" if restored.hole.any() else None
             answers.append(
                 {

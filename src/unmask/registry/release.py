@@ -12,7 +12,7 @@ import torch
 from unmask.config.params import NETWORKS, Params
 from unmask.datasets.cache import open_split
 from unmask.evaluation.evaluate import evaluate
-from unmask.evaluation.native_resolution import as_given
+from unmask.evaluation.native_resolution import at_native_resolution
 from unmask.models.stored import (
     METADATA,
     PARAMS,
@@ -75,9 +75,9 @@ def score(
     Raises:
         EmptySplit: when the split has no faces, or none of the source.
     """
-    shard = as_given(params, Path(), open_split(masked, split), source)
+    eval_set = at_native_resolution(params, Path(), open_split(masked, split), source)
     reports.mkdir(parents=True, exist_ok=True)
-    return evaluate(params, shard, open_split(masked, "train"), models, reports)
+    return evaluate(params, eval_set, open_split(masked, "train"), models, reports)
 
 
 def release(params: Params, masked: Path, model: str, out: Path, reports: Path) -> dict:

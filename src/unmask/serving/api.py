@@ -12,8 +12,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from unmask.serving.schemas import (
-    Question,
     RefusedError,
+    RestoreRequest,
     check_params,
     check_picture,
     parse,
@@ -41,7 +41,7 @@ class Limits:
     waiting: int = 32
 
 
-class Desk:
+class RequestQueue:
     """Where questions wait for the one server, so that many never need more than bounded memory.
 
     Args:
@@ -95,15 +95,15 @@ class Desk:
             RefusedError: with a sentence for the user.
         """
 
-        def question() -> Question:
+        def request() -> RestoreRequest:
             text = base64.b64encode(picture).decode()
             check_picture(text, "the picture")
-            return Question((text,), check_params(params))
+            return RestoreRequest((text,), check_params(params))
 
         async def answer() -> bytes:
             with self.admitted():
                 async with self._in_time():
-                    return await self._ask(question)
+                    return await self._ask(request)
 
         waiting = asyncio.run_coroutine_threadsafe(answer(), self.loop)
         return json.loads(waiting.result())["predictions"][0]
@@ -133,12 +133,12 @@ class Desk:
             )
         return bytes(body)
 
-    async def _ask(self, question: Callable[[], Question]) -> bytes:
+    async def _ask(self, request: Callable[[], RestoreRequest]) -> bytes:
         """The server's answer; it is waited for in its turn.
 
         Who gives up stops waiting, but keeps the turn until the server is done: it cannot be told.
         """
-        asked = await anyio.to_thread.run_sync(question, limiter=self._decoding)
+        asked = await anyio.to_thread.run_sync(request, limiter=self._decoding)
         await self._restoring.acquire()
         call = asyncio.create_task(self._supervisor.restore(asked.as_json()))
         call.add_done_callback(self._done)
@@ -150,7 +150,7 @@ class Desk:
             call.exception()  # whoever waited has it
 
 
-def build(supervisor: Supervisor, desk: Desk, lifespan: Callable) -> FastAPI:
+def build(supervisor: Supervisor, queue: RequestQueue, lifespan: Callable) -> FastAPI:
     """The front's routes.
 
     Args:
@@ -176,7 +176,7 @@ def build(supervisor: Supervisor, desk: Desk, lifespan: Callable) -> FastAPI:
         sort = request.headers.get("content-type", "nothing").partition(";")[0].strip().lower()
         if sort != "application/json":
             raise RefusedError(415, f"the content type is {sort}: send application/json.")
-        return Response(await desk.answer(request.stream), media_type="application/json")
+        return Response(await queue.answer(request.stream), media_type="application/json")
 
     @app.get("/health")
     async def health() -> JSONResponse:

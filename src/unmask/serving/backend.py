@@ -143,7 +143,7 @@ class Backend:
         """Wait until nobody waits for an answer."""
         await self._idle.wait()
 
-    async def restore(self, question: bytes) -> bytes:
+    async def restore(self, request: bytes) -> bytes:
         """The server's answer, as JSON.
 
         Raises:
@@ -153,7 +153,7 @@ class Backend:
         """
         try:
             answer = await self._client.post(
-                "/invocations", content=question, headers={"Content-Type": "application/json"}
+                "/invocations", content=request, headers={"Content-Type": "application/json"}
             )
         except httpx.TimeoutException as error:
             self._kill()

@@ -8,16 +8,16 @@ from unmask.inference.pictures import encode_picture, from_base64
 from unmask.inference.results import PictureError
 from unmask.masking.samples import sample
 from unmask.serving.backend import BackendError
-from unmask.serving.schemas import COLUMN, Question
+from unmask.serving.schemas import COLUMN, RestoreRequest
 
 _SIDE = 128
 
 
 @cache
-def masked_face() -> Question:
-    """A masked face of nobody."""
+def masked_face() -> RestoreRequest:
+    """A masked synthetic face."""
     face = sample(0, 0, _SIDE, masked=True)
-    return Question((base64.b64encode(encode_picture(face)).decode(),), {})
+    return RestoreRequest((base64.b64encode(encode_picture(face)).decode(),), {})
 
 
 def check_answer(answer: bytes) -> None:

@@ -15,8 +15,7 @@ from unmask.errors import UnmaskError
 from unmask.inference.pictures import decode_picture
 from unmask.inference.results import PictureError
 from unmask.masking.samples import sample
-from unmask.serving import theme as look
-from unmask.serving import uploads
+from unmask.serving import theme, uploads
 from unmask.serving.view import View, view_of
 
 Ask = Callable[[bytes, dict], dict]
@@ -34,8 +33,8 @@ def mount(app: FastAPI, ask: Ask, path: str = "/") -> FastAPI:
         build(ask),
         path,
         app_kwargs={"lifespan": uploads.forgotten},
-        css_paths=look.STYLES,
-        theme=look.theme(),
+        css_paths=theme.STYLES,
+        theme=theme.theme(),
         footer_links=[],
         run_history=False,
         max_file_size=LARGEST_FILE,
@@ -51,7 +50,7 @@ def build(ask: Ask) -> gr.Blocks:
     """
     uploads.folder()
     with gr.Blocks(title="unmask", analytics_enabled=False) as page:
-        gr.HTML(look.HEAD)
+        gr.HTML(theme.HEAD)
         with gr.Row(elem_id="desk"):
             with gr.Column(scale=2, min_width=320):
                 photo = gr.Image(
@@ -61,16 +60,16 @@ def build(ask: Ask) -> gr.Blocks:
                 )  # fmt: skip
                 photo.preprocess = _path  # its own opens the file, and fails on what is no image
                 restore = gr.Button("Restore", variant="primary", elem_id="restore")
-                example = gr.Button("Try a face of nobody", elem_id="example")
-                gr.HTML(look.PRIVACY)
+                example = gr.Button("Try a synthetic face", elem_id="example")
+                gr.HTML(theme.PRIVACY)
             with gr.Column(scale=3, min_width=320):
-                said = gr.HTML(look.EMPTY, elem_id="said")
+                said = gr.HTML(theme.EMPTY, elem_id="said")
                 with gr.Column(visible=False, elem_id="answer") as answer:
                     slider = gr.ImageSlider(
                         label="Before and after", format="png", interactive=False,
                         buttons=["fullscreen"], max_height=560, elem_id="slider",
                     )  # fmt: skip
-                    gr.HTML(look.NOTE)
+                    gr.HTML(theme.NOTE)
                     download = gr.DownloadButton("Download as PNG", elem_id="download")
         with gr.Column(visible=False, elem_id="more") as more:
             gr.HTML('<h2 class="part">What was found</h2>')
@@ -84,7 +83,7 @@ def build(ask: Ask) -> gr.Blocks:
                 with gr.Column(scale=3, min_width=320):
                     table = gr.HTML(elem_id="faces")
                     with gr.Column(elem_id="what-if") as what_if:
-                        gr.HTML(look.WHAT_IF)
+                        gr.HTML(theme.WHAT_IF)
                         gender = gr.Radio(
                             [("As it seems", "auto"), ("Male", "male"), ("Female", "female")],
                             value="auto", label="Gender", elem_id="gender",
@@ -113,7 +112,7 @@ def build(ask: Ask) -> gr.Blocks:
                         )  # fmt: skip
 
         def restored(path: str | None, gender: str, count: int, seed: int) -> Iterator[dict]:
-            yield {said: look.BUSY}
+            yield {said: theme.BUSY}
             try:
                 name, raw = _read(path)
                 params = {"gender": gender, "samples": int(count), "seed": int(seed or 0)}
@@ -155,11 +154,11 @@ def build(ask: Ask) -> gr.Blocks:
             **private,
         )  # fmt: skip
         photo.change(
-            lambda: (look.EMPTY, gr.Column(visible=False), gr.Column(visible=False), "auto", 0, 0),
+            lambda: (theme.EMPTY, gr.Column(visible=False), gr.Column(visible=False), "auto", 0, 0),
             outputs=[said, answer, more, gender, samples, seed],
             **private,
         )
-        example.click(_face_of_nobody, outputs=photo, **private)
+        example.click(_synthetic_face, outputs=photo, **private)
     page.queue(max_size=QUEUE, api_open=False)
     page.has_launched = True  # else gradio 6 takes any path on this machine for an upload
     return page
@@ -169,7 +168,7 @@ def _path(payload) -> str | None:
     return payload and payload.path
 
 
-def _face_of_nobody() -> np.ndarray:
+def _synthetic_face() -> np.ndarray:
     return sample(random.randrange(2**31), 0, _EXAMPLE_SIDE, masked=True)
 
 
@@ -180,7 +179,7 @@ def _read(path: str | None) -> tuple[str, bytes]:
         PictureError: when there is none.
     """
     if path is None:
-        raise PictureError("Choose a photo first, or try a face of nobody.")
+        raise PictureError("Choose a photo first, or try a synthetic face.")
     try:
         return Path(path).name, Path(path).read_bytes()
     except FileNotFoundError as error:

@@ -23,7 +23,7 @@ class RefusedError(UnmaskError):
         self.status = status
 
 
-class Asked(BaseModel):
+class RestoreParams(BaseModel):
     """The params of the registered model (registry/pyfunc.py), in their ranges."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -35,20 +35,20 @@ class Asked(BaseModel):
 
 
 @dataclass(frozen=True)
-class Question:
+class RestoreRequest:
     """Pictures to restore, as base64, and the params to restore them with."""
 
     pictures: tuple[str, ...]
     params: dict
 
     def as_json(self) -> bytes:
-        """The one form in which every question reaches MLflow's server."""
+        """The one form in which every request reaches MLflow's server."""
         records = [{COLUMN: picture} for picture in self.pictures]
         return json.dumps({"dataframe_records": records, "params": self.params}).encode()
 
 
-def parse(body: bytes, most: int) -> Question:
-    """The question of a request's body, its pictures decoded once to see that they are some.
+def parse(body: bytes, most: int) -> RestoreRequest:
+    """What a request body asks for, its pictures decoded once to see that they are some.
 
     Args:
         most: pictures that one request may hold.
@@ -74,10 +74,10 @@ def parse(body: bytes, most: int) -> Question:
     pictures = _column(given[0], document[given[0]])
     if not 1 <= len(pictures) <= most:
         raise RefusedError(400, f"{len(pictures)} pictures were sent: send 1 to {most} a request.")
-    question = Question(tuple(pictures), check_params(document.get("params", {})))
+    request = RestoreRequest(tuple(pictures), check_params(document.get("params", {})))
     for row, picture in enumerate(pictures):
         check_picture(picture, f"row {row}")
-    return question
+    return request
 
 
 def check_params(params: object) -> dict:
@@ -89,12 +89,12 @@ def check_params(params: object) -> dict:
     if not isinstance(params, dict):
         raise RefusedError(400, "params must be a JSON object.")
     try:
-        Asked.model_validate(params)
+        RestoreParams.model_validate(params)
     except ValidationError as error:
         first = error.errors()[0]
         name = first["loc"][0]
         if first["type"] == "extra_forbidden":
-            names = ", ".join(Asked.model_fields)
+            names = ", ".join(RestoreParams.model_fields)
             raise RefusedError(400, f"unknown param '{name}': use {names}.") from error
         wanted = first["msg"][:1].lower() + first["msg"][1:]
         raise RefusedError(

@@ -9,7 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from unmask.errors import UnmaskError
-from unmask.serving.api import Desk, Limits, build
+from unmask.serving.api import Limits, RequestQueue, build
 from unmask.serving.supervisor import Supervisor
 
 _ENDS_WITHIN = 10  # seconds, for the requests that are being answered
@@ -41,12 +41,12 @@ def serve(host: str, port: int, limits: Limits, say: Callable[[str], None]) -> N
         UnmaskError: when the address is taken, or the first version does not start.
     """
     supervisor = Supervisor(limits.seconds, say)
-    desk = Desk(supervisor, limits)
+    queue = RequestQueue(supervisor, limits)
     failed: list[BaseException] = []
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        desk.loop = asyncio.get_running_loop()
+        queue.loop = asyncio.get_running_loop()
         try:
             async with supervisor.running(ended=stop):
                 yield
@@ -58,7 +58,7 @@ def serve(host: str, port: int, limits: Limits, say: Callable[[str], None]) -> N
 
     from unmask.serving.page import mount  # gradio takes seconds to import
 
-    app = mount(build(supervisor, desk, lifespan), desk.ask)
+    app = mount(build(supervisor, queue, lifespan), queue.ask)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

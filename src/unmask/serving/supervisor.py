@@ -60,7 +60,7 @@ class Supervisor:
             "trouble": self._trouble or None,
         }
 
-    async def restore(self, question: bytes) -> bytes:
+    async def restore(self, request: bytes) -> bytes:
         """The present server's answer; asked once more where the server ends meanwhile.
 
         Raises:
@@ -71,7 +71,7 @@ class Supervisor:
             backend = self._backend
             try:
                 with backend.asked():
-                    return await backend.restore(question)
+                    return await backend.restore(request)
             except BrokenOffError:
                 if backend is self._backend and not backend.running:
                     self._ready.clear()
@@ -160,8 +160,8 @@ class Supervisor:
         backend = Backend(NAME, version, self._seconds)
         try:
             await backend.start()
-            question = (await asyncio.to_thread(masked_face)).as_json()
-            check_answer(await backend.restore(question))
+            request = (await asyncio.to_thread(masked_face)).as_json()
+            check_answer(await backend.restore(request))
         except (RefusedError, BrokenOffError) as error:
             await backend.stop()
             raise BackendError(f"version {version} fails its check: {error}") from error

@@ -20,7 +20,7 @@ NOTE = """
 <p class="note"><b>What the mask hides is synthesised.</b> It is a plausible face, not the person's
 own: do not use it to identify anyone.</p>"""
 PRIVACY = f"""
-<p class="quiet">A face of nobody is made up by this program. Your photos are not kept: this server
+<p class="quiet">A synthetic face is made up by this program. Your photos are not kept: this server
 deletes them after {KEPT // 60} minutes.</p>"""
 WHAT_IF = """
 <div class="ask"><b>What if?</b><p class="quiet">The photo does not show what the mask hides.

@@ -7,7 +7,7 @@ from unmask.config.params import NETWORKS, load_params
 from unmask.datasets.cache import open_split
 from unmask.errors import exit_with_message
 from unmask.evaluation.evaluate import evaluate
-from unmask.evaluation.evaluation_set import take
+from unmask.evaluation.evaluation_set import select_faces
 from unmask.models.stored import METADATA
 from unmask.tracking import WEIGHTS, connect, find_run, flat, stage_run
 
@@ -31,8 +31,8 @@ def main() -> None:
     with stage_run("evaluate", {"unmask.data_md5": test.digest}) as run:
         run.params(params.evaluate.model_dump(mode="json"))
         run.dataset(test.labels, "masked", test.digest, "test")
-        shard = take(test, params.evaluate.max_faces)
-        metrics = evaluate(params, shard, open_split(masked, "train"), models, out)
+        eval_set = select_faces(test, params.evaluate.max_faces)
+        metrics = evaluate(params, eval_set, open_split(masked, "train"), models, out)
         run.metrics(flat(metrics))
         for file in [out / "metrics.json", *sorted((out / "plots").iterdir())]:
             run.file(file, "reports")

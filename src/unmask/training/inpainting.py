@@ -129,12 +129,13 @@ class InpaintingModule(NetworkModule):
         ]
 
     def _latent(self, batch: dict[str, Tensor], hole: Tensor) -> tuple[Tensor, Tensor]:
-        """z (N, latent) of each face, zeros where it is not told, and the mean divergence."""
+        """z (N, latent) of each face, zeros where it is not drawn from the posterior, and the mean
+        divergence in nats."""
         mean, log_variance = self.posterior(batch["image"], hole)
-        told = batch["told"].to(mean.dtype)
-        z = mean + batch["drawn"] * (0.5 * log_variance).exp()
+        use_posterior = batch["use_posterior"].to(mean.dtype)
+        z = mean + batch["noise"] * (0.5 * log_variance).exp()
         divergence = kl_divergence(mean, log_variance, self.params.free_nats)
-        return z * told[:, None], (divergence * told).mean()
+        return z * use_posterior[:, None], (divergence * use_posterior).mean()
 
     @torch.no_grad()
     def landmarks(self, batch: dict[str, Tensor]) -> Tensor:

@@ -5,7 +5,7 @@ import pytest
 from prefect import flow
 from prefect.testing.utilities import prefect_test_harness
 
-from flows.patience import PATIENT, is_away
+from flows.retries import RETRY_POLICY, is_away
 from flows.stages import StageError, _stream
 from unmask.errors import TEMPORARY, UnmaskError
 from unmask.retraining.clone import CloneError, StorageError
@@ -21,7 +21,7 @@ def test_only_what_is_away_is_tried_again():
     stage = ["dvc", "repro"]
     assert is_away(StageError(stage, 255, ["ERROR: failed to run: x, exited with 75"]))
     assert not is_away(StageError(stage, 255, ["ERROR: failed to run: x, exited with 1"]))
-    assert PATIENT["retries"] > 0
+    assert RETRY_POLICY["retries"] > 0
 
 
 @pytest.mark.slow

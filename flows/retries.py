@@ -20,7 +20,7 @@ def is_away(error: object) -> bool:
     return of_storage or broke_off or getattr(error, "status", None) == TEMPORARY
 
 
-PATIENT = {
+RETRY_POLICY = {
     "cache_policy": NO_CACHE,
     "retries": 3,
     "retry_delay_seconds": exponential_backoff(backoff_factor=5),
