@@ -8,7 +8,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: run up rehearse test lint ui clean
+.PHONY: run up rehearse test test-all check lint ui clean
 
 run: .venv/ready
 	python -m flows.train
@@ -22,12 +22,21 @@ up: .venv/ready
 rehearse: .venv/ready
 	PYTHONPATH=tests python -m benchmarks.rehearsal
 
-test: .venv/ready
-	ruff check src flows tests benchmarks
-	pytest
+test: check
+	pytest -n 2 --dist loadgroup -m "not slow"
+
+test-all: test
+	pytest -n 2 --dist loadgroup -m slow
+
+check: .venv/ready
+	ruff check
+	ruff format --check --quiet
+	lint-imports --no-logo
+	mypy
 
 lint: .venv/ready
-	ruff check --fix src flows tests benchmarks
+	ruff check --fix
+	ruff format
 
 ui: .venv/ready
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 \

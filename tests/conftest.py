@@ -1,5 +1,9 @@
 """What tests share: seeds, params and a small data set."""
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import settings
-from project import ROOT
+from project import ROOT, copy_project, succeed
 
 from unmask.config.params import FABRICS, MASK_TYPES, WEARS, Params, load_params
 from unmask.config.profiles import use_profile
@@ -24,12 +28,20 @@ from unmask.models import build
 from unmask.models.stored import save_network
 
 torch.set_num_threads(1)
+# the commands under test are this interpreter's, however pytest was called
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 settings.register_profile("seeded", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("seeded")
 
 
+SLOW = ("train", "server", "browser")  # what makes a test slow
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first."""
+    """Mark as slow what needs something slow; the others go first."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in SLOW):
+            item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
@@ -94,6 +106,22 @@ def models(smoke: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = build("landmarks", section, pretrained=False)
     stored = section.model_dump(mode="json")
     save_network(network, "landmarks", stored, {}, folder / "landmarks")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project at smoke size whose train flow has run once.
+
+    What it printed is in flow.log, the runs that it left in first.db. Whoever changes params, the
+    champion or dvc.yaml puts them back.
+    """
+    folder = copy_project(tmp_path_factory.mktemp("trained") / "project")
+    output = succeed(folder, "python", "-m", "flows.train")
+    (folder / "flow.log").write_text(output)
+    shutil.copy(folder / "mlflow.db", folder / "first.db")
+    for command in (["git", "add", "-A"], ["git", "commit", "-qm", "trained"]):
+        subprocess.run(command, cwd=folder, check=True)
     return folder
 
 

@@ -59,3 +59,23 @@ def run_in(project: Path, *command: str, **environment: str) -> subprocess.Compl
         text=True,
         check=False,
     )
+
+
+def succeed(project: Path, *command: str, **environment: str) -> str:
+    """What a command prints that must succeed."""
+    done = run_in(project, *command, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def executed(output: str) -> set[str]:
+    """The stages that DVC says it ran."""
+    return {
+        line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")
+    }
+
+
+def versions(project: Path) -> dict[str, str]:
+    """Version numbers to their lines as `unmask models list` prints them."""
+    lines = succeed(project, "unmask", "models", "list").splitlines()
+    return {line.split()[0]: line for line in lines if line.strip()}

@@ -14,7 +14,7 @@ from team.services import free_port, until
 
 from flows.processes import end
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(1200)]
 
 
 class Loop:
@@ -109,7 +109,6 @@ def test_a_scheduled_retraining_runs_and_so_does_one_that_drift_starts(loop):
     loop.run("python", "-c", code)
     started = loop.one("retrain", "Completed", parameters={"changes": {"seed": 0}, "drift": "d7"})
     assert started["state"]["message"].startswith("nothing changed")
-    assert not (loop.project / "mlflow.db").exists()
 
 
 def test_promotion_by_hand_waits_for_a_person_and_records_what_they_say(loop):
@@ -147,7 +146,8 @@ def test_promotion_by_hand_waits_for_a_person_and_records_what_they_say(loop):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_retraining_in_the_gpu_pool_is_handed_over_and_asks_for_cuda(loop):
     params = loop.project / "params.yaml"
-    params.write_text(params.read_text().replace("pool: unmask", "pool: gpu"))
+    before = params.read_text()
+    params.write_text(before.replace("pool: unmask", "pool: gpu"))
     loop.run("prefect", "deployment", "run", "retrain/retrain", "--param", 'drift="d8"')
     handed = loop.one("retrain", "Completed", parameters={"drift": "d8"})
     message = handed["state"]["message"]
@@ -156,4 +156,5 @@ def test_retraining_in_the_gpu_pool_is_handed_over_and_asks_for_cuda(loop):
     assert waiting["parameters"] == {"changes": None, "drift": "d8"}
     loop.start_worker("gpu")  # it stays: a scheduled run may be ahead, and the limit is one
     failed = loop.one("retrain-gpu", "Failed", id=waiting["id"])
+    params.write_text(before)
     assert "this machine has no CUDA device" in failed["state"]["message"]

@@ -23,7 +23,7 @@ from team.services import free_port, until
 from flows.processes import end
 from unmask.inbox.storage import Bucket
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.server
 
 COUNT = 24
 

@@ -20,7 +20,7 @@ from unmask.monitoring.batches import BATCHES, write_batch
 from unmask.monitoring.reference import Reference
 from unmask.registry.references import RELEASED_REFERENCE
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture(scope="module", autouse=True)

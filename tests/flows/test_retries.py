@@ -24,7 +24,7 @@ def test_only_what_is_away_is_tried_again():
     assert RETRY_POLICY["retries"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.server
 def test_a_command_that_fails_is_told_with_its_last_lines(tmp_path):
     code = f"import sys;print('one');print('exited with {TEMPORARY}');sys.exit(3)"
 

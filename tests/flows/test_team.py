@@ -22,7 +22,7 @@ from team.services import (
 )
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.server,
     pytest.mark.skipif(
         binaries() is None, reason="no PostgreSQL here: run `apt-get install postgresql`"
     ),

@@ -15,7 +15,7 @@ from project import copy_project, run_in
 from team.loop import Loop, running, settings_of
 from team.services import until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.server
 
 DEPLOYMENTS = """
 name: unmask

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ from unmask.tracking import connect
 from unmask.training.batches import collate
 from unmask.training.train import train_network
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.train
 
 FACES = 1200  # about 50 of them in the gate split
 SMALL = {
@@ -126,6 +127,11 @@ def pair_wrongly(rows: list[dict]) -> None:
         row["image"] = image
 
 
+@cache
+def released_gender() -> torch.nn.Module:
+    return load_network(RELEASED / "gender")
+
+
 def psnr_of_men(generator: torch.nn.Module, masked: Path, count: int = 16) -> float:
     """Mean hole PSNR of men of the gate split, given their masks and landmarks, and the gender that
     the released network sees."""
@@ -134,7 +140,7 @@ def psnr_of_men(generator: torch.nn.Module, masked: Path, count: int = 16) -> fl
     size = generator.image_size
     batch = collate([holed_unchanged(split, face, 0, None, size) for face in men])
     points = [move_points(split.landmarks[face], resizing(split.size, size)) for face in men]
-    hole, judge = batch["hole"][:, None], load_network(RELEASED / "gender")
+    hole, judge = batch["hole"][:, None], released_gender()
     with torch.no_grad():
         seen = interpolate(batch["masked"], size=(judge.image_size,) * 2, mode="area")
         filled = generator(

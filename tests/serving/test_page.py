@@ -32,7 +32,7 @@ from unmask.serving.page import Ask, mount
 CHROMIUM = shutil.which("chromium")
 PATIENCE = 90_000  # milliseconds, on a busy machine
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed"),
 ]
 

@@ -30,7 +30,7 @@ from unmask.registry.versions import CHAMPION, NAME, register, version_of
 from unmask.serving.backend import refusal_of
 from unmask.tracking import connect
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.server
 
 BROKEN = """
 import mlflow
@@ -118,7 +118,9 @@ def project(tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def server(project) -> Iterator[Served]:
+    assert version_of(CHAMPION) is None
     with served(project, "--most-megabytes", "1", "--most-seconds", "180") as running:
+        assert running.version()["version"] == "1"  # nothing was registered: the released weights
         yield running
 
 
@@ -197,8 +199,6 @@ class Clients:
 
 
 def test_the_served_answer_is_the_commands(server, project):
-    assert version_of(CHAMPION) is None
-    assert server.version()["version"] == "1"  # nothing was registered: the released weights are
     for options, params in (
         (("--samples", "2", "--seed", "3"), {"samples": 2, "seed": 3}),
         (("--crop", "--gender", "male"), {"crop": True, "gender": "male"}),

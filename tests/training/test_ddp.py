@@ -14,7 +14,7 @@ from project import ROOT
 from unmask.config.profiles import use_profile
 from unmask.models.stored import load_network
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.train
 LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node")
 
 

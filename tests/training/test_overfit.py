@@ -10,7 +10,7 @@ from unmask.models.stored import StoredModelError, load_network
 from unmask.training.batches import collate
 from unmask.training.train import make_module
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.train
 
 
 def one_batch(module, split, count=4):

@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.train
 
 
 def start(folder: Path, network: str) -> subprocess.Popen:

@@ -12,7 +12,7 @@ from unmask.models.stored import METADATA, load_network, save_network
 from unmask.training import train as stage
 from unmask.training.module import StartError
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.train
 
 
 @pytest.fixture
