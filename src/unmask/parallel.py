@@ -1,20 +1,30 @@
 """An ordered map over processes, with progress and the time that remains."""
 
-import sys
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TypeVar
 
 import cv2
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def _one_thread() -> None:
+def _begin_worker() -> None:
     cv2.setNumThreads(1)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot end its workers, which would wait for it for ever."""
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def ordered_map(
@@ -22,18 +32,25 @@ def ordered_map(
 ) -> Iterator[Result]:
     """Yield work(item) in the order of the items, whatever the number of workers.
 
-    `work` and the items must be picklable. At most a few chunks a worker are under way, so that
-    a large data set never lies in memory as a whole.
+    OpenCV computes in one thread a process. At most three chunks a worker are under way or wait to
+    be consumed, so that a large data set never lies in memory as a whole; joblib's generator has
+    no such bound where the consumer is the slower one.
+
+    Args:
+        work: what is done with an item; picklable, as the items are.
+        items: read as they are needed.
+        workers: processes; with 1 all is done in this one.
+        chunk: items sent to a worker at once.
     """
     if workers == 1:
-        _one_thread()
+        cv2.setNumThreads(1)
         yield from map(work, items)
         return
     iterator = iter(items)
     with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_one_thread
+        workers, mp_context=get_context("spawn"), initializer=_begin_worker
     ) as pool:
-        under_way = []
+        under_way: list[Future[list[Result]]] = []
         try:
             while True:
                 while len(under_way) < 3 * workers and (part := list(islice(iterator, chunk))):
@@ -61,4 +78,3 @@ def with_progress(results: Iterable[Result], total: int, label: str) -> Iterator
             left = (now - start) / done * (total - done)
             print(f"{label}: {done}/{total}, {left:.0f} s left", flush=True)
     print(f"{label}: {done} in {time.monotonic() - start:.0f} s", flush=True)
-    sys.stdout.flush()

@@ -20,7 +20,6 @@ from unmask.datasets.shards import (
 )
 from unmask.faces.dataset import row_of
 from unmask.faces.records import Face
-from unmask.parallel import ordered_map, with_progress
 
 
 def tiny(index: int, split: str = "train") -> Face:
@@ -125,24 +124,3 @@ def test_what_a_killed_run_left_behind_is_not_mixed_in(tmp_path):
         shards.add(row_of(tiny(0)))
     assert [path.name for path in (tmp_path / "faces").iterdir()] == ["train-00000.parquet"]
     assert not left.exists()
-
-
-def square(number: int) -> int:
-    if number == 77:
-        raise ValueError("seventy-seven")
-    return number * number
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_work_is_yielded_in_order_and_its_errors_pass(workers):
-    done = ordered_map(square, iter(range(77)), workers, chunk=5)
-    assert list(done) == [n * n for n in range(77)]
-    with pytest.raises(ValueError, match="seventy-seven"):
-        list(ordered_map(square, iter(range(90)), workers, chunk=5))
-
-
-def test_progress_passes_results_on_and_counts_them(capsys):
-    assert list(with_progress(iter("abc"), 3, "faces")) == ["a", "b", "c"]
-    assert capsys.readouterr().out.startswith("faces: 3 in ")
-    assert list(with_progress(iter(()), 0, "faces")) == []
-    assert capsys.readouterr().out.startswith("faces: 0 in ")
