@@ -82,35 +82,30 @@ class Bucket:
 
     def __init__(self, url: str) -> None:
         import fsspec
+        from fsspec.implementations.dirfs import DirFileSystem
 
-        self._files, root = fsspec.url_to_fs(
-            url, use_listings_cache=False, skip_instance_cache=True
-        )
-        self._root = root.rstrip("/")
+        bucket, root = fsspec.url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
+        self._files = DirFileSystem(root.rstrip("/"), bucket, skip_instance_cache=True)
         name = sha256(url.encode()).hexdigest()[:16]
         self.lock = project_root() / ".unmask" / f"inbox-{name}.lock"
 
-    def _at(self, path: str) -> str:
-        return f"{self._root}/{path}"
-
     def files(self, under: str) -> dict[str, float]:
-        start = len(self._root) + 1
-        found = (path[start:] for path in self._files.find(self._at(under)))
+        found = self._files.find(under)
         return {path: 0.0 for path in found if not path.endswith("/")}  # a console's empty folder
 
     def read(self, path: str) -> bytes:
-        return self._files.cat_file(self._at(path))
+        return self._files.cat_file(path)
 
     def write(self, path: str, content: bytes) -> None:
-        self._files.pipe_file(self._at(path), content)
+        self._files.pipe_file(path, content)
 
     def move(self, path: str, to: str) -> None:
-        self._files.cp_file(self._at(path), self._at(to))
-        self._files.rm_file(self._at(path))
+        self._files.cp_file(path, to)
+        self._files.rm_file(path)
 
     def drop(self, folder: str) -> None:
         for path in self.files(folder):
-            self._files.rm_file(self._at(path))
+            self._files.rm_file(path)
 
 
 def storage_of(url: str) -> Storage:
