@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import bootstrap
 
 from unmask.registry.bootstrap import lower_bound, upper_bounds
 
@@ -25,6 +26,22 @@ def test_the_bounds_are_where_the_normal_approximation_puts_them():
     assert lower(gains, resamples=4000) == pytest.approx(gains.mean() - error, abs=0.015)
     (bound,) = upper(gains, [np.arange(400)], resamples=4000)
     assert bound == pytest.approx(gains.mean() + error, abs=0.015)
+
+
+@given(seed=st.integers(0, 9999), size=st.integers(2, 200), confidence=st.floats(0.55, 0.99))
+def test_the_lower_bound_is_scipy_s_percentile_bootstrap(seed, size, confidence):
+    gains = np.random.default_rng(seed).standard_t(5, size)
+    found = bootstrap(
+        (gains,),
+        np.mean,
+        n_resamples=300,
+        confidence_level=confidence,
+        alternative="greater",
+        method="percentile",
+        rng=0,
+    )
+    bound = lower(gains, confidence, resamples=300)
+    assert bound == pytest.approx(found.confidence_interval.low, abs=1e-12)
 
 
 def test_bounds_of_many_groups_are_as_wide_as_independent_ones_must_be():
