@@ -3,7 +3,7 @@ from project import ROOT
 from ruamel.yaml import YAML
 
 from unmask.config.params import ParamsError
-from unmask.config.profiles import add_sources, change_params
+from unmask.config.profiles import add_sources, change_params, use_profile
 
 TEXT = (ROOT / "conf" / "cpu.yaml").read_text()
 DECLARED = ("seed", "masking.types", "train")
@@ -11,6 +11,22 @@ DECLARED = ("seed", "masking.types", "train")
 
 def tree(text: str) -> dict:
     return YAML(typ="safe").load(text)
+
+
+def leaves(node: object, name: str = "") -> dict[str, object]:
+    if not isinstance(node, dict):
+        return {name: node}
+    return {k: v for key, value in node.items() for k, v in leaves(value, f"{name}.{key}").items()}
+
+
+@pytest.mark.parametrize("name", ["paper", "release", "smoke"])
+def test_a_profile_changes_what_it_names_and_keeps_the_rest_with_its_comments(name, tmp_path):
+    use_profile(name, ROOT / "conf", tmp_path / "params.yaml")
+    written = (tmp_path / "params.yaml").read_text()
+    laid_over = leaves(tree((ROOT / "conf" / f"{name}.yaml").read_text()))
+    assert leaves(tree(written)) == leaves(tree(TEXT)) | laid_over
+    assert written.startswith(f"# Profile {name}: conf/{name}.yaml laid over conf/cpu.yaml")
+    assert "# weights that styles are drawn by" in written
 
 
 def test_declared_params_change_and_all_else_stays():
