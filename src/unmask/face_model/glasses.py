@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask.geometry.landmarks import eye_centres
+
 _OVERSAMPLE = 4
 
 
@@ -14,7 +16,7 @@ def wear_glasses(
 ) -> NDArray[np.float32]:
     """Draw glasses on an RGB image (size, size, 3) of values 0 to 255, from landmarks (68, 2)."""
     size = image.shape[0]
-    left, right = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
+    left, right = eye_centres(landmarks)
     axis = right - left
     unit = float(np.hypot(*axis))
     axis, down = axis / unit, np.array([-axis[1], axis[0]]) / unit

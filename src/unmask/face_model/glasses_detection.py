@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from unmask.face_model.piecewise_affine import Points
 from unmask.face_model.texture_space import TextureSpace
+from unmask.geometry.landmarks import eye_centres
 
 _LEFT_OUT = 0.18
 _BRIGHTNESS_GROUPS = 10
@@ -24,7 +25,7 @@ def without_glasses(
 
     Edges are compared among faces of like brightness, so that no skin tone is left out more.
     """
-    left, right = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
+    left, right = eye_centres(landmarks)
     unit = float(right[0] - left[0])
     inner = landmarks[42, 0] - landmarks[39, 0]
     eye_line, below = landmarks[27, 1], landmarks[41, 1]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.face_model.piecewise_affine import Points
+from unmask.geometry.landmarks import eye_centres
 
 _WORKING_SIZE = 64
 _ITERATIONS = 2
@@ -43,7 +44,7 @@ class HeadMatting:
 
 def _seeds(points: Points) -> NDArray[np.uint8]:
     size = _WORKING_SIZE
-    left, right = points[36:42].mean(0), points[42:48].mean(0)
+    left, right = eye_centres(points)
     middle, unit = (left + right) / 2, float(np.hypot(*(right - left)))
 
     def ellipse(width: float, height: float) -> NDArray[np.bool_]:

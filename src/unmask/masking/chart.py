@@ -10,6 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from unmask.geometry.landmarks import MOUTH
 from unmask.masking.pose import Pose
 
 CENTRE_POINTS = [27, 28, 29, 30, 33, 51, 57, 8]
@@ -19,7 +20,7 @@ ROUNDNESS = 1.05  # half the angle, in radians, of the cylinder that a row of th
 SLIMMEST = 0.16  # least width of the far half of a face over that of its near half
 DEGREE = 4
 # Rows of the contour, what they lie beyond, and by how much, in sizes.
-FEATURES = ((slice(2, 3), slice(29, 36), 0.03), (slice(3, 5), slice(48, 68), 0.14),
+FEATURES = ((slice(2, 3), slice(29, 36), 0.03), (slice(3, 5), MOUTH, 0.14),
             (slice(5, 6), slice(7, 10), 0.02))  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from unmask.geometry.landmarks import MOUTH
 from unmask.masking.light import LUMA, PAPER, Light, grain, shaded
 from unmask.masking.palettes import CLOTHS, SKINS
 from unmask.masking.pose import Pose
@@ -30,7 +31,7 @@ class Scene:
     def at(self, x: float, y: float) -> np.ndarray:
         """The pixel (2,) x sizes right and y sizes below the middle of the mouth."""
         place = x * self.pose.right + y * self.pose.down
-        return self.landmarks[48:68].mean(0) + self.pose.size * place
+        return self.landmarks[MOUTH].mean(0) + self.pose.size * place
 
     def colour_near(self, points: np.ndarray) -> np.ndarray:
         """The median colour (3,) of the picture about points (n, 2); skin if they lie outside."""

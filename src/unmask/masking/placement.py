@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from unmask.geometry.landmarks import MOUTH
 from unmask.masking.chart import Chart
 from unmask.masking.light import light_on
 from unmask.masking.occluders import OCCLUDERS, Scene, before
@@ -82,7 +83,7 @@ def put_on(
         raise ValueError(f"valid has the shape {valid.shape}, the image {image.shape[:2]}")
     if not np.isfinite(landmarks).all():
         raise ValueError("a landmark is not a finite number")
-    pose, mouth = pose_of(landmarks), landmarks[48:68]
+    pose, mouth = pose_of(landmarks), landmarks[MOUTH]
     if (mouth < 0).any() or (mouth >= image.shape[1::-1]).any():
         raise MaskPlacementError("no mask fits this face: its mouth lies outside the image")
     checked_chances("occluder", occluders, OCCLUDERS)

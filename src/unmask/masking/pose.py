@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unmask.geometry.landmarks import eye_centres
+
 NOSE_DEPTH = 1.15  # how far the nose tip stands before the head's axis, in half face widths
 
 
@@ -30,7 +32,7 @@ class Pose:
 
 def pose_of(landmarks: np.ndarray) -> Pose:
     """The pose of the face with these landmarks (68, 2); ValueError if its eyes coincide."""
-    left_eye, right_eye = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
+    left_eye, right_eye = eye_centres(landmarks)
     across = right_eye - left_eye
     distance = float(np.hypot(*across))
     if distance < 1.0:

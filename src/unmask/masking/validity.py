@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from unmask.geometry.landmarks import EYES, MOUTH
 from unmask.masking.pose import Pose
 
-MOUTH, CHIN, NOSE_TIP = range(48, 68), (7, 8, 9), 30
-EYES = range(36, 48)
+CHIN, NOSE_TIP = slice(7, 10), 30
 LEAST_AREA, MOST_AREA = 0.7, 8.0  # in squared sizes
 CHIN_SLACK = {"proper": 0.15, "nose_out": 0.18, "slipped": 0.25}  # in sizes
 PROFILE_SLACK = (
@@ -20,20 +20,20 @@ def misfit(outline: np.ndarray, landmarks: np.ndarray, pose: Pose, wear: str) ->
     """Why the outline (n, 2) in pixels is no mask worn so on this face; None where it is one."""
     contour = outline.astype(np.float32).reshape(-1, 1, 2)
 
-    def depth(index: int) -> float:
-        x, y = landmarks[index]
+    def depth(point: np.ndarray) -> float:
+        x, y = point
         return cv2.pointPolygonTest(contour, (float(x), float(y)), True) / pose.size
 
     if not LEAST_AREA < cv2.contourArea(contour) / pose.size**2 < MOST_AREA:
         return "its area is not that of a mask"
-    if any(depth(i) < -PROFILE_SLACK * max(abs(pose.turn) - 0.5, 0) for i in MOUTH):
+    if any(depth(p) < -PROFILE_SLACK * max(abs(pose.turn) - 0.5, 0) for p in landmarks[MOUTH]):
         return "it leaves part of the mouth bare"
-    if any(depth(i) < -CHIN_SLACK[wear] for i in CHIN):
+    if any(depth(p) < -CHIN_SLACK[wear] for p in landmarks[CHIN]):
         return "it leaves the chin bare"
-    if any(depth(i) > -0.02 for i in EYES):
+    if any(depth(p) > -0.02 for p in landmarks[EYES]):
         return "it reaches into an eye"
-    if wear == "proper" and depth(NOSE_TIP) < 0:
+    if wear == "proper" and depth(landmarks[NOSE_TIP]) < 0:
         return "it leaves the tip of the nose bare"
-    if wear == "nose_out" and depth(NOSE_TIP) > 0:
+    if wear == "nose_out" and depth(landmarks[NOSE_TIP]) > 0:
         return "it covers the tip of the nose"
     return None

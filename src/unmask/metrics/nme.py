@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from unmask.geometry.landmarks import OUTER_EYE_CORNERS
 from unmask.metrics.inputs import Array, to_numpy
-
-OUTER_EYE_CORNERS = (36, 45)
 
 
 def nme(predicted: Array, true: Array) -> np.ndarray:

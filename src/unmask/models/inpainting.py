@@ -15,8 +15,9 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 from unmask.config.params import Inpainting
+from unmask.geometry.landmarks import BROWS, EYES, JAW, MOUTH, NOSE
 
-_PARTS = (slice(0, 17), slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 68))
+_PARTS = (JAW, BROWS, NOSE, EYES, MOUTH)
 _CONDITION = 128
 _FIRST_LOG_VARIANCE = -2.5  # of z: 0.79 nats a number, less than profiles let each tell at no cost
 
