@@ -1,9 +1,10 @@
-"""The project's root, where its runs are kept, and writes that are whole or not at all."""
+"""The project's root, where its runs are kept, and files: written whole, known by their md5."""
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from hashlib import md5
 from pathlib import Path
 
 
@@ -22,6 +23,14 @@ def has_store() -> bool:
     """Whether there is a store to open, or one is named, so that none need be made to read it."""
     named = bool(os.environ.get("MLFLOW_TRACKING_URI"))
     return named or (project_root() / "mlflow.db").is_file()
+
+
+def md5_of(files: Iterable[Path]) -> str:
+    """One md5 over the bytes of files, in order."""
+    whole = md5()
+    for file in files:
+        whole.update(file.read_bytes())
+    return whole.hexdigest()
 
 
 def write_whole(path: Path, content: bytes) -> None:

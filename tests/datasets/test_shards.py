@@ -12,7 +12,6 @@ from unmask.datasets.shards import (
     count_rows,
     decode_image,
     decode_mask,
-    digest,
     encode_image,
     new_shards,
     read_rows,
@@ -20,6 +19,7 @@ from unmask.datasets.shards import (
 )
 from unmask.faces.dataset import row_of
 from unmask.faces.records import Face
+from unmask.project import md5_of
 
 
 def tiny(index: int, split: str = "train") -> Face:
@@ -85,12 +85,12 @@ def test_row_groups_stay_small_and_pandas_opens_the_files(tmp_path):
     assert list(frame.id) == [f"folder/{i}" for i in range(600)]
 
 
-def test_the_digest_follows_the_bytes(tmp_path):
+def test_the_md5_of_shards_follows_their_bytes(tmp_path):
     for name, count in (("a", 3), ("b", 3), ("c", 4)):
         with new_shards(tmp_path / name, FACE_SCHEMA, shard_rows=8) as shards:
             for index in range(count):
                 shards.add(row_of(tiny(index)))
-    one, same, other = (digest(shards_of(tmp_path / name, "train")) for name in "abc")
+    one, same, other = (md5_of(shards_of(tmp_path / name, "train")) for name in "abc")
     assert one == same != other
 
 

@@ -11,13 +11,12 @@ from unmask.datasets.shards import (
     count_rows,
     decode_image,
     decode_mask,
-    digest,
     read_rows,
     shards_of,
 )
 from unmask.errors import UnmaskError
 from unmask.geometry.landmarks import COUNT
-from unmask.project import whole_folder
+from unmask.project import md5_of, whole_folder
 
 CACHE = Path(".unmask/cache")
 _LABELS = ("id", "source", "identity", "gender", "age", "ethnicity", "scale", "weight")
@@ -123,7 +122,7 @@ def open_split(masked: Path, split: str, cache: Path = CACHE) -> Split:
     shards = shards_of(masked, split)
     if not shards:
         raise EmptySplit(f"{masked} has no faces in the split '{split}': add faces to the sources.")
-    key = digest(shards)
+    key = md5_of(shards)
     folder = cache / f"{key}-{_LAYOUT}"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{key}.lock"):

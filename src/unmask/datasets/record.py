@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask.datasets.shards import count_rows, decode_image, digest, read_rows, shards_of
+from unmask.datasets.shards import count_rows, decode_image, read_rows, shards_of
 from unmask.datasets.splits import SPLITS
+from unmask.project import md5_of
 from unmask.sheets import grid
 from unmask.tracking import StageRun
 
@@ -29,7 +30,7 @@ def record(run: StageRun, folder: Path, failures: list[str]) -> None:
     """
     counts = {split: count_rows(shards_of(folder, split)) for split in SPLITS}
     run.metrics({**counts, "left_out": len(failures)})
-    run.tag({"unmask.data_md5": digest([s for p in SPLITS for s in shards_of(folder, p)])})
+    run.tag({"unmask.data_md5": md5_of(s for p in SPLITS for s in shards_of(folder, p))})
     if failures:
         run.text("\n".join(failures) + "\n", "left_out.txt")
     shown = _pictures(folder)

@@ -6,7 +6,6 @@ most 256 rows, so that pandas, Arrow, DuckDB and Hugging Face `datasets` read pa
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import md5
 from pathlib import Path
 
 import cv2
@@ -127,11 +126,3 @@ def read_rows(shards: list[Path]) -> Iterator[dict]:
 def count_rows(shards: list[Path]) -> int:
     """How many rows shard files hold."""
     return sum(pq.read_metadata(shard).num_rows for shard in shards)
-
-
-def digest(shards: list[Path]) -> str:
-    """One md5 over the bytes of shard files, in order."""
-    whole = md5()
-    for shard in shards:
-        whole.update(shard.read_bytes())
-    return whole.hexdigest()

@@ -1,7 +1,6 @@
 """A trained network on disk: weights, resolved params and metadata, whole or not at all."""
 
 import json
-from hashlib import md5
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,7 +11,7 @@ from torch import nn
 from unmask.config.params import NETWORKS, Train
 from unmask.errors import UnmaskError
 from unmask.models import build
-from unmask.project import whole_folder
+from unmask.project import md5_of, whole_folder
 
 #: The released networks, laid out as the training stages store them, as float16.
 RELEASED = Path(__file__).parents[1] / "release"
@@ -40,7 +39,7 @@ def save_network(network: nn.Module, name: str, section: dict, metadata: dict, o
         except SafetensorError as error:
             raise StoredModelError(f"{out / WEIGHTS} could not be written: {error}.") from error
         (partial / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read it
-        checksum = md5((partial / WEIGHTS).read_bytes()).hexdigest()
+        checksum = md5_of([partial / WEIGHTS])
         (partial / PARAMS).write_text(json.dumps({"name": name, **section}, indent=1) + "\n")
         document = {**metadata, "weights_md5": checksum}
         (partial / METADATA).write_text(json.dumps(document, indent=1) + "\n")
@@ -53,15 +52,12 @@ def packed_md5(folder: Path) -> str:
     Raises:
         StoredModelError: when one is missing.
     """
-    whole = md5()
     for name in NETWORKS:
         if not (folder / name / METADATA).is_file():
             raise StoredModelError(
                 f"{folder / name} holds no trained network: run `dvc repro` first."
             )
-        for file in (WEIGHTS, PARAMS):
-            whole.update((folder / name / file).read_bytes())
-    return whole.hexdigest()
+    return md5_of(folder / name / file for name in NETWORKS for file in (WEIGHTS, PARAMS))
 
 
 def _missing(path: Path) -> str:
@@ -90,10 +86,10 @@ def load_network(folder: Path) -> nn.Module:
     """
     section, metadata = (_read_json(folder / name) for name in (PARAMS, METADATA))
     try:
-        raw = (folder / WEIGHTS).read_bytes()
+        checksum = md5_of([folder / WEIGHTS])
     except FileNotFoundError as error:
         raise StoredModelError(_missing(folder / WEIGHTS)) from error
-    if md5(raw).hexdigest() != metadata.get("weights_md5"):
+    if checksum != metadata.get("weights_md5"):
         raise StoredModelError(f"{folder / WEIGHTS} is damaged: its md5 is not the recorded one.")
     try:
         name = section.pop("name")

@@ -1,6 +1,5 @@
 """Batches of summaries on disk: one Parquet file a batch."""
 
-from hashlib import md5
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +9,7 @@ import pyarrow.parquet as pq
 from unmask.config.params import NUMBERS
 from unmask.errors import UnmaskError
 from unmask.monitoring.summaries import Row
-from unmask.project import write_whole
+from unmask.project import md5_of, write_whole
 
 #: Under the project's root.
 BATCHES = Path(".unmask/batches")
@@ -42,10 +41,7 @@ def write_batch(rows: list[Row], folder: Path, name: str) -> Path:
 
 def batches_in(folder: Path) -> dict[str, str]:
     """The batches of a folder: file name to md5, by name."""
-    return {
-        path.name: md5(path.read_bytes()).hexdigest()
-        for path in sorted(folder.glob("[!.]*.parquet"))
-    }
+    return {path.name: md5_of([path]) for path in sorted(folder.glob("[!.]*.parquet"))}
 
 
 def read_batches(folder: Path, names: list[str]) -> pd.DataFrame:

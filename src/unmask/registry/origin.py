@@ -2,14 +2,13 @@
 
 import os
 import subprocess
-from hashlib import md5
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import mlflow
 from mlflow import MlflowClient
 
-from unmask.project import project_root
+from unmask.project import md5_of, project_root
 from unmask.tracking import StageRun, git_commit
 
 COMMIT, CHANGED, LOCK = "unmask.git_commit", "unmask.git_changed", "unmask.dvc_lock_md5"
@@ -45,7 +44,7 @@ def log_origin(run: StageRun, models: Path) -> dict[str, str]:
         run.file(root / "params.yaml")
         for pointer in sorted((root / _DATA).glob("*.dvc")):
             run.file(pointer, _DATA)
-        tags |= {LOCK: md5(lock.read_bytes()).hexdigest(), CHANGED: _uncommitted(root)}
+        tags |= {LOCK: md5_of([lock]), CHANGED: _uncommitted(root)}
     return tags
 
 

@@ -1,7 +1,6 @@
 """The reference that a version's drift is measured from, kept with the version."""
 
 import shutil
-from hashlib import md5
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,6 +8,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from unmask.models.stored import RELEASED, packed_md5
+from unmask.project import md5_of
 from unmask.registry.versions import NAME, RegistryError, champion, find_version
 from unmask.tracking import connect
 
@@ -30,7 +30,7 @@ def keep_reference(version: str, table: Path) -> None:
         raise RegistryError(f"{table} is missing: run `dvc repro reference` first.")
     client = connect()
     found = find_version(client, version)
-    name = f"reference/{md5(table.read_bytes()).hexdigest()}.parquet"
+    name = f"reference/{md5_of([table])}.parquet"
     if found.tags.get(REFERENCE) == name:
         return
     with TemporaryDirectory() as folder:
