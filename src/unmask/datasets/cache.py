@@ -20,7 +20,7 @@ from unmask.project import md5_of, whole_folder
 
 CACHE = Path(".unmask/cache")
 _LABELS = ("id", "source", "identity", "gender", "age", "ethnicity", "scale", "weight")
-_STYLE = ("mask_type", "fabric", "wear", "yaw")
+STYLE = ("mask_type", "fabric", "wear", "yaw")
 _GENDERS = {"male": 1.0, "female": 0.0, None: np.nan}
 _LAYOUT = 2  # of the arrays; older ones are derived anew
 _ARRAYS = ("image", "valid", "landmarks", "masked", "mask", "occluded")
@@ -102,7 +102,7 @@ def _fill(folder: Path, shards: list[Path]) -> None:
             arrays[name][index] = value
         labels.append(
             {name: row[name] for name in _LABELS}
-            | {"variants": [{name: v[name] for name in _STYLE} for v in row["variants"]]}
+            | {"variants": [{name: v[name] for name in STYLE} for v in row["variants"]]}
         )
     for array in arrays.values():
         array.flush()

@@ -5,14 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from unmask.config.params import Params
-from unmask.datasets.cache import Split
+from unmask.datasets.cache import STYLE, Split
 from unmask.evaluation.evaluation_set import EvaluationSet, select_faces
 from unmask.faces.records import Face
 from unmask.faces.sources import items_of
 from unmask.masking import MaskedFace, MaskPlacementError
 from unmask.masking.dataset import mask_on, scored
-
-_STYLE = ("mask_type", "fabric", "wear", "yaw")
 
 
 def _padded(pictures: list[np.ndarray], height: int, width: int) -> np.ndarray:
@@ -62,7 +60,7 @@ def at_native_resolution(
         landmarks=np.stack([face.landmarks for face, _ in worn]),
         gender=framed.gender[kept],
         labels=[
-            framed.labels[index] | {name: getattr(masked, name) for name in _STYLE}
+            framed.labels[index] | {name: getattr(masked, name) for name in STYLE}
             for index, (_, masked) in zip(kept, worn, strict=True)
         ],
         framed=False,
