@@ -32,9 +32,7 @@ def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> 
 @task
 def write_report(rows: list[dict], out: Path) -> Path:
     """Write OUT/report/index.md and, of the first 24 restored pictures, sheet.png there."""
-    from PIL import Image
-
-    from unmask.inference.pictures import decode_picture
+    from unmask.inference.pictures import decode_picture, encode_picture
     from unmask.sheets import before_after
 
     done = [row["file"] for row in rows if "restored" in row["statuses"]]
@@ -46,7 +44,7 @@ def write_report(rows: list[dict], out: Path) -> Path:
     if done:
         pairs = [(Path(file), out / f"{Path(file).stem}.png") for file in done[:24]]
         shown = [[decode_picture(f.read_bytes(), str(f)) for f in pair] for pair in pairs]
-        Image.fromarray(before_after(shown)).save(folder / "sheet.png")
+        (folder / "sheet.png").write_bytes(encode_picture(before_after(shown)))
         lines += ["![masked above, restored below](sheet.png)", ""]
     lines += ["| file | faces | reasons |", "|---|---|---|"]
     lines += [

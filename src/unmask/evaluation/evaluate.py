@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from sklearn.metrics import roc_curve
 
 from unmask.config.params import Params
@@ -23,6 +22,7 @@ from unmask.evaluation.plots_page import write_plots_page
 from unmask.evaluation.scores import TrueFaces
 from unmask.evaluation.slices import SLICE_COLUMNS, slice_table
 from unmask.inference.chain import Chain
+from unmask.inference.pictures import encode_picture
 from unmask.sheets import grid
 
 _SHEET_FACES = 12
@@ -127,7 +127,7 @@ def evaluate(
     }.items():
         shown = (eval_set.masked, whole.pictures, fills["telea"], eval_set.images)
         sheet = grid([[pictures[face] for face in chosen] for pictures in shown])
-        Image.fromarray(sheet).save(out / "pictures" / f"{name}.png")
+        (out / "pictures" / f"{name}.png").write_bytes(encode_picture(sheet))
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     print(
         f"evaluate: {1000 * seconds:.0f} ms a picture, {json.dumps(metrics['chain'])}", flush=True
