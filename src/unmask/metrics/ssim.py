@@ -8,10 +8,10 @@ from torchmetrics.functional.image import (
 )
 
 from unmask.metrics.inputs import Array, read_pictures, region_mean
+from unmask.metrics.psnr import PEAK
 
 WINDOW = 11
 SIGMA = 1.5
-RANGE = 255.0
 COARSEST_SCALE = 16
 
 
@@ -43,7 +43,7 @@ def region_ssim(predicted: Array, target: Array, region: Array) -> np.ndarray:
         *_composites(predicted, target, region),
         sigma=SIGMA,
         kernel_size=WINDOW,
-        data_range=RANGE,
+        data_range=PEAK,
         reduction="none",
         return_full_image=True,
     )
@@ -84,7 +84,7 @@ def picture_ms_ssim(predicted: Array, target: Array, valid: Array) -> np.ndarray
         *_composites(predicted, target, valid),
         sigma=SIGMA,
         kernel_size=WINDOW,
-        data_range=RANGE,
+        data_range=PEAK,
         reduction="none",
     )
     return similarity.double().numpy()
