@@ -1,1 +1,1 @@
-"""params.yaml, typed, and the profiles that are written into it."""
+"""The typed form of params.yaml, and the profiles that are written into it."""

@@ -1,4 +1,4 @@
-"""The typed form of params.yaml: frozen, strict, and closed to unknown keys."""
+"""The typed form of params.yaml: frozen, strict models that refuse unknown keys."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,18 +21,21 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Floors(Section):
-    """Absolute floors of the gate; errors are ceilings, and sharpness a band."""
+    """Absolute bounds of the gate: minima, ceilings of errors, and a range of sharpness.
+
+    `hole_psnr_over_*` are in dB above that baseline.
+    """
 
     mask_iou: Fraction
     nme: Positive
     gender_accuracy: Fraction
     hole_psnr_over_mean_face: float
     hole_psnr_over_telea: float
-    bare_restored: Fraction  # share of faces without a mask that are altered all the same
-    sharpness: Annotated[tuple[float, float], Field(strict=False)]  # of the true face's
+    bare_restored: Fraction  # ceiling: share of faces without a mask that are altered
+    sharpness: Annotated[tuple[float, float], Field(strict=False)]  # ratio to the true face's
 
     @model_validator(mode="after")
-    def _a_band(self) -> "Floors":
+    def _sharpness_in_order(self) -> "Floors":
         least, most = self.sharpness
         if not 0 <= least < most:
             raise ValueError("sharpness must be a band [LEAST, MOST] of numbers from 0 on")
@@ -40,31 +43,34 @@ class Floors(Section):
 
 
 class SliceTolerance(Section):
-    """What a slice may lose on the primary metric, whichever it is."""
+    """How much worse a slice may be than the champion, by primary metric."""
 
-    perceptual: Positive  # share of the champion's distance
+    perceptual: Positive  # fraction of the champion's distance
     hole_psnr: Positive  # dB
 
 
 class Gate(Section):
-    """`primary` is what a challenger must be better on: a distance, or a quality in dB."""
+    """What a challenger must reach to replace the champion.
+
+    `primary` is the metric that it must improve: the perceptual distance, or the hole's PSNR in dB.
+    """
 
     primary: Literal["perceptual", "hole_psnr"]
     floors: Floors
     minimum_faces: Count
     minimum_slice: Count
     slice_tolerance: SliceTolerance
-    hole_psnr_tolerance: Positive  # dB that the mean may get worse by, where it is not primary
-    mask_iou_tolerance: Positive  # what the means may get worse by, against the champion
+    hole_psnr_tolerance: Positive  # dB that the mean may be worse, where it is not primary
+    mask_iou_tolerance: Positive  # how much worse than the champion's a mean may be
     nme_tolerance: Positive
     gender_accuracy_tolerance: Positive
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]  # that the challenger is better
-    loss_confidence: Annotated[float, Field(gt=0.5, lt=1)]  # that no chance explains a loss
-    resamples: Count
-    latency_ratio: Positive
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]  # of the bound that shows an improvement
+    loss_confidence: Annotated[float, Field(gt=0.5, lt=1)]  # of the bound that shows a loss
+    resamples: Count  # of the bootstrap
+    latency_ratio: Positive  # maximum time per face, over the champion's
 
 
-# What drift is looked for in; `embedding` has several components, embedding_1 and so on.
+#: Numeric features that drift is tested on; the embedding's components are embedding_1, ...
 NUMBERS = (
     "brightness",
     "sharpness",
@@ -78,13 +84,15 @@ NUMBERS = (
     "score",
     "embedding",
 )
+#: Features that are yes or no for a face, so that a share of faces is tested.
 SHARES = ("masked", "skipped")
 
 
 class Inbox(Section):
-    """Where photos arrive: a folder relative to the project's root, or a URL as s3://bucket/folder.
+    """Where photos to restore arrive.
 
-    A photo is taken when its file has not changed for `settle_seconds`; `crop` says that each
+    `url` is a folder relative to the project's root, or a URL such as s3://bucket/folder. A photo
+    is processed once its file has not changed for `settle_seconds`; `crop` says that each photo
     shows one face.
     """
 
@@ -95,17 +103,17 @@ class Inbox(Section):
 
 
 class Drift(Section):
-    """Input drift: the reference that stands for training, and when a difference from it counts.
+    """Input drift: the reference sample of the training data, and when a difference counts.
 
-    `changes` says what a retraining changes, dotted params to values, by the feature that drifted;
-    a name also stands for all features that begin with it, as colour for colour_l.
+    `changes` maps a feature that drifted to what a retraining changes: dotted params to values. A
+    name also stands for all features that begin with it, as colour for colour_l.
     """
 
-    bare: Annotated[float, Field(ge=0, le=0.5)]  # share of the reference that wears no mask
+    bare: Annotated[float, Field(ge=0, le=0.5)]  # share of the reference without a mask
     components: Count  # of the embedding
     alpha: Annotated[float, Field(gt=0, lt=1)]  # false discovery rate of one check
-    effect: Fraction  # largest distance of the two distributions from which they differ
-    minimum: Annotated[int, Field(ge=2)]  # faces; with fewer nothing is said
+    effect: Fraction  # smallest distance of two distributions that counts as drift
+    minimum: Annotated[int, Field(ge=2)]  # faces; with fewer no test is made
     changes: dict[str, dict[str, JsonValue]]
 
     @model_validator(mode="after")
@@ -116,7 +124,10 @@ class Drift(Section):
         return self
 
     def changes_for(self, features: tuple[str, ...]) -> dict[str, JsonValue]:
-        """What a retraining changes when these features drifted; later ones win."""
+        """Dotted params to values that a retraining sets after drift of these features.
+
+        Where two features set the same param, the later one wins.
+        """
         return {
             key: value
             for feature in features
@@ -127,16 +138,20 @@ class Drift(Section):
 
 
 class NewData(Section):
-    """What a folder of new faces must keep to before it may enter a training."""
+    """What a folder of new faces must satisfy before it may enter a training."""
 
-    failures: Fraction  # share of its faces that may fail; those are left out
-    minimum: Count  # faces that must be left
-    eye_distance: Positive  # pixels between the eyes, at least
-    shape_error: Positive  # RMS distance from the mean face's landmarks, in eye distances, at most
+    failures: Fraction  # maximum share of its faces that may fail; those are left out
+    minimum: Count  # minimum number of faces that remain
+    eye_distance: Positive  # minimum pixels between the eyes
+    shape_error: Positive  # maximum RMS distance from the mean landmarks, in eye distances
 
 
 class Loop(Section):
-    """The flows that retrain and promote."""
+    """The retraining loop: the flows that ingest new faces, retrain and promote.
+
+    `drop` is the folder that new faces are put into, `pool` the Prefect work pool, `attempts` how
+    often a folder of new faces is tried, `declared` the dotted params that drift may change.
+    """
 
     drop: str
     pool: Literal["unmask", "gpu"]
@@ -146,11 +161,11 @@ class Loop(Section):
     new_data: NewData
 
 
-MASK_TYPES = (
+MASK_TYPES: tuple[str, ...] = (
     "surgical", "kn95", "n95_cup", "duckbill", "fish", "cloth", "sponge", "gaiter", "bandana",
     "flat", "cup", "respirator", "window", "shield",
 )  # fmt: skip
-FABRICS = (
+FABRICS: tuple[str, ...] = (
     "plain", "dyed", "stripes", "checks", "dots", "floral", "text", "camo", "knit", "leopard",
     "panels", "skin", "logo", "flag", "grin", "photo",
 )  # fmt: skip
@@ -161,14 +176,15 @@ NETWORKS = ("gender", "landmarks", "segmentation", "inpainting")
 
 
 class ParamsError(UnmaskError):
-    """A params file that cannot be used; the message names the file, the key and the remedy."""
+    """A params file cannot be used; the message names the file, the key and the remedy."""
 
 
 class Source(Section):
-    """One source of faces: `path` is a folder relative to params.yaml, `count` the faces taken.
+    """One source of faces.
 
-    Training draws a face in proportion to its source's `weight`. `resolution` is the share of a
-    picture's pixels, counted along a side, that it really resolves: below 1 where it was enlarged.
+    `path` is a folder relative to params.yaml, `count` the number of faces used. Training samples a
+    face in proportion to its source's `weight`. `resolution` is the resolved detail of a picture
+    over its side in pixels: below 1 where it was enlarged.
     """
 
     name: Literal["appearance_model", "celeba", "ffhq", "lfw", "utkface", "folder"]
@@ -188,28 +204,31 @@ class Source(Section):
 
 
 class Faces(Section):
+    """Stage `faces`: its sources, rows per shard, and number of processes."""
+
     sources: Annotated[tuple[Source, ...], Field(min_length=1, strict=False)]
     shard_rows: Count
     workers: Count
 
 
-def _weights(names: tuple[str, ...]):
-    def check(weights: dict[str, float]) -> dict[str, float]:
-        unknown = sorted(set(weights) - set(names))
-        if unknown:
-            raise ValueError(f"unknown name {unknown[0]!r}, use {', '.join(names)}")
-        if any(w < 0 for w in weights.values()) or sum(weights.values()) <= 0:
-            raise ValueError("weights must be at least 0 and not all 0")
-        return weights
+def _check_names(names: tuple[str, ...], given: dict[str, float]) -> None:
+    if unknown := sorted(set(given) - set(names)):
+        raise ValueError(f"unknown name {unknown[0]!r}, use {', '.join(names)}")
 
-    return check
+
+def _check_weights(names: tuple[str, ...], weights: dict[str, float]) -> None:
+    _check_names(names, weights)
+    if any(w < 0 for w in weights.values()) or sum(weights.values()) <= 0:
+        raise ValueError("weights must be at least 0 and not all 0")
 
 
 class Masking(Section):
-    """Weights that styles are drawn by; `variants` masks a training face, one on any other.
+    """How masks are sampled.
 
-    `defects` and `occluders` give each fault of a pasted mask, and each thing before one, its
-    chance; `variation` says how far outlines stray from their type's.
+    `variants` is the number of masks per training face; any other face gets one. `types`, `fabrics`
+    and `wear` map names to weights. `defects` and `occluders` map each defect of a pasted mask, and
+    each object in front of one, to its probability. `variation` says how far outlines differ from
+    their type's: 0 hardly at all, 1 most.
     """
 
     variants: Count
@@ -223,15 +242,11 @@ class Masking(Section):
 
     @model_validator(mode="after")
     def _known(self) -> "Masking":
-        for names, weights in (
-            (MASK_TYPES, self.types),
-            (FABRICS, self.fabrics),
-            (WEARS, self.wear),
-        ):
-            _weights(names)(weights)
-        for names, chances in ((DEFECTS, self.defects), (OCCLUDERS, self.occluders)):
-            if unknown := sorted(set(chances) - set(names)):
-                raise ValueError(f"unknown name {unknown[0]!r}, use {', '.join(names)}")
+        _check_weights(MASK_TYPES, self.types)
+        _check_weights(FABRICS, self.fabrics)
+        _check_weights(WEARS, self.wear)
+        _check_names(DEFECTS, self.defects)
+        _check_names(OCCLUDERS, self.occluders)
         return self
 
 
@@ -241,8 +256,8 @@ ImageSize = Literal[64, 128, 192, 256]
 class Fit(Section):
     """What every training shares. A step is one optimiser step on `batch_size` faces.
 
-    `image_size` is the side in pixels of the frame that the network sees; `hold` the share of the
-    steps, after the warm-up, over which the learning rate stays before it falls.
+    `image_size` is the side in pixels of the network's input; `hold` the fraction of the steps,
+    after the warm-up, for which the learning rate stays constant before it decays.
     """
 
     image_size: ImageSize
@@ -252,8 +267,8 @@ class Fit(Section):
     learning_rate: Positive
     hold: Annotated[float, Field(ge=0, lt=1)] = 0.0
     weight_decay: Annotated[float, Field(ge=0)]
-    patience: Count | None  # epochs without a better validation score; null: the fixed budget
-    precision: Literal["32-true", "bf16-mixed", "auto"]  # auto: bf16 where it is fast
+    patience: Count | None  # epochs without improvement before it stops; null: never early
+    precision: Literal["32-true", "bf16-mixed", "auto"]  # auto: bf16 where native, else fp32
     compile: bool
 
     @model_validator(mode="after")
@@ -265,22 +280,32 @@ class Fit(Section):
         return self
 
 
-class Backboned(Fit):
+class FitWithBackbone(Fit):
+    """Training of a network on a backbone of timm, with or without its ImageNet weights."""
+
     backbone: str
     pretrained: bool
-    photometric: Fraction = 0.25  # how far light and colour of what it trains on are changed
+    photometric: Fraction = 0.25  # strength of the random changes of light and colour
 
 
-class Gender(Backboned):
+class Gender(FitWithBackbone):
+    """Training of the gender classifier."""
+
     dropout: Fraction
 
 
-class Landmarks(Backboned):
+class Landmarks(FitWithBackbone):
+    """Training of the landmark network."""
+
     heatmap_channels: Annotated[int, Field(ge=8, multiple_of=8)]
 
 
-class Segmentation(Backboned):
-    """`thin` is what pixels of a mask's thin parts, such as ear loops, weigh more than others."""
+class Segmentation(FitWithBackbone):
+    """Training of Mask R-CNN.
+
+    `mask_resolution` is the side of its mask head's output; `thin` the additional weight of pixels
+    of a mask's thin parts, such as ear loops.
+    """
 
     fpn_channels: Count
     mask_resolution: Literal[28, 56, 112]
@@ -288,11 +313,15 @@ class Segmentation(Backboned):
 
 
 class Inpainting(Fit):
-    """`block` is the side in pixels of the blocks that the U-Net works on, `channels` its widths
-    from the finest level to the coarsest; `detail` the width of the stage that adds what is finer,
-    0 for none; `free_nats` what each number of the latent z may tell of a face at no cost, and
-    `divergence` the weight of each nat more. `perceptual` weighs what features of fine structure
-    differ by, `distance` the perceptual distance itself, which is of a face's parts."""
+    """Training of the inpainting network.
+
+    `block` is the side in pixels of the blocks that the U-Net works on, `channels` its widths from
+    the finest level to the coarsest, `detail` the width of the stage that refines its output, 0 for
+    none. `latent` is the length of the latent code z, `free_nats` the KL divergence per component
+    that costs nothing, `divergence` the weight of what exceeds it. `perceptual`, `distance`,
+    `style`, `adversarial` and `feature_matching` weigh their losses: `perceptual` the difference of
+    low-level features, `distance` the perceptual distance that is reported.
+    """
 
     block: Literal[2, 4] = 2
     channels: Annotated[
@@ -313,7 +342,7 @@ class Inpainting(Fit):
     feature_matching: Annotated[float, Field(ge=0)]
     adversarial_from: Annotated[int, Field(ge=0)]
     discriminator_learning_rate: Positive
-    ema: Fraction
+    ema: Fraction  # decay per step of the moving average of the weights
 
     @model_validator(mode="after")
     def _adversarial_in_time(self) -> "Inpainting":
@@ -332,7 +361,7 @@ class Inpainting(Fit):
 
 
 class Train(Section):
-    """Every network's training; `init: release` starts it from the released weights."""
+    """Training of every network, from random (`scratch`) or the released weights (`release`)."""
 
     init: Literal["scratch", "release"]
     gender: Gender
@@ -342,12 +371,16 @@ class Train(Section):
 
 
 class Evaluate(Section):
+    """Stage `evaluate`: maximum faces, eigenfaces of that baseline, minimum faces per slice."""
+
     max_faces: Count
     eigenfaces: Count
     minimum_slice: Count
 
 
 class Params(Section):
+    """The whole of params.yaml. `image_size` is the side of the canonical frame in pixels."""
+
     seed: Annotated[int, Field(ge=0)]
     image_size: ImageSize
     threads: Count
@@ -358,6 +391,7 @@ class Params(Section):
     gate: Gate
     inbox: Inbox
     drift: Drift
+    loop: Loop
 
     @model_validator(mode="after")
     def _changes_exist(self) -> "Params":
@@ -369,8 +403,6 @@ class Params(Section):
             except (LookupError, TypeError, ValueError) as error:
                 raise ValueError(f"drift.changes names '{key}', which is no parameter") from error
         return self
-
-    loop: Loop
 
     @model_validator(mode="after")
     def _large_enough(self) -> "Params":
@@ -398,7 +430,7 @@ def _sentence(error: ValidationError, path: Path) -> str:
 
 
 def parse_params(tree: object, path: Path) -> Params:
-    """Validate a parsed YAML tree; `path` names the file in errors.
+    """Validate a parsed YAML tree; `path` is the file that errors name.
 
     Raises:
         ParamsError: with one sentence that names the file, the key and what is wrong.

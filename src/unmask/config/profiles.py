@@ -1,4 +1,4 @@
-"""Profiles of conf/, written into params.yaml, and changes of single params."""
+"""Profiles of conf/ written into params.yaml, and changes of single params."""
 
 from collections.abc import Sequence
 from io import StringIO
@@ -13,7 +13,8 @@ from unmask.project import write_whole
 BASE = "cpu"
 
 
-def _lay_over(base: CommentedMap, over: CommentedMap) -> None:
+def _lay_over(base: dict, over: dict) -> None:
+    """Replace values of nested mappings by those of `over`, in place; comments of `base` stay."""
     for key, value in over.items():
         if isinstance(value, dict) and isinstance(base.get(key), dict):
             _lay_over(base[key], value)
@@ -28,11 +29,14 @@ def _yaml() -> YAML:
 
 
 def change_params(text: str, changes: dict[str, object], declared: Sequence[str]) -> str:
-    """The text of a params file with some values changed; the same text when all are as asked.
+    """The text of a params file with some values changed.
+
+    Where all values are as asked already, the text comes back as it was.
 
     Args:
+        text: the params file's YAML.
         changes: dotted names, e.g. 'masking.types' or 'masking.types.surgical', to values.
-        declared: names that may be changed, with all below them.
+        declared: dotted names that may be changed, each with all below it.
 
     Raises:
         ParamsError: naming a param that is not declared or does not exist, or a value that does
@@ -56,7 +60,10 @@ def change_params(text: str, changes: dict[str, object], declared: Sequence[str]
 
 
 def add_sources(text: str, paths: Sequence[str]) -> str:
-    """The text of a params file that names annotated folders as further sources of faces."""
+    """The text of a params file with annotated folders added to its sources of faces.
+
+    Folders that are sources already are not added again.
+    """
     tree = _yaml().load(text)
     named = {source.get("path") for source in tree["faces"]["sources"]}
     tree["faces"]["sources"] += [
@@ -66,6 +73,7 @@ def add_sources(text: str, paths: Sequence[str]) -> str:
 
 
 def _text_of(tree: CommentedMap, before: str) -> str:
+    """The tree as YAML, checked; `before` itself if no value differs from its own."""
     written = StringIO()
     _yaml().dump(tree, written)
     plain, path = YAML(typ="safe"), Path("params.yaml")
@@ -74,7 +82,12 @@ def _text_of(tree: CommentedMap, before: str) -> str:
 
 
 def use_profile(name: str, conf: Path, out: Path) -> None:
-    """Write a profile, laid over the profile `cpu`, as a whole params file.
+    """Write a profile as a complete params file: its values over those of the profile `cpu`.
+
+    Args:
+        name: the profile, e.g. 'smoke' for `conf`/smoke.yaml.
+        conf: the folder of profiles.
+        out: the params file to write.
 
     Raises:
         ParamsError: for an unknown profile, or one whose keys or values do not fit; `out` then
