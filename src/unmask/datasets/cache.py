@@ -1,4 +1,4 @@
-"""A split of the masked data as memory-mapped arrays, derived once from its shards."""
+"""A split of the masked data as memory-mapped arrays, decoded once from its shards."""
 
 import json
 from dataclasses import dataclass
@@ -22,31 +22,31 @@ CACHE = Path(".unmask/cache")
 _LABELS = ("id", "source", "identity", "gender", "age", "ethnicity", "scale", "weight")
 STYLE = ("mask_type", "fabric", "wear", "yaw")
 _GENDERS = {"male": 1.0, "female": 0.0, None: np.nan}
-_LAYOUT = 2  # of the arrays; older ones are derived anew
+_LAYOUT = 2  # version of the arrays' layout; arrays of an older one are not read
 _ARRAYS = ("image", "valid", "landmarks", "masked", "mask", "occluded")
 
 
 class OldDataError(UnmaskError):
-    """Masked faces that an older version wrote."""
+    """The masked data set was written by an older version."""
 
 
 class EmptySplit(UnmaskError):  # noqa: N818
-    """A split without faces."""
+    """A split has no faces."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """N masked faces of V variants each, size S, memory-mapped.
+    """N faces in frames of side S, each with V masked variants, memory-mapped.
 
     Attributes:
-        image: (N, S, S, 3) uint8 RGB, the true face.
-        valid: (N, S, S) bool.
+        image: (N, S, S, 3) uint8 RGB, the unmasked face.
+        valid: (N, S, S) bool, the pixels that the source really shows.
         landmarks: (N, 68, 2) float32 pixels.
         masked: (N, V, S, S, 3) uint8 RGB.
         mask: (N, V, S, S) bool.
-        occluded: (N, V, S, S) bool, where something before the mask hides what `image` shows.
-        labels: one dict a face (id, gender, age, ...; variants: mask_type, fabric, wear, yaw).
-        digest: md5 of the shards it was made from.
+        occluded: (N, V, S, S) bool, where an object in front of the mask hides what `image` shows.
+        labels: one dict per face (id, gender, age, ...; variants: mask_type, fabric, wear, yaw).
+        digest: md5 of the shards.
     """
 
     image: np.ndarray
@@ -63,10 +63,12 @@ class Split:
 
     @property
     def size(self) -> int:
+        """Side S of the frames in pixels."""
         return self.image.shape[1]
 
     @property
     def variants(self) -> int:
+        """Number V of masked variants per face."""
         return self.masked.shape[1]
 
     def gender(self, face: int) -> np.float32:
@@ -75,8 +77,9 @@ class Split:
 
 
 def _fill(folder: Path, shards: list[Path]) -> None:
-    arrays: dict[str, np.ndarray] = {}
-    labels = []
+    """Decode shards into one .npy file per array and labels.json."""
+    arrays: dict[str, np.memmap] = {}
+    labels: list[dict] = []
     for index, row in enumerate(read_rows(shards)):
         if "occluded" not in row["variants"][0]:
             raise OldDataError(
@@ -110,14 +113,16 @@ def _fill(folder: Path, shards: list[Path]) -> None:
 
 
 def open_split(masked: Path, split: str, cache: Path = CACHE) -> Split:
-    """Open a split, deriving its arrays first where this data has not been opened before.
+    """Open a split; its shards are decoded the first time that this data is opened.
 
     Args:
         masked: the folder that stage `masked` wrote.
+        split: 'train', 'val', 'gate', 'test' or 'holdout'.
+        cache: the folder that keeps the decoded arrays, by the md5 of the shards.
 
     Raises:
         EmptySplit: when the split has no faces.
-        OldDataError: when an older version masked them.
+        OldDataError: when an older version wrote the folder.
     """
     shards = shards_of(masked, split)
     if not shards:

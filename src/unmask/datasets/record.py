@@ -1,4 +1,4 @@
-"""What the MLflow run of a data set keeps: counts, digest, who was left out, and a sheet."""
+"""Logs a data set to its MLflow run: counts, digest, faces left out, and a contact sheet."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from unmask.project import md5_of
 from unmask.sheets import grid
 from unmask.tracking import StageRun
 
-_SHOWN, _COLUMNS = 40, 10
+_SHOWN, _COLUMNS = 40, 10  # pictures of the sheet, and per row
 
 
 def _pictures(folder: Path) -> list[np.ndarray]:
@@ -23,9 +23,11 @@ def _pictures(folder: Path) -> list[np.ndarray]:
 
 
 def record(run: StageRun, folder: Path, failures: list[str]) -> None:
-    """Log a data set that was written to `folder`.
+    """Log a data set.
 
     Args:
+        run: the run of its stage.
+        folder: the shards that were written.
         failures: one sentence for each face left out.
     """
     counts = {split: count_rows(shards_of(folder, split)) for split in SPLITS}

@@ -1,7 +1,7 @@
 """Faces on disk: sharded Parquet with losslessly encoded images.
 
-One row is one face; a masked data set adds the list column `variants` to it. Row groups hold at
-most 256 rows, so that pandas, Arrow, DuckDB and Hugging Face `datasets` read parts cheaply.
+One row is one face; a masked data set adds the list column `variants`. Row groups hold at most 256
+rows, so that pandas, Arrow, DuckDB and Hugging Face `datasets` can read parts of a file.
 """
 
 from collections.abc import Iterator
@@ -47,6 +47,7 @@ MASKED_SCHEMA = FACE_SCHEMA.append(pa.field("variants", pa.list_(pa.struct(VARIA
 
 def encode_image(image: np.ndarray) -> bytes:
     """PNG bytes of an RGB uint8 (H, W, 3) or bool (H, W) array."""
+    pixels: np.ndarray
     if image.dtype == bool:
         pixels = image.astype(np.uint8) * 255
         options = [cv2.IMWRITE_PNG_BILEVEL, 1]
@@ -56,28 +57,48 @@ def encode_image(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", pixels, options)[1].tobytes()
 
 
+def _decode(png: bytes, flags: int) -> np.ndarray:
+    pixels = cv2.imdecode(np.frombuffer(png, np.uint8), flags)
+    if pixels is None:
+        raise ValueError("these bytes are not a picture that OpenCV can decode")
+    return pixels
+
+
 def decode_image(png: bytes) -> np.ndarray:
-    """RGB uint8 (H, W, 3) from `encode_image`'s bytes."""
-    return cv2.cvtColor(
-        cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB
-    )
+    """RGB uint8 (H, W, 3) from `encode_image`'s bytes.
+
+    Raises:
+        ValueError: for bytes that are no picture.
+    """
+    return cv2.cvtColor(_decode(png, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def decode_mask(png: bytes) -> np.ndarray:
-    """Bool (H, W) from `encode_image`'s bytes."""
-    return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE) > 127
+    """Bool (H, W) from `encode_image`'s bytes.
+
+    Raises:
+        ValueError: for bytes that are no picture.
+    """
+    return _decode(png, cv2.IMREAD_GRAYSCALE) > 127
 
 
 class ShardWriter:
-    """Appends rows to `<split>-<number>.parquet` files of a folder."""
+    """Appends rows to the files `<split>-<number>.parquet` of a folder."""
 
     def __init__(self, folder: Path, schema: pa.Schema, shard_rows: int) -> None:
+        """Start with no shards.
+
+        Args:
+            folder: an existing folder.
+            schema: of every row.
+            shard_rows: maximum number of rows per file.
+        """
         self._folder, self._schema, self._shard_rows = folder, schema, shard_rows
         self._pending: dict[str, list[dict]] = {}
         self._numbers: dict[str, int] = {}
 
     def add(self, row: dict) -> None:
-        """Append one row to the split that the row names."""
+        """Append one row to the split named in its column `split`."""
         pending = self._pending.setdefault(row["split"], [])
         pending.append(row)
         if len(pending) == self._shard_rows:
@@ -96,14 +117,23 @@ class ShardWriter:
             )
 
     def close(self) -> None:
-        """Write what is pending."""
+        """Write the rows that fill no shard yet."""
         for split in list(self._pending):
             self._flush(split)
 
 
 @contextmanager
 def new_shards(folder: Path, schema: pa.Schema, shard_rows: int) -> Iterator[ShardWriter]:
-    """A writer whose folder appears whole at the end, or, after an error, not at all."""
+    """Write shards into a new folder, which appears only if no error occurs.
+
+    Args:
+        folder: replaced if it exists.
+        schema: of every row.
+        shard_rows: maximum number of rows per file.
+
+    Yields:
+        The writer that takes the rows.
+    """
     with whole_folder(folder) as partial:
         writer = ShardWriter(partial, schema, shard_rows)
         yield writer
@@ -124,5 +154,5 @@ def read_rows(shards: list[Path]) -> Iterator[dict]:
 
 
 def count_rows(shards: list[Path]) -> int:
-    """How many rows shard files hold."""
+    """Total number of rows of shard files."""
     return sum(pq.read_metadata(shard).num_rows for shard in shards)

@@ -1,1 +1,1 @@
-"""Landmarks, the canonical frame and masks as shapes: what every other part measures by."""
+"""The landmark scheme, the canonical frame and its transforms, and mask morphology."""

@@ -1,4 +1,4 @@
-"""The canonical frame: a square crop with level eyes at a fixed place and distance."""
+"""The canonical frame: a square crop with level eyes at a fixed position and distance."""
 
 import cv2
 import numpy as np
@@ -7,17 +7,16 @@ from unmask.geometry.landmarks import MOUTH, eye_centres
 
 EYE_HEIGHT = 0.40  # of the frame's height, from the top
 EYE_DISTANCE = 0.30  # of the frame's width, between the eye centres
-TALLEST = (
-    1.3  # distance from eyes to mouth over that between the eyes, beyond which a head is turned
-)
-UNSHOWN = 127  # grey level of what a picture does not show
+#: Largest ratio of eye-to-mouth to inter-ocular distance of a frontal face; a larger one means yaw.
+TALLEST = 1.3
+UNSHOWN = 127  # grey level of pixels outside the source picture
 
 
 def canonical_transform(landmarks: np.ndarray, size: int) -> np.ndarray:
     """Similarity transform from picture to canonical frame.
 
-    The eyes of a turned head lie close together: its frame is as large as that of the head looking
-    straight, whose height stays.
+    The eyes of a turned head lie close together in the picture, so its frame is sized by the
+    distance from eyes to mouth, which yaw leaves unchanged.
 
     Args:
         landmarks: (68, 2) pixel coordinates, the centre of the first pixel being (0, 0).
@@ -53,12 +52,12 @@ def invert(transform: np.ndarray) -> np.ndarray:
 
 
 def chained(first: np.ndarray, then: np.ndarray) -> np.ndarray:
-    """The affine transform (2, 3) that maps by one, then by another, each (2, 3)."""
+    """The composition (2, 3) of two affine transforms (2, 3), `first` being applied first."""
     return then @ np.vstack([first, [0, 0, 1]])
 
 
 def resizing(old: int, new: int) -> np.ndarray:
-    """The affine transform (2, 3) from a square picture of side `old` to the same of side `new`."""
+    """The affine transform (2, 3) that resizes a square picture from side `old` to side `new`."""
     ratio = new / old
     shift = 0.5 * ratio - 0.5
     return np.array([[ratio, 0, shift], [0, ratio, shift]])
@@ -76,14 +75,17 @@ def warp(
     beyond: float | tuple[int, int, int] | None = UNSHOWN,
     interpolation: int = cv2.INTER_LINEAR,
 ) -> np.ndarray:
-    """Resample a picture (H, W[, C]) by an affine transform, averaging where it shrinks.
+    """Resample a picture by an affine transform; where it shrinks, pixels are averaged.
 
     Args:
-        image: uint8 or float32 picture.
-        transform: (2, 3) matrix from picture to result coordinates.
+        image: (H, W[, C]) uint8 or float32.
+        transform: similarity (2, 3) from picture to result coordinates, in pixels.
         size: (width, height) of the result.
-        beyond: value or RGB colour of what the picture does not show; None repeats its edge.
-        interpolation: OpenCV's; its cubic one keeps more of the finest detail than its linear one.
+        beyond: border value, grey or RGB, of pixels outside the picture; None repeats its edge.
+        interpolation: a flag of OpenCV; cubic keeps more of the finest detail than linear.
+
+    Returns:
+        (height, width[, C]) of the picture's type.
     """
     scale = scale_of(transform)
     if scale > 1.0:
@@ -103,10 +105,14 @@ def warp(
 
 
 def shown(valid: np.ndarray, transform: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Which pixels of the result a picture shows: bool (height, width).
+    """Which pixels of a warped picture come from valid pixels of the source.
 
     Args:
-        valid: (H, W) bool, the pixels that the picture itself shows.
-        transform, size: as for `warp`.
+        valid: (H, W) bool, the valid pixels of the source.
+        transform: (2, 3) from picture to result coordinates, in pixels.
+        size: (width, height) of the result.
+
+    Returns:
+        (height, width) bool.
     """
     return warp(valid.astype(np.float32), transform, size, beyond=0) > 0.999
