@@ -1,31 +1,35 @@
-"""Errors that users can act on, and how a command tells them."""
+"""Errors that users can act on, and how a command reports them."""
 
 import functools
 import sys
 from collections.abc import Callable
+from typing import ParamSpec
+
+Parameters = ParamSpec("Parameters")
 
 #: Exit status of a command that may succeed when it is tried again, as sysexits.h has it.
 TEMPORARY = 75
 
 
 class UnmaskError(Exception):
-    """Something a user can put right; the message is one sentence that says what and how.
+    """An error that the user can correct; the message is one sentence that says what and how.
 
-    A command that it ends exits with `status`.
+    Attributes:
+        status: exit status of a command that this error ends.
     """
 
     status = 1
 
 
-def exit_with_message(main: Callable[..., None]) -> Callable[..., None]:
-    """Make a command end with the error's sentence and status in place of a traceback.
+def exit_with_message(main: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Decorate a command so that an error ends it with one sentence and an exit status.
 
-    Besides UnmaskError this holds for OSError, such as a full disk; any other error is a defect
-    of this package and keeps its traceback.
+    This holds for UnmaskError and for OSError, such as a full disk; any other error is a defect of
+    this package and keeps its traceback.
     """
 
     @functools.wraps(main)
-    def command(*args, **kwargs) -> None:
+    def command(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
             main(*args, **kwargs)
         except (UnmaskError, OSError) as error:

@@ -1,4 +1,4 @@
-"""An ordered map over processes, with progress and the time that remains."""
+"""An ordered map over processes, and progress with the remaining time."""
 
 import os
 import time
@@ -32,15 +32,15 @@ def ordered_map(
 ) -> Iterator[Result]:
     """Yield work(item) in the order of the items, whatever the number of workers.
 
-    OpenCV computes in one thread a process. At most three chunks a worker are under way or wait to
-    be consumed, so that a large data set never lies in memory as a whole; joblib's generator has
-    no such bound where the consumer is the slower one.
+    OpenCV computes in one thread per process. At most three chunks per worker are submitted or wait
+    to be consumed, so that a large data set is never held in memory as a whole; joblib's generator
+    has no such bound where the consumer is the slower one.
 
     Args:
-        work: what is done with an item; picklable, as the items are.
-        items: read as they are needed.
-        workers: processes; with 1 all is done in this one.
-        chunk: items sent to a worker at once.
+        work: picklable function of one item.
+        items: picklable inputs, consumed lazily.
+        workers: number of processes; 1 runs in the calling process.
+        chunk: number of items that a worker gets at once.
     """
     if workers == 1:
         cv2.setNumThreads(1)
@@ -50,14 +50,14 @@ def ordered_map(
     with ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=_begin_worker
     ) as pool:
-        under_way: list[Future[list[Result]]] = []
+        pending: list[Future[list[Result]]] = []
         try:
             while True:
-                while len(under_way) < 3 * workers and (part := list(islice(iterator, chunk))):
-                    under_way.append(pool.submit(_each, work, part))
-                if not under_way:
+                while len(pending) < 3 * workers and (part := list(islice(iterator, chunk))):
+                    pending.append(pool.submit(_each, work, part))
+                if not pending:
                     return
-                yield from under_way.pop(0).result()
+                yield from pending.pop(0).result()
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -67,7 +67,13 @@ def _each(work: Callable[[Item], Result], part: list[Item]) -> list[Result]:
 
 
 def with_progress(results: Iterable[Result], total: int, label: str) -> Iterator[Result]:
-    """Pass results on, printing count and remaining time every five seconds."""
+    """Pass results on, printing count and remaining time every five seconds.
+
+    Args:
+        results: what is passed on.
+        total: how many results are expected.
+        label: what is counted, as printed before the count.
+    """
     start = shown = time.monotonic()
     done = 0
     for done, result in enumerate(results, 1):
@@ -75,6 +81,6 @@ def with_progress(results: Iterable[Result], total: int, label: str) -> Iterator
         now = time.monotonic()
         if now - shown >= 5:
             shown = now
-            left = (now - start) / done * (total - done)
-            print(f"{label}: {done}/{total}, {left:.0f} s left", flush=True)
+            remaining = (now - start) / done * (total - done)
+            print(f"{label}: {done}/{total}, {remaining:.0f} s left", flush=True)
     print(f"{label}: {done} in {time.monotonic() - start:.0f} s", flush=True)

@@ -1,4 +1,4 @@
-"""The project's root, where its runs are kept, and files: written whole, known by their md5."""
+"""The project's root, its MLflow store, atomic writes of files and folders, and their md5."""
 
 import os
 import shutil
@@ -15,26 +15,29 @@ def project_root() -> Path:
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, else the project's own database under an absolute path."""
+    """MLFLOW_TRACKING_URI, else the URI of mlflow.db in the project's root."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
 
 
 def has_store() -> bool:
-    """Whether there is a store to open, or one is named, so that none need be made to read it."""
+    """Whether an MLflow store exists or MLFLOW_TRACKING_URI names one.
+
+    A command that only reads asks first, since opening a missing store would create it.
+    """
     named = bool(os.environ.get("MLFLOW_TRACKING_URI"))
     return named or (project_root() / "mlflow.db").is_file()
 
 
 def md5_of(files: Iterable[Path]) -> str:
     """One md5 over the bytes of files, in order."""
-    whole = md5()
+    hasher = md5()
     for file in files:
-        whole.update(file.read_bytes())
-    return whole.hexdigest()
+        hasher.update(file.read_bytes())
+    return hasher.hexdigest()
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it appears complete or not at all.
+    """Write a file atomically: it appears complete or not at all.
 
     Raises:
         OSError: naming the file, e.g. when the disk is full.
@@ -50,9 +53,12 @@ def write_whole(path: Path, content: bytes) -> None:
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """A new folder beside `folder`, which takes its place at the end, or, after an error, does not.
+    """Write a folder atomically: it appears, or replaces the old one, when the body succeeds.
 
-    What a killed process left of an earlier one is removed.
+    After an error the old folder stays. What a killed process left half written is removed.
+
+    Yields:
+        An empty folder beside `folder` to write into.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -1,16 +1,19 @@
-"""Contact sheets: pictures in rows and columns, and what is drawn into them."""
+"""Contact sheets: grids of pictures, with landmarks, outlines and captions drawn in."""
 
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-_SIDE, _COLUMNS = 160, 8  # of a sheet of photos: pixels of a thumbnail, thumbnails in a row
+_SIDE, _COLUMNS = 160, 8  # side of a thumbnail in pixels, thumbnails per row
 _COLOURS = {"true": (0, 200, 0), "predicted": (255, 60, 60)}
 
 
 def grid(rows: list[list[np.ndarray]]) -> np.ndarray:
-    """Stack rows of equally large RGB pictures, with a white line of two pixels between."""
+    """Join rows of equally large RGB pictures (H, W, 3), with white lines of 2 pixels between them.
+
+    Every row must have the same number of pictures.
+    """
     padded = [
         np.concatenate([np.pad(p, ((0, 2), (0, 2), (0, 0)), constant_values=255) for p in row], 1)
         for row in rows
@@ -19,7 +22,7 @@ def grid(rows: list[list[np.ndarray]]) -> np.ndarray:
 
 
 def _thumbnail(picture: np.ndarray) -> np.ndarray:
-    """The middle square of a picture (H, W, 3), of 160 pixels a side."""
+    """The central square of a picture (H, W, 3), resized to 160 x 160 pixels."""
     height, width = picture.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -41,10 +44,11 @@ def before_after(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
 
 
 def with_points(image: np.ndarray, landmarks: dict[str, np.ndarray]) -> np.ndarray:
-    """A copy of an RGB picture, twice as large, with landmarks (68, 2) drawn in.
+    """A copy of a picture at twice its size, with landmarks drawn in.
 
     Args:
-        landmarks: 'true' ones are drawn green, 'predicted' ones red.
+        image: (H, W, 3) uint8 RGB.
+        landmarks: (68, 2) pixels of `image` by kind: 'true' (drawn green) or 'predicted' (red).
     """
     drawn = cv2.resize(image, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
     for kind, points in landmarks.items():
@@ -55,10 +59,11 @@ def with_points(image: np.ndarray, landmarks: dict[str, np.ndarray]) -> np.ndarr
 
 
 def with_outlines(image: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
-    """A copy of an RGB picture, twice as large, with the outlines of bool masks (H, W) drawn in.
+    """A copy of a picture at twice its size, with the outlines of masks drawn in.
 
     Args:
-        masks: the 'true' one is drawn green, the 'predicted' one red.
+        image: (H, W, 3) uint8 RGB.
+        masks: (H, W) bool by kind: 'true' (drawn green) or 'predicted' (red).
     """
     drawn = cv2.resize(image, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
     for kind, mask in masks.items():
@@ -69,7 +74,7 @@ def with_outlines(image: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray
 
 
 def captioned(image: np.ndarray, text: str) -> np.ndarray:
-    """A copy of an RGB picture with a short white text on a dark line at its foot."""
+    """A copy of an RGB picture (H, W, 3) with a short white caption on a dark line at its foot."""
     drawn = image.copy()
     drawn[-14:] = drawn[-14:] // 3
     cv2.putText(

@@ -1,4 +1,4 @@
-"""MLflow runs: one parent a pipeline, one child a stage."""
+"""MLflow runs: one parent run per pipeline, with one child run per stage."""
 
 import logging
 import os
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from PIL import Image
@@ -31,22 +32,22 @@ _PARENT = "mlflow.parentRunId"
 
 
 class TrackingError(UnmaskError):
-    """A tracking store that cannot be used; the message says which and what to do."""
+    """The tracking store cannot be used; the message names it and says what to do."""
 
 
 class StoreAwayError(TrackingError):
-    """A tracking store that does not answer now, and may when it is asked again."""
+    """The tracking store does not answer now, but may when it is tried again."""
 
     status = TEMPORARY
 
 
 def is_away(error: MlflowException) -> bool:
-    """Whether a store did not answer, in place of refusing what it was asked."""
+    """Whether a store could not be reached, as opposed to refusing a request."""
     return error.error_code in _AWAY
 
 
 def _artifact_root(uri: str) -> str | None:
-    """Where a store that this process opens itself keeps artifacts; a server decides alone."""
+    """URI of the artifacts' folder of a SQLite store; None for a server, which has its own."""
     if not uri.startswith("sqlite:"):
         return None
     return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
@@ -61,18 +62,20 @@ def _unusable(uri: str, error: Exception) -> StoreAwayError:
 
 
 def _check_answers(uri: str) -> None:
-    """Ask a server once, so that a wrong address fails at once and not after MLflow's retries."""
+    """Make one request, so that a wrong address fails at once and not after MLflow's retries."""
     if uri.startswith("http"):
         try:
             urlopen(f"{uri.rstrip('/')}/health", timeout=10).close()
         except HTTPError:
-            pass  # it answers; what it says is MLflow's business
+            pass  # it is reachable; MLflow handles the status
         except OSError as error:
             raise _unusable(uri, error) from error
 
 
 def connect() -> MlflowClient:
-    """Open the tracking store and make the experiment; safe when several processes start at once.
+    """Open the tracking store and create the experiment if it is missing.
+
+    Processes that start at once may all call it.
 
     Raises:
         TrackingError: when the server cannot be reached, or the store was moved.
@@ -88,12 +91,12 @@ def connect() -> MlflowClient:
             client = MlflowClient()
             experiment = client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:
-                client.create_experiment(EXPERIMENT, artifact_location=_artifact_root(uri))
-                experiment = client.get_experiment_by_name(EXPERIMENT)
+                made = client.create_experiment(EXPERIMENT, artifact_location=_artifact_root(uri))
+                experiment = client.get_experiment(made)
         except MlflowException as error:
             raise _unusable(uri, error) from error
     expected = _artifact_root(uri)
-    # a server over the same store gives each experiment a folder of its own
+    # each experiment has a subfolder where a server made it in the same store
     if expected is not None and not f"{experiment.artifact_location}/".startswith(f"{expected}/"):
         raise TrackingError(
             f"{uri} keeps its artifacts in {experiment.artifact_location}, so it was moved or "
@@ -106,8 +109,8 @@ def connect() -> MlflowClient:
 def pipeline_id() -> str:
     """UNMASK_PIPELINE_ID, else a hash of params.yaml and the package's code.
 
-    The data enters through both: its sources are named in params, and each run is tagged with
-    the md5 of the data it read.
+    The data is not hashed: params name its sources, and each run is tagged with the md5 of the
+    data it read.
     """
     if name := os.environ.get("UNMASK_PIPELINE_ID"):
         return name
@@ -120,7 +123,7 @@ def pipeline_id() -> str:
 
 
 def git_commit() -> str:
-    """The commit checked out at the project's root, or 'unknown' outside git."""
+    """Hash of the commit checked out at the project's root, or 'unknown' outside git."""
     answer = subprocess.run(
         ["git", "rev-parse", "HEAD"],
         cwd=project_root(),
@@ -131,16 +134,27 @@ def git_commit() -> str:
     return answer.stdout.strip() if answer.returncode == 0 else "unknown"
 
 
-def _quoted(filters: dict[str, str]) -> str:
-    return " and ".join(f"tags.`{key}` = '{value}'" for key, value in filters.items())
+def _experiment_id(client: MlflowClient) -> str:
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        raise TrackingError(f"{tracking_uri()} has no experiment '{EXPERIMENT}': run a stage.")
+    return experiment.experiment_id
+
+
+def _tag_filter(tags: dict[str, str]) -> str:
+    """MLflow's search expression for runs that carry all tags."""
+    return " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
 
 
 def find_run(client: MlflowClient, tags: dict[str, str]) -> str | None:
-    """Id of the newest finished or running run that carries all tags."""
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    """Id of the newest run that carries all tags, whatever its status; None if there is none.
+
+    Raises:
+        TrackingError: when the store has no experiment yet.
+    """
     found = client.search_runs(
-        [experiment.experiment_id],
-        _quoted(tags),
+        [_experiment_id(client)],
+        _tag_filter(tags),
         max_results=1,
         order_by=["attributes.start_time DESC"],
     )
@@ -148,16 +162,15 @@ def find_run(client: MlflowClient, tags: dict[str, str]) -> str | None:
 
 
 def parent_run(client: MlflowClient) -> str:
-    """Id of the pipeline's parent run, found by pipeline id or made with the whole params.yaml."""
+    """Id of the pipeline's parent run, found by pipeline id, or created with params.yaml logged."""
     name = pipeline_id()
     tags = {PIPELINE: name, STAGE: "pipeline"}
     with FileLock(project_root() / ".unmask" / "tracking.lock"):
         found = find_run(client, tags)
         if found is not None:
             return found
-        experiment = client.get_experiment_by_name(EXPERIMENT)
         run = client.create_run(
-            experiment.experiment_id,
+            _experiment_id(client),
             run_name=f"pipeline-{name}",
             tags={**tags, "unmask.git_commit": git_commit()},
         )
@@ -169,7 +182,7 @@ def parent_run(client: MlflowClient) -> str:
 
 
 def flat(tree: dict, prefix: str = "") -> dict[str, Any]:
-    """Nested params as dotted keys."""
+    """Nested params as one level of dotted keys, each after `prefix`."""
     result: dict[str, Any] = {}
     for key, value in tree.items():
         name = f"{prefix}{key}"
@@ -178,9 +191,21 @@ def flat(tree: dict, prefix: str = "") -> dict[str, Any]:
 
 
 class StageRun:
-    """The MLflow run of one stage; every call writes to it at once."""
+    """The MLflow run of one stage; every call writes to the store immediately.
+
+    Attributes:
+        id: id of the run.
+        parent_id: id of the pipeline's parent run.
+    """
 
     def __init__(self, client: MlflowClient, run_id: str, parent_id: str) -> None:
+        """Wrap the run that is active in this process.
+
+        Args:
+            client: for calls on the parent run.
+            run_id: id of the active run.
+            parent_id: id of the pipeline's parent run.
+        """
         self._client, self.id, self.parent_id = client, run_id, parent_id
 
     def params(self, tree: dict) -> None:
@@ -188,14 +213,18 @@ class StageRun:
         mlflow.log_params(flat(tree))
 
     def metrics(self, values: dict[str, float], step: int = 0) -> None:
-        """Log metrics of one step in one call; values that are not finite are refused by name."""
+        """Log metrics of one step in one call.
+
+        Raises:
+            FloatingPointError: naming the first metric that is not finite.
+        """
         for name, value in values.items():
             if not np.isfinite(value):
                 raise FloatingPointError(f"metric '{name}' is {value} at step {step}")
         mlflow.log_metrics(values, step=step)
 
     def picture(self, image: np.ndarray, path: str) -> None:
-        """Log an RGB uint8 picture as artifact `path`."""
+        """Log a picture, RGB uint8 (H, W, 3), as artifact `path`."""
         mlflow.log_image(Image.fromarray(image), artifact_file=path)
 
     def text(self, text: str, path: str) -> None:
@@ -203,28 +232,35 @@ class StageRun:
         mlflow.log_text(text, path)
 
     def file(self, path: Path, folder: str | None = None) -> None:
-        """Log a file as it is."""
+        """Log a file as an artifact, in `folder` of the run's artifacts if one is named."""
         mlflow.log_artifact(str(path), folder)
 
     def tag(self, tags: dict[str, str]) -> None:
-        """Set tags."""
+        """Set tags of the run."""
         mlflow.set_tags(tags)
 
     def dataset(self, labels: list[dict], name: str, digest: str, context: str) -> None:
-        """Log what data the stage read, as an MLflow dataset of its labels."""
+        """Log the data that the stage read, as an MLflow dataset of its labels.
+
+        Args:
+            labels: one dict per face with at least id, gender, age and ethnicity.
+            name: of the dataset.
+            digest: md5 of the data, as hexadecimal digits.
+            context: what it was read for, e.g. 'training'.
+        """
         columns = {
             key: [label[key] for label in labels] for key in ("id", "gender", "age", "ethnicity")
         }
         frame = pd.DataFrame(columns).astype({"age": "float64"})
-        table = mlflow.data.from_pandas(frame, name=name, digest=digest[:36])
+        table = from_pandas(frame, name=name, digest=digest[:36])
         mlflow.log_input(table, context=context)
 
     def file_to_parent(self, path: Path, folder: str = "pictures") -> None:
-        """Log a file on the pipeline's parent run."""
+        """Log a file as an artifact of the pipeline's parent run, in `folder`."""
         self._client.log_artifact(self.parent_id, str(path), folder)
 
     def to_parent(self, metrics: dict[str, float], tags: dict[str, str]) -> None:
-        """Put metrics and tags on the pipeline's parent run."""
+        """Log metrics and set tags on the pipeline's parent run."""
         stamp = mlflow.utils.time.get_current_time_millis()
         self._client.log_batch(
             self.parent_id, metrics=[Metric(k, v, stamp, 0) for k, v in metrics.items()]
@@ -235,14 +271,21 @@ class StageRun:
 
 @contextmanager
 def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> Iterator[StageRun]:
-    """Open a stage's run under its pipeline's parent, whose status follows its latest stage.
+    """Open a stage's run as a child of the pipeline's parent run.
 
-    Both end FAILED when the body raises.
+    The parent's status follows its latest stage; both runs end FAILED when the body raises.
 
     Args:
         stage: as dvc.yaml names it, e.g. 'train@gender'.
-        tags: e.g. the md5 of the data.
-        resume: id of the run that an interrupted training goes on in, if it still exists.
+        tags: of the run, e.g. the md5 of the data.
+        resume: id of the run to continue, as after an interrupted training; a new run is started
+            where that was deleted.
+
+    Yields:
+        The run to log to.
+
+    Raises:
+        TrackingError: when the store cannot be used.
     """
     client = connect()
     parent = parent_run(client)
@@ -274,7 +317,7 @@ def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> It
                     run.file(lock)
                 yield run
         except BaseException:
-            with suppress(MlflowException):  # what failed counts, not that it cannot be noted
+            with suppress(MlflowException):  # the error of the body must not be hidden
                 client.set_terminated(parent, "FAILED")
             raise
         client.set_terminated(parent, "FINISHED")
