@@ -4,26 +4,26 @@ import cv2
 import numpy as np
 import pytest
 
-from unmask.face_model.glasses import wear_glasses
-from unmask.face_model.hair import Hairdresser
+from unmask.face_model.glasses import draw_glasses
+from unmask.face_model.hair import HairSharpener
 from unmask.face_model.head_matte import HeadMatting
-from unmask.face_model.photographic import fine_texture, photograph, surroundings
+from unmask.face_model.photographic import background, fine_texture, simulate_camera
 
 SIZE = 96
 
 
 @pytest.mark.parametrize("size", [64, 128, 256])
-def test_surroundings_fill_the_frame_within_range(size):
+def test_backgrounds_fill_the_frame_within_range(size):
     for seed in range(12):
-        field = surroundings(size, np.random.default_rng(seed))
+        field = background(size, np.random.default_rng(seed))
         assert field.shape == (size, size, 3)
         assert field.min() >= 0
         assert field.max() <= 255
 
 
-def test_a_photograph_keeps_the_picture():
+def test_a_simulated_camera_keeps_the_picture():
     face = cv2.resize(np.random.default_rng(0).uniform(60, 190, (6, 6, 3)), (SIZE, SIZE))
-    photo = photograph(face.astype(np.float32), np.random.default_rng(1))
+    photo = simulate_camera(face.astype(np.float32), np.random.default_rng(1))
     assert photo.dtype == np.uint8
     assert np.corrcoef(photo.ravel(), face.ravel())[0, 1] > 0.9
 
@@ -37,7 +37,7 @@ def test_fine_texture_has_no_tone_of_its_own():
 def test_glasses_touch_the_eyes_and_not_the_chin(plain_landmarks):
     landmarks = plain_landmarks * SIZE - 0.5
     face = np.full((SIZE, SIZE, 3), 200, np.float32)
-    worn = wear_glasses(face, landmarks, np.random.default_rng(0))
+    worn = draw_glasses(face, landmarks, np.random.default_rng(0))
     changed = np.abs(worn - face).max(2) > 20
     top, bottom = landmarks[17:27, 1].min() - 6, landmarks[33, 1]
     assert changed[int(top) : int(bottom)].any()
@@ -54,11 +54,13 @@ def test_a_head_stands_out_of_a_plain_background(plain_landmarks):
     assert matte[SIZE // 4, 1] < 20
 
 
-def test_combing_leaves_the_face_alone():
+def test_a_sharpened_hairline_leaves_the_face_alone():
     weight = np.full((64, 64), 0.5, np.float32)
     weight[16:60, 16:48] = 1.0
     texture = np.full((64, 64, 3), 180, np.float32)
     texture[:12] = 40
-    sharpened = Hairdresser(weight).sharpen_hairline(texture, weight > 0, np.random.default_rng(0))
+    sharpened = HairSharpener(weight).sharpen_hairline(
+        texture, weight > 0, np.random.default_rng(0)
+    )
     np.testing.assert_array_equal(sharpened[20:58, 18:46], texture[20:58, 18:46])
     assert sharpened[:10].std() > 1

@@ -2,8 +2,8 @@
 
 from hashlib import sha256
 
-#: Ranges of sha256 mod 1000. Holdout faces are never used to fit the face model, to train, to select
-#: or to gate.
+#: Ranges of sha256 mod 1000. Holdout faces are never used to fit the face model, to train, to
+#: select or to gate.
 RANGES = {
     "holdout": range(0, 100),
     "test": range(100, 150),

@@ -1,1 +1,1 @@
-"""The statistical face model that synthetic faces are sampled from, and its fitting."""
+"""The statistical face model from which synthetic faces are sampled, and its fitting."""

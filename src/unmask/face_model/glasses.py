@@ -1,6 +1,8 @@
-"""Glasses drawn from the eyes' landmarks."""
+"""Draws glasses by the landmarks of the eyes."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -11,10 +13,19 @@ from unmask.geometry.landmarks import eye_centres
 _OVERSAMPLE = 4
 
 
-def wear_glasses(
+def draw_glasses(
     image: NDArray[np.float32], landmarks: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Draw glasses on an RGB image (size, size, 3) of values 0 to 255, from landmarks (68, 2)."""
+    """Draw random glasses on a face.
+
+    Args:
+        image: (size, size, 3) RGB, 0 to 255.
+        landmarks: (68, 2) in pixels of the image.
+        rng: for their shape, colour, tint and reflections.
+
+    Returns:
+        (size, size, 3) RGB float32.
+    """
     size = image.shape[0]
     left, right = eye_centres(landmarks)
     axis = right - left
@@ -30,7 +41,8 @@ def wear_glasses(
     for eye, side in ((left, -1), (right, 1)):
         shift = x + side * spread
         lenses.append(eye + unit * (shift[:, None] * axis + y[:, None] * down))
-    bridge = _arc(left, right, width - spread, unit, axis, down, rng)
+    inner = unit * (width - spread) * axis
+    bridge = _arc(left + inner, right - inner, rng.uniform(0.02, 0.08) * unit, down)
     arms = []
     for eye, ear, side in ((left, landmarks[0], -1), (right, landmarks[16], 1)):
         hinge = eye + unit * (side * (width + spread) * axis + (drop - 0.4 * height) * down)
@@ -55,14 +67,15 @@ def wear_glasses(
     return (image * (1 - cover) + cover * colour * shine).astype(np.float32)
 
 
-def _arc(left, right, reach, unit, axis, down, rng) -> NDArray[np.float64]:
-    start, end = left + unit * reach * axis, right - unit * reach * axis
+def _arc(start: np.ndarray, end: np.ndarray, rise: float, down: np.ndarray) -> np.ndarray:
+    """A parabola (9, 2) from start to end (2,), `rise` pixels high in its middle."""
     along = np.linspace(0, 1, 9)[:, None]
-    rise = rng.uniform(0.02, 0.08) * unit * (1 - (2 * along - 1) ** 2)
-    return start + along * (end - start) - rise * down
+    height = rise * (1 - (2 * along - 1) ** 2)
+    return start + along * (end - start) - height * down
 
 
-def _strokes(size: int, lines: list, thickness: float) -> NDArray[np.float32]:
+def _strokes(size: int, lines: Iterable[tuple[np.ndarray, bool]], thickness: float) -> np.ndarray:
+    """Coverage (size, size), 0 to 1, of lines (n, 2), each closed or not, in pixels."""
     big = np.zeros((size * _OVERSAMPLE,) * 2, np.uint8)
     for line, closed in lines:
         width = max(round(thickness * _OVERSAMPLE), 1)
@@ -70,21 +83,24 @@ def _strokes(size: int, lines: list, thickness: float) -> NDArray[np.float32]:
     return cv2.resize(big, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
-def _filled(size: int, polygons: list) -> NDArray[np.float32]:
+def _filled(size: int, polygons: Iterable[np.ndarray]) -> np.ndarray:
+    """Coverage (size, size), 0 to 1, of polygons (n, 2) in pixels."""
     big = np.zeros((size * _OVERSAMPLE,) * 2, np.uint8)
     for polygon in polygons:
         cv2.fillPoly(big, [_fixed(polygon)], 255, cv2.LINE_8, 4)
     return cv2.resize(big, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
-def _fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
+def _fixed(points: np.ndarray) -> NDArray[np.int32]:
+    """Points in OpenCV's fixed-point coordinates of the enlarged canvas."""
     return np.rint(((points + 0.5) * _OVERSAMPLE - 0.5) * 16).astype(np.int32)
 
 
-def _glare(size: int, lenses: list, rng: np.random.Generator) -> NDArray[np.float32]:
-    """A soft diagonal streak across each lens."""
+def _glare(size: int, lenses: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Brightness (size, size) in grey levels of a soft diagonal streak across each lens."""
     y, x = np.mgrid[:size, :size].astype(np.float32)
-    strength, slope, glare = rng.uniform(0, 45), rng.uniform(0.3, 1.2), 0.0
+    strength, slope = rng.uniform(0, 45), rng.uniform(0.3, 1.2)
+    glare = np.zeros((size, size))
     for lens in lenses:
         middle, half = lens.mean(0), np.ptp(lens[:, 0]) / 2
         offset = (x - middle[0] + slope * (y - middle[1])) / half - rng.uniform(-0.6, 0.6)

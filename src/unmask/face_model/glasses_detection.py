@@ -1,7 +1,7 @@
-"""Finds faces that wear glasses, by the edges their frames leave across the nose and cheeks.
+"""Finds faces that wear glasses, by the edges of the frames across the nose and cheeks.
 
-A linear model turns glasses into ghosts, so the fit leaves such faces out and sampling draws
-glasses instead.
+A linear model blurs glasses into faint traces, so the fit leaves such faces out, and sampled faces
+get glasses drawn on instead.
 """
 
 from __future__ import annotations
@@ -14,16 +14,25 @@ from unmask.face_model.piecewise_affine import Points
 from unmask.face_model.texture_space import TextureSpace
 from unmask.geometry.landmarks import eye_centres
 
-_LEFT_OUT = 0.18
+_LEFT_OUT = 0.18  # share of the faces of each brightness
 _BRIGHTNESS_GROUPS = 10
 
 
 def without_glasses(
     textures: NDArray[np.uint8], landmarks: Points, space: TextureSpace
 ) -> NDArray[np.bool_]:
-    """Which of the textures (n, length) to keep; `landmarks` (68, 2) are the mean's, in texels.
+    """Which faces to keep: the 18 % with the strongest edges are taken to wear glasses.
 
-    Edges are compared among faces of like brightness, so that no skin tone is left out more.
+    Edges are compared among faces of similar brightness, so that no skin tone is left out more
+    often than another.
+
+    Args:
+        textures: (n, length) vectors of `space`, warped to the mean shape.
+        landmarks: (68, 2) of the mean shape, in texels.
+        space: how the vectors are packed.
+
+    Returns:
+        (n,) bool.
     """
     left, right = eye_centres(landmarks)
     unit = float(right[0] - left[0])
@@ -56,4 +65,5 @@ def without_glasses(
 
 
 def _window(left: float, right: float, top: float, bottom: float) -> tuple[slice, slice]:
+    """Rows and columns between these coordinates."""
     return slice(int(top), int(bottom) + 1), slice(int(left), int(right) + 1)

@@ -1,4 +1,4 @@
-"""Crisp hair on textures whose hairline a linear model has blurred."""
+"""Sharpens hair in textures whose hairline a linear model has blurred."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_DARKEST = 0.3
-_LEAST_CONTRAST = 25.0
-_SHARPEST = (0.3, 0.75)
-_SKIN_LIKE = 15.0
-_HAIRLINE = 0.015
-_STRAND_DEPTH = 0.16
+_DARKEST = 0.3  # share of the texels above the face that give the hair's colour
+_LEAST_CONTRAST = 25.0  # grey levels between skin and hair, below which nothing is changed
+_SHARPEST = (0.3, 0.75)  # positions from skin to hair between which the edge is steepened
+_SKIN_LIKE = 15.0  # grey levels darker than skin, up to which a texel is no hair
+_HAIRLINE = 0.015  # sigma of the smoothing of the hairline, in widths of the texture
+_STRAND_DEPTH = 0.16  # relative brightness of strands
 
 
-class Hairdresser:
-    """Works on textures (s, s, 3) of one mean shape, whose texels count as `weight` (s, s) says.
-
-    Faces have the largest weight; hair may be around them, above the chin.
-    """
+class HairSharpener:
+    """Sharpens the hair of textures (s, s, 3) that are warped to one mean shape."""
 
     def __init__(self, weight: NDArray[np.float32]) -> None:
+        """Find where hair can be: around the face, above the chin.
+
+        Args:
+            weight: (s, s) texel weights of the model, largest on the face.
+        """
         around = (weight.max() - weight) / max(float(np.ptp(weight)), 1e-6)
         height = np.linspace(0, 1, len(weight), dtype=np.float32)[:, None]
         self._zone = around * np.clip((0.92 - height) / 0.2, 0, 1)
@@ -31,8 +33,10 @@ class Hairdresser:
             ((around > 0.8) & (height > 0.3) & beside_neck).astype(np.float32), (0, 0), 1.5
         )
 
-    def trim(self, texture: NDArray[np.float32], matte: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take from the matte (s, s), 0 to 255, what lies beside the head, light as skin."""
+    def trim_matte(
+        self, texture: NDArray[np.float32], matte: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Clear in the matte (s, s), 0 to 255, what is beside the head and as light as skin."""
         if not self._skin.any():
             return matte
         green = cv2.GaussianBlur(texture[..., 1], (0, 0), 2.0)
@@ -43,9 +47,15 @@ class Hairdresser:
     def sharpen_hairline(
         self, texture: NDArray[np.float32], head: NDArray[np.bool_], rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Sharpen the passage from skin to darker hair in RGB of 0 to 255, and draw its strands.
+        """Steepen the transition from skin to darker hair, and add strands to the hair.
 
-        `head` (s, s) marks what the matte keeps.
+        Args:
+            texture: (s, s, 3) RGB, 0 to 255.
+            head: (s, s), the texels inside the matte.
+            rng: for the strands.
+
+        Returns:
+            (s, s, 3) RGB; the texture itself where hair and skin differ too little.
         """
         around = texture[self._hair & head]
         if not self._skin.any() or len(around) < 20:
@@ -68,8 +78,8 @@ class Hairdresser:
         return sharpened * shine[..., None]
 
 
-def _strands(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Streaks (size, size) of about unit deviation, mostly upright, as hair is sharpened."""
+def _strands(size: int, rng: np.random.Generator) -> np.ndarray:
+    """Mostly vertical streaks (size, size) float32 of about unit deviation."""
     locks = rng.standard_normal((3, size // 5), np.float32)
     hairs = rng.standard_normal((size // 10, size), np.float32)
     field = 0.9 * cv2.resize(locks, (size, size), interpolation=cv2.INTER_CUBIC)

@@ -17,10 +17,14 @@ _LEVELS = 40
 
 @dataclass(frozen=True)
 class LinearBasis:
-    """Rows are `mean + (code * spread) @ components`, with codes of unit variance.
+    """Principal components: a row is `mean + (code * spread) @ components`.
 
-    mean (d,), components (k, d), orthonormal once multiplied by weight (d,), spread (k,), kept:
-    the share of the weighted variance that the components explain.
+    Attributes:
+        mean: (d,).
+        components: (k, d), orthonormal once multiplied by `weight`.
+        spread: (k,) standard deviations along the components; codes have unit variance.
+        kept: share of the weighted variance that the components explain, 0 to 1.
+        weight: (d,) how much each value counts.
     """
 
     mean: NDArray[np.float32]
@@ -36,12 +40,12 @@ class LinearBasis:
             [(rows[at : at + _BLOCK] - self.mean) @ dual for at in range(0, len(rows), _BLOCK)]
         )
 
-    def decode(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Row (d,) of a code (k,)."""
+    def decode(self, code: NDArray[np.float32]) -> np.ndarray:
+        """The row (d,) float32 that a code (k,) stands for."""
         return self.mean + (code * self.spread) @ self.components
 
     def arrays(self, name: str) -> dict[str, NDArray]:
-        """Arrays to store, components as int8 with one scale each."""
+        """Arrays to store, keys prefixed with `name`; components as int8 with a scale each."""
         scale = np.abs(self.components).max(1) / _LEVELS
         return {
             f"{name}_mean": self.mean.astype(np.float16),
@@ -54,7 +58,7 @@ class LinearBasis:
 
     @classmethod
     def of_arrays(cls, name: str, arrays: dict[str, NDArray]) -> LinearBasis:
-        """Rebuild from what `arrays` gave."""
+        """Rebuild a basis from the arrays that `arrays` returned under the same name."""
         components = arrays[f"{name}_components"].astype(np.float32)
         components *= arrays[f"{name}_scale"][:, None]
         return cls(
@@ -73,10 +77,17 @@ def principal_components(
     weight: NDArray[np.float32] | None = None,
     passes: int = 3,
 ) -> LinearBasis:
-    """The first `count` (or n - 1, if less) components of rows (n, d) of any real type.
+    """The first principal components of a data matrix.
 
-    `weight` (d,) says how much each value counts; the rows are read in blocks, so that uint8
-    rows of a large collection are never all held as floats.
+    The rows are read in blocks, so that uint8 rows of a large data set are never all held as
+    floats.
+
+    Args:
+        rows: (n, d) of any real type.
+        count: number of components, at most n - 1 and d.
+        rng: for the random start of the subspace.
+        weight: (d,) how much each value counts; None for all alike.
+        passes: iterations of the subspace over all rows.
     """
     size, length = rows.shape
     weight = np.ones(length, np.float32) if weight is None else weight.astype(np.float32)
@@ -85,6 +96,7 @@ def principal_components(
     width = min(count + _OVERSAMPLE, size, length)
 
     def centred(at: int) -> NDArray[np.float32]:
+        """One block of rows, centred and weighted."""
         return (rows[at : at + _BLOCK] - mean) * weight
 
     span = rng.standard_normal((length, width)).astype(np.float32)

@@ -12,15 +12,16 @@ from scipy.spatial import Delaunay
 
 Points = NDArray[np.float32]
 
-_MARGIN = 0.4
+_MARGIN = 0.4  # of the border points around the frame, in its widths
 _SUBPIXEL_BITS = 4
-_THINNEST = 0.6
+_THINNEST = 0.6  # altitude in pixels of triangles that are filled
 
 
 def border_points(per_side: int = 5) -> Points:
-    """Fixed points around the unit frame, well outside it, so that a mesh covers it whole.
+    """Fixed points well outside the unit frame, so that a mesh with them covers all of it.
 
-    Returns (4 * (per_side - 1), 2) coordinates in units of the frame width, from -0.4 to 1.4.
+    Returns:
+        (4 * (per_side - 1), 2) coordinates in units of the frame's width, from -0.4 to 1.4.
     """
     ticks = np.linspace(-_MARGIN, 1 + _MARGIN, per_side)[:-1]
     low, high = np.full_like(ticks, -_MARGIN), np.full_like(ticks, 1 + _MARGIN)
@@ -36,10 +37,18 @@ def triangulate(points: Points) -> NDArray[np.int32]:
 def triangle_map(
     points: Points, triangles: NDArray[np.int32], shape: tuple[int, int]
 ) -> NDArray[np.int16]:
-    """Index of the triangle that covers each pixel of an image of `shape` (height, width).
+    """Index of the triangle that covers each pixel.
 
-    Triangles thinner than 0.6 pixel leave their pixels to their neighbours. Pixels that none
-    covers get triangle 0; give a mesh that covers all.
+    Triangles thinner than 0.6 pixels are left to their neighbours. Pixels that no triangle covers
+    get index 0, so the mesh should cover the image.
+
+    Args:
+        points: (P, 2) vertices in pixels.
+        triangles: (T, 3) indices of vertices.
+        shape: (height, width) of the image.
+
+    Returns:
+        (height, width) indices of triangles.
     """
     owner = np.zeros(shape, np.int16)
     corners = np.rint(points[triangles] * (1 << _SUBPIXEL_BITS)).astype(np.int32)
@@ -54,10 +63,18 @@ def warp_maps(
     triangles: NDArray[np.int32],
     owner: NDArray[np.int16],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """For each target pixel, the source coordinates it shows, as `cv2.remap` takes them.
+    """Maps that warp a source image to a target mesh by `cv2.remap`.
 
-    target and source are (P, 2) pixel coordinates of the same mesh; `owner` is the target's
-    `triangle_map`. Each triangle is mapped by the affine transform of its three corners.
+    Each triangle is mapped by the affine transform of its three corners.
+
+    Args:
+        target: (P, 2) vertices in pixels of the target image.
+        source: (P, 2) vertices of the same mesh in pixels of the source image.
+        triangles: (T, 3) indices of vertices.
+        owner: (height, width), `triangle_map` of the target.
+
+    Returns:
+        x and y (height, width) of the source point that each target pixel shows.
     """
     affine = _affine_between(target[triangles], source[triangles])[owner]
     height, width = owner.shape
@@ -69,14 +86,14 @@ def warp_maps(
 
 
 def _altitude(corners: Points) -> NDArray[np.float32]:
-    """Least altitude of each of the triangles (T, 3, 2)."""
+    """Smallest altitude (T,) of triangles with corners (T, 3, 2)."""
     edges = np.roll(corners, -1, axis=1) - corners
     double_area = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
     return double_area / np.maximum(np.hypot(edges[..., 0], edges[..., 1]).max(1), 1e-6)
 
 
 def _affine_between(target: Points, source: Points) -> NDArray[np.float32]:
-    """(T, 6) affine transforms that take target triangles (T, 3, 2) to source triangles."""
+    """Affine transforms (T, 6), row by row, from target to source triangles (T, 3, 2)."""
     origin = target[:, 0].astype(np.float64)
     (ax, ay), (bx, by) = (target[:, 1] - origin).T, (target[:, 2] - origin).T
     determinant = ax * by - ay * bx

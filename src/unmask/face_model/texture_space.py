@@ -1,7 +1,7 @@
 """The space of shape-free textures: luma at full and chroma at half resolution, as one vector.
 
-The reference square is a little larger than the canonical frame, because a face whose chin is
-higher than the mean's shows, after the warp to the mean shape, what lies below the frame.
+The reference square is a little larger than the canonical frame, because the warp to the mean shape
+of a face whose chin is higher than the mean's brings what lies below the frame into view.
 """
 
 from __future__ import annotations
@@ -15,38 +15,42 @@ from numpy.typing import NDArray
 
 from unmask.face_model.piecewise_affine import Points, border_points
 
+#: The reference square, in units of the canonical frame.
 REFERENCE_LEFT, REFERENCE_TOP, REFERENCE_SIDE = -0.04, 0.0, 1.08
 
 
 def mesh(landmarks: Points) -> Points:
-    """Landmarks (68, 2) in units of the frame, with the fixed border points after them."""
+    """Vertices (84, 2): landmarks (68, 2) in units of the frame, then the fixed border points."""
     return np.concatenate([landmarks, border_points()]).astype(np.float32)
 
 
 def frame_to_pixels(points: Points, size: int) -> Points:
-    """Unit-frame coordinates to pixel-centre coordinates of a frame `size` pixels wide."""
+    """Convert points (P, 2) in units of the frame to pixels of a frame `size` pixels wide."""
     return (points * size - 0.5).astype(np.float32)
 
 
 def frame_to_texels(points: Points, size: int) -> Points:
-    """Unit-frame coordinates to pixel-centre coordinates of the `size` x `size` reference."""
+    """Convert points (P, 2) in units of the frame to texels of the `size` x `size` reference."""
     corner = np.array([REFERENCE_LEFT, REFERENCE_TOP], np.float32)
     return ((points - corner) * (size / REFERENCE_SIDE) - 0.5).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class TextureSpace:
-    """Packs `size` x `size` RGB textures and mattes (size a multiple of 8) into vectors.
+    """Packs RGB textures and mattes into vectors and back.
 
     A vector is the luma plane, then red chroma, blue chroma and matte at half the resolution, all
     from 0 to 255.
+
+    Attributes:
+        size: side of textures and mattes in texels, a multiple of 8.
     """
 
     size: int = 128
 
     @property
     def half(self) -> int:
-        """Width of the chroma and matte planes."""
+        """Side of the chroma and matte planes in texels."""
         return self.size // 2
 
     @property
@@ -65,18 +69,21 @@ class TextureSpace:
         return self.luma + 3 * self.half**2
 
     def planes(self) -> list[slice]:
-        """Where luma, red chroma, blue chroma and matte lie in a vector."""
+        """Slices of a vector: luma, red chroma, blue chroma and matte."""
         bounds = [0, *(self.luma + self.half**2 * np.arange(4)).tolist()]
         return [slice(low, high) for low, high in pairwise(bounds)]
 
     def pack(self, texture: NDArray[np.uint8], matte: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """RGB (size, size, 3) and matte (size, size) to a vector (length,)."""
+        """Convert RGB (size, size, 3) and matte (size, size) to a vector (length,)."""
         luma, *chroma = cv2.split(cv2.cvtColor(texture, cv2.COLOR_RGB2YCrCb))
         planes = [self._halved(plane).ravel() for plane in (*chroma, matte)]
         return np.concatenate([luma.ravel(), *planes])
 
-    def unpack(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Vector (length,) to RGB and matte (size, size, 4), nominally 0 to 255, not clipped."""
+    def unpack(self, vector: NDArray[np.float32]) -> np.ndarray:
+        """Convert a vector (length,) to RGB and matte (size, size, 4) float32.
+
+        Values are nominally 0 to 255, but not clipped.
+        """
         planes = vector[self.luma :].reshape(3, self.half, self.half)
         red, blue, matte = (
             cv2.resize(plane, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
@@ -88,8 +95,14 @@ class TextureSpace:
         )
 
     def pack_visible(self, shown: NDArray[np.bool_], matte: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Which values of a vector are known: colour where the photo shows the head, and the matte
-        where there is photo. shown and matte are (size, size)."""
+        """Which values (length,) of a texture's vector are known.
+
+        Colour is known where the photo shows the head, the matte wherever there is photo.
+
+        Args:
+            shown: (size, size), texels that lie in the photo.
+            matte: (size, size), 0 behind the head to 255 on it.
+        """
         head = shown & (matte > 127)
         half, half_head = (
             mask.reshape(self.half, 2, self.half, 2).all(axis=(1, 3)).ravel()
@@ -98,12 +111,15 @@ class TextureSpace:
         return np.concatenate([head.ravel(), half_head, half_head, half])
 
     def spread_weight(self, weight: NDArray[np.float32], matte: float) -> NDArray[np.float32]:
-        """Per-value weight (length,) from a texel weight (size, size); `matte` for its plane."""
+        """Weights (length,) of a vector's values.
+
+        Colour has the weight (size, size) of its texel, each value of the matte the weight `matte`.
+        """
         half = self._halved(weight).ravel()
         return np.concatenate([weight.ravel(), half, half, np.full(half.shape, matte, np.float32)])
 
     def coarse(self, vectors: NDArray, factor: int = 4) -> NDArray[np.float32]:
-        """Block means of vectors (n, length): every plane reduced by `factor`."""
+        """Block means (n, length / factor^2) of vectors (n, length), per plane."""
         count = len(vectors)
         planes = [
             (vectors[:, plane], side)
