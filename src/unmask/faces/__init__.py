@@ -1,0 +1,1 @@
+"""Faces from every source, read, framed and written by split."""

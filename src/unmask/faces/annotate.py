@@ -1,8 +1,8 @@
-"""68 landmarks for pictures that come without, by dlib, from the optional extra `annotate`.
+"""68 landmarks for pictures without annotation, by dlib from the optional extra `annotate`.
 
 Sources: King, "Dlib-ml", JMLR 2009; Kazemi & Sullivan, "One millisecond face alignment", CVPR 2014.
 
-Answers are kept by the picture's content, so that each picture is annotated once.
+Results are stored by the picture's content, so that each picture is annotated once.
 """
 
 import sqlite3
@@ -10,13 +10,14 @@ from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from unmask.errors import UnmaskError
 from unmask.geometry.landmarks import COUNT
 
-STORE = Path(".unmask/landmarks.db")
+STORE = Path(".unmask/landmarks.db")  # SQLite
 _PREDICTOR = "shape_predictor_68_face_landmarks.dat"
 
 
@@ -25,15 +26,17 @@ class AnnotatorError(UnmaskError):
 
 
 def dlib_weights(name: str) -> Path | None:
-    """A file of the package face_recognition_models; None where that or dlib is not installed."""
+    """Path of a file of face_recognition_models; None where that or dlib is not installed."""
     package = find_spec("face_recognition_models")
-    if package is None or find_spec("dlib") is None:
+    folders = package.submodule_search_locations if package is not None else None
+    if not folders or find_spec("dlib") is None:
         return None
-    return Path(package.submodule_search_locations[0]) / "models" / name
+    return Path(folders[0]) / "models" / name
 
 
 @cache
-def _dlib():
+def _dlib() -> tuple[Any, Any]:
+    """The face detector and the landmark predictor of dlib."""
     weights = dlib_weights(_PREDICTOR)
     if weights is None:
         raise AnnotatorError(
@@ -46,7 +49,7 @@ def _dlib():
 
 
 def _annotate(image: np.ndarray) -> np.ndarray | None:
-    """Landmarks (68, 2) of the largest face of an RGB picture, or None."""
+    """Landmarks (68, 2) of the largest face of an RGB picture (H, W, 3), or None."""
     detector, predictor = _dlib()
     boxes = detector(np.ascontiguousarray(image), 1)
     if not boxes:
@@ -56,11 +59,12 @@ def _annotate(image: np.ndarray) -> np.ndarray | None:
 
 
 def landmarks_of(image: np.ndarray, raw: bytes, store: Path = STORE) -> np.ndarray | None:
-    """Landmarks of the largest face of a picture, from the store or found now and kept there.
+    """Landmarks of the largest face of a picture, from the store or else found and stored.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        raw: the file's bytes, which name the picture in the store.
+        raw: the file's bytes, whose hash is the picture's key in the store.
+        store: a SQLite file, created if it is missing.
 
     Returns:
         (68, 2) float32 pixels, or None where no face is found.
@@ -74,8 +78,8 @@ def landmarks_of(image: np.ndarray, raw: bytes, store: Path = STORE) -> np.ndarr
         database.execute("CREATE TABLE IF NOT EXISTS landmarks (key BLOB PRIMARY KEY, points BLOB)")
         row = database.execute("SELECT points FROM landmarks WHERE key = ?", (key,)).fetchone()
         if row is not None:
-            kept = np.frombuffer(row[0], np.float32).reshape(-1, 2)
-            return kept.copy() if len(kept) == COUNT else None
+            stored = np.frombuffer(row[0], np.float32).reshape(-1, 2)
+            return stored.copy() if len(stored) == COUNT else None
     points = _annotate(image)
     content = b"" if points is None else points.tobytes()
     with sqlite3.connect(store, timeout=60) as database:

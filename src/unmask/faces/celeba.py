@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unmask.faces.folder import Annotated, SourceError
+from unmask.faces.folder import AnnotatedPicture, SourceError
 
 _PICTURES = "img_align_celeba"
 _ATTRIBUTES, _IDENTITIES = "list_attr_celeba.txt", "identity_CelebA.txt"
@@ -20,29 +20,29 @@ def _download(folder: Path) -> None:
         ) from error
 
 
-def _rows(path: Path) -> list[list[str]]:
+def _table_rows(path: Path) -> list[list[str]]:
     if not path.is_file():
         raise SourceError(f"{path} does not exist: copy it there from the data set.")
     return [line.split() for line in path.read_text().splitlines() if line.strip()]
 
 
-def read_celeba(folder: Path) -> list[Annotated]:
-    """CelebA's aligned pictures; their landmarks are found when they are read.
+def read_celeba(folder: Path) -> list[AnnotatedPicture]:
+    """CelebA's aligned pictures; their landmarks are detected when they are read.
 
-    A folder named celeba without pictures is filled by torchvision's download.
+    If a folder named celeba has no pictures, torchvision downloads them into it.
 
     Raises:
-        SourceError: for pictures or tables that are missing, or a table that does not fit.
+        SourceError: for missing pictures or tables, or a malformed table.
     """
     if not (folder / _PICTURES).is_dir():
         if folder.name != "celeba":
             raise SourceError(f"{folder} has no {_PICTURES}: unpack the data set there.")
         _download(folder)
-    _, names, *rows = _rows(folder / _ATTRIBUTES)
+    _, names, *rows = _table_rows(folder / _ATTRIBUTES)
     if "Male" not in names:
         raise SourceError(f"{folder / _ATTRIBUTES} has no attribute 'Male': use CelebA's.")
-    male = names.index("Male") + 1  # behind the file's name
-    people = {row[0]: row[1] for row in _rows(folder / _IDENTITIES)}
+    male = names.index("Male")
+    identities = {row[0]: row[1] for row in _table_rows(folder / _IDENTITIES)}
     faces = []
     for file, *values in rows:
         if len(values) != len(names):
@@ -50,13 +50,13 @@ def read_celeba(folder: Path) -> list[Annotated]:
                 f"{folder / _ATTRIBUTES}: {file} has {len(values)} attributes, not {len(names)}."
             )
         faces.append(
-            Annotated(
+            AnnotatedPicture(
                 path=folder / _PICTURES / file,
                 source="celeba",
                 id=f"celeba/{folder.name}/{file}",
                 landmarks=None,
-                gender="male" if values[male - 1] == "1" else "female",
-                identity=f"celeba/{people[file]}" if file in people else None,
+                gender="male" if values[male] == "1" else "female",
+                identity=f"celeba/{identities[file]}" if file in identities else None,
             )
         )
     return faces

@@ -1,4 +1,4 @@
-"""Stage `faces`: read every source, frame its faces, write them by split."""
+"""Stage `faces`: reads every source, frames its faces, and writes them by split."""
 
 from dataclasses import replace
 from functools import partial
@@ -14,7 +14,7 @@ from unmask.parallel import ordered_map, with_progress
 
 
 def row_of(face: Face, weight: float = 1.0) -> dict:
-    """A face as a row of FACE_SCHEMA; training draws it in proportion to `weight`."""
+    """A face as a row of FACE_SCHEMA; training samples it in proportion to `weight`."""
     return {
         "id": face.id,
         "source": face.source,
@@ -31,8 +31,9 @@ def row_of(face: Face, weight: float = 1.0) -> dict:
     }
 
 
-def _framed_row(sourced: tuple[Item, Source], size: int) -> dict | str:
-    item, source = sourced
+def _framed_row(item_and_source: tuple[Item, Source], size: int) -> dict | str:
+    """A row of FACE_SCHEMA, or one sentence that says why the face is left out."""
+    item, source = item_and_source
     try:
         face = framed(item.read(), size)
         return row_of(replace(face, scale=face.scale * source.resolution), source.weight)
@@ -43,7 +44,7 @@ def _framed_row(sourced: tuple[Item, Source], size: int) -> dict | str:
 
 
 def _hash_and_split(item: Item, size: int) -> tuple[int, str] | None:
-    """None for a picture that cannot be read, which is reported when it is to be written."""
+    """Hash and split of a face; None where it cannot be read, which `_framed_row` reports."""
     try:
         face = framed(item.read(), size)
     except (UnreadableImage, ValueError):
@@ -51,40 +52,45 @@ def _hash_and_split(item: Item, size: int) -> tuple[int, str] | None:
     return picture_hash(face.image), face.split
 
 
-def _without_straddling(items: list[Item], size: int, workers: int) -> tuple[list[Item], list[str]]:
-    """The items, and a sentence for each left out as a near-duplicate in another split."""
+def _without_cross_split_duplicates(
+    items: list[Item], size: int, workers: int
+) -> tuple[list[Item], list[str]]:
+    """The items that are kept, and one sentence for each near-duplicate that is left out."""
     photos = [item for item in items if not isinstance(item, Sampled)]
     if not photos:
         return items, []
-    known = ordered_map(partial(_hash_and_split, size=size), photos, workers)
-    read = [
-        (item.id, *answer)
-        for item, answer in zip(photos, with_progress(known, len(photos), "hashes"), strict=True)
-        if answer is not None
+    found = ordered_map(partial(_hash_and_split, size=size), photos, workers)
+    readable = [
+        (item.id, *hash_and_split)
+        for item, hash_and_split in zip(
+            photos, with_progress(found, len(photos), "hashes"), strict=True
+        )
+        if hash_and_split is not None
     ]
-    ids, hashes, splits = zip(*read, strict=True) if read else ((), (), ())
-    gone = {
-        ids[gives]: f"{ids[gives]}: repeats {ids[stays]} of split {splits[stays]}"
-        for gives, stays in cross_split_duplicates(hashes, splits).items()
+    ids, hashes, splits = zip(*readable, strict=True) if readable else ((), (), ())
+    reasons = {
+        ids[repeated]: f"{ids[repeated]}: repeats {ids[kept]} of split {splits[kept]}"
+        for repeated, kept in cross_split_duplicates(hashes, splits).items()
     }
-    return [item for item in items if item.id not in gone], list(gone.values())
+    return [item for item in items if item.id not in reasons], list(reasons.values())
 
 
 def make(params: Params, data: Path) -> list[str]:
     """Write the framed faces of all sources to DATA/faces.
 
     Args:
-        data: the project's data folder; paths of sources start at the folder it lies in.
+        params: of the project.
+        data: the project's data folder; paths of sources are relative to its parent.
 
     Returns:
         One sentence for each picture left out.
 
     Raises:
-        SourceError: for a source that cannot be used, or when no face is left.
+        SourceError: for a source that cannot be used, or when no face can be read.
     """
-    watched = (data / "sources").resolve()
+    tracked = (data / "sources").resolve()
     for source in params.faces.sources:
-        if source.path and watched not in (data.parent / source.path).resolve().parents:
+        if source.path and tracked not in (data.parent / source.path).resolve().parents:
             print(
                 f"note: {source.path} lies outside data/sources, so DVC does not see when it "
                 "changes; then run `dvc repro --force faces`.",
@@ -95,7 +101,9 @@ def make(params: Params, data: Path) -> list[str]:
         for source in params.faces.sources
         for item in items_of(source, data.parent, params.seed, params.image_size)
     }
-    items, failures = _without_straddling(list(source_of), params.image_size, params.faces.workers)
+    items, failures = _without_cross_split_duplicates(
+        list(source_of), params.image_size, params.faces.workers
+    )
     for failure in failures:
         print(f"left out: {failure}", flush=True)
     written = 0

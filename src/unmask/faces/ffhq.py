@@ -3,19 +3,19 @@
 import json
 from pathlib import Path
 
-from unmask.faces.folder import Annotated, SourceError, numbers
+from unmask.faces.folder import AnnotatedPicture, SourceError, parse_landmarks
 
 _TABLE = "ffhq-dataset-v2.json"
-_SIDE, _THUMBNAIL = 1024, 128
+_SIDE, _THUMBNAIL = 1024, 128  # pixels
 
 
-def read_ffhq(folder: Path) -> list[Annotated]:
-    """FFHQ's pictures, from images1024x1024 or, where there are none, thumbnails128x128.
+def read_ffhq(folder: Path) -> list[AnnotatedPicture]:
+    """FFHQ's pictures, from images1024x1024 or else thumbnails128x128.
 
-    The data set says nothing of gender. Pictures that were not downloaded are left out.
+    The data set has no labels of gender. Pictures that were not downloaded are left out.
 
     Raises:
-        SourceError: for a missing folder, table or pictures, or a table that does not fit.
+        SourceError: for a missing folder, table or pictures, or a malformed table.
     """
     table = folder / _TABLE
     if not table.is_file():
@@ -24,8 +24,8 @@ def read_ffhq(folder: Path) -> list[Annotated]:
         entries = json.loads(table.read_bytes())
     except ValueError as error:
         raise SourceError(f"{table} cannot be read: {error}.") from error
-    whole = (folder / f"images{_SIDE}x{_SIDE}").is_dir()
-    kind, ratio = ("image", 1.0) if whole else ("thumbnail", _THUMBNAIL / _SIDE)
+    full_size = (folder / f"images{_SIDE}x{_SIDE}").is_dir()
+    kind, ratio = ("image", 1.0) if full_size else ("thumbnail", _THUMBNAIL / _SIDE)
     faces = []
     for key, entry in entries.items():
         where = f"{table}: {key}"
@@ -36,8 +36,8 @@ def read_ffhq(folder: Path) -> list[Annotated]:
             raise SourceError(f"{where} has no {error}: use the data set's own table.") from error
         if path.is_file():
             # the centre of the first pixel is (0, 0) at any size
-            moved = tuple((value + 0.5) * ratio - 0.5 for value in numbers(points, where))
-            faces.append(Annotated(path, "ffhq", f"ffhq/{folder.name}/{key}", moved))
+            scaled = tuple((v + 0.5) * ratio - 0.5 for v in parse_landmarks(points, where))
+            faces.append(AnnotatedPicture(path, "ffhq", f"ffhq/{folder.name}/{key}", scaled))
     if not faces:
         raise SourceError(
             f"{folder} has none of the pictures that {_TABLE} names: put them into "

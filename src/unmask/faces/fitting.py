@@ -1,4 +1,4 @@
-"""Which annotated faces the appearance model is fitted to, and how they are shown to it."""
+"""Selects and prepares the annotated faces that the appearance model is fitted to."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -9,18 +9,18 @@ import numpy as np
 
 from unmask.face_model.appearance_model import AppearanceModel
 from unmask.face_model.fit import AnnotatedFace, fit
-from unmask.faces.folder import Annotated, SourceError, UnreadableImage
+from unmask.faces.folder import AnnotatedPicture, SourceError, UnreadableImage
 from unmask.faces.records import Face, framed
 from unmask.faces.sources import READERS
 from unmask.geometry.frame import EYE_DISTANCE
 
-_SIDE = 176  # larger than the model's texture, so that two warps do not blur it twice
+_SIDE = 176  # pixels; larger than the model's texture, so that two warps blur it little
 _TEXTURE_COMPONENTS = 300
-_LEAST_DETECTOR_SCORE = 0.55  # below it, landmarks are often beside the face
+_LEAST_DETECTOR_SCORE = 0.55  # below it, landmarks are often off the face
 
 
 def _frontal(face: Face) -> bool:
-    """Whether the landmarks of a framed face look like an upright, nearly frontal one."""
+    """Whether the landmarks of a framed face are those of an upright, nearly frontal one."""
     points = (face.landmarks + 0.5) / len(face.image)
     turn = (points[30, 0] - (points[36, 0] + points[45, 0]) / 2) / EYE_DISTANCE
     width = points[16, 0] - points[0, 0]
@@ -30,7 +30,7 @@ def _frontal(face: Face) -> bool:
 
 
 def _without_padding(face: Face) -> Face | None:
-    """The face with black padding and the border invalid; None where the sides are plain bars."""
+    """The face with black padding and the border marked invalid; None where it has plain bars."""
     image = face.image
     valid = face.valid.copy()
     dark = (image.max(axis=2) < 6).astype(np.uint8)
@@ -45,13 +45,16 @@ def _without_padding(face: Face) -> Face | None:
 
 
 def _skin_coloured(face: Face) -> bool:
-    """Whether the middle of a framed face is warm; black-and-white photos are not."""
+    """Whether the middle of a framed face is reddish, unlike in black-and-white photos."""
     third = len(face.image) // 3
     inner = face.image[third : 2 * third, third : 2 * third].reshape(-1, 3).mean(axis=0)
     return bool(inner[0] - inner[2] >= 12)
 
 
-def _usable(items: Iterable[Annotated], progress: Callable[[str], None]) -> Iterator[AnnotatedFace]:
+def _usable(
+    items: Iterable[AnnotatedPicture], progress: Callable[[str], None]
+) -> Iterator[AnnotatedFace]:
+    """The framed faces that are fit for the model; `progress` is told of unreadable ones."""
     for item in items:
         if item.detector_score is not None and item.detector_score < _LEAST_DETECTOR_SCORE:
             continue
@@ -62,11 +65,11 @@ def _usable(items: Iterable[Annotated], progress: Callable[[str], None]) -> Iter
             continue
         if face.split == "holdout":
             continue
-        face = _without_padding(face)
-        if face is None:
+        unpadded = _without_padding(face)
+        if unpadded is None:
             continue
         try:
-            face = framed(face, _SIDE)
+            face = framed(unpadded, _SIDE)
         except ValueError as error:
             progress(f"left out: {item.id}: {error}")
             continue
@@ -77,10 +80,12 @@ def _usable(items: Iterable[Annotated], progress: Callable[[str], None]) -> Iter
 def fit_folders(folders: list[Path], progress: Callable[[str], None]) -> AppearanceModel:
     """Fit the appearance model to annotated folders; holdout faces are left out.
 
-    A folder named as a source is read as that data set, any other by its table alone.
+    A folder with the name of a source, such as lfw, is read as that data set; any other by its
+    table alone.
 
     Args:
-        progress: called with a line now and then.
+        folders: annotated folders.
+        progress: called with one line after each step and for each face left out.
 
     Raises:
         SourceError: for a folder or table that cannot be used, or too few usable faces.

@@ -1,8 +1,8 @@
-"""Annotated folders of pictures: a table of landmarks and labels beside the image files."""
+"""Annotated folders: picture files with a table of their landmarks and labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -22,16 +22,28 @@ Number = TypeVar("Number", int, float)
 
 
 class SourceError(UnmaskError):
-    """A source of faces that cannot be used; the message names the folder, file or field."""
+    """A source of faces cannot be used; the message names the folder, file or field."""
 
 
 class UnreadableImage(UnmaskError):  # noqa: N818 - named for what it reports
-    """One picture that cannot be decoded; the rest of its source goes on."""
+    """One picture cannot be decoded or shows no face; the rest of its source can be used."""
 
 
 @dataclass(frozen=True)
-class Annotated:
-    """One annotated picture, not yet read. Small and picklable, so that workers read it."""
+class AnnotatedPicture:
+    """One annotated picture, not read yet; small and picklable, so that a worker can read it.
+
+    Attributes:
+        path: of the picture file.
+        source: name of the source.
+        id: unique over all sources.
+        landmarks: 136 numbers x0, y0, x1, ... in pixels; None where they must be detected.
+        gender: 'male' or 'female', None where unknown, as what follows.
+        identity: of the person.
+        age: in years.
+        ethnicity: as the source names it.
+        detector_score: confidence of the detector that found the landmarks.
+    """
 
     path: Path
     source: str
@@ -44,19 +56,19 @@ class Annotated:
     detector_score: float | None = None
 
     def read(self) -> Face:
-        """Decode the picture and, where its landmarks are unknown, find them.
+        """Decode the picture, and detect its landmarks where they are unknown.
 
         Raises:
-            UnreadableImage: naming the file that is missing, no image, or without a face.
+            UnreadableImage: naming the file, which is missing, no image, or shows no face.
         """
         try:
             raw = self.path.read_bytes()
         except OSError as error:
             raise UnreadableImage(f"{self.path}: {error.strerror}") from error
-        image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR) if raw else None
-        if image is None:
+        decoded = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR) if raw else None
+        if decoded is None:
             raise UnreadableImage(f"{self.path}: not an image that can be decoded")
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        image = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
         known = self.landmarks
         landmarks = landmarks_of(image, raw) if known is None else np.array(known, np.float32)
         if landmarks is None:
@@ -76,7 +88,7 @@ class Annotated:
 
 
 def annotations_of(folder: Path) -> Path:
-    """The table of a folder: annotations.parquet|csv inside it, or <folder>.parquet|csv beside it.
+    """The table of a folder: annotations.parquet or .csv in it, or <folder>.parquet or .csv beside.
 
     Raises:
         SourceError: when the folder or the table is missing.
@@ -103,35 +115,36 @@ def _table(path: Path) -> pa.Table:
         raise SourceError(f"{path} cannot be read: {str(error).splitlines()[0]}.") from error
 
 
-def numbers(value: object, where: str) -> tuple[float, ...]:
-    """136 landmark numbers x0, y0, x1, ... of a table's cell.
+def parse_landmarks(value: Any, where: str) -> tuple[float, ...]:
+    """136 finite numbers x0, y0, x1, ... in pixels, from a table's cell: a list or text.
 
     Raises:
-        SourceError: naming `where` the cell is, when they are not that.
+        SourceError: naming `where` the cell is, when it holds anything else.
     """
     if isinstance(value, str):
         value = value.split()
     try:
-        numbers = tuple(float(v) for v in value)
+        landmarks = tuple(float(v) for v in value)
     except (TypeError, ValueError) as error:
         raise SourceError(
             f"{where} has no usable landmarks: give 136 numbers x0, y0, ..."
         ) from error
-    if len(numbers) != 2 * COUNT or not np.isfinite(numbers).all():
+    if len(landmarks) != 2 * COUNT or not np.isfinite(landmarks).all():
         raise SourceError(
-            f"{where} has {len(numbers)} landmark numbers: give 136 finite ones, x0, y0, x1, ..."
+            f"{where} has {len(landmarks)} landmark numbers: give 136 finite ones, x0, y0, x1, ..."
         )
-    return numbers
+    return landmarks
 
 
 def _text(value: object) -> str | None:
-    nothing = value is None or value == "" or value != value  # NaN is not itself
-    return None if nothing else str(value)
+    """A table's cell as text; None where it is empty."""
+    empty = value is None or value == "" or value != value  # NaN is not equal to itself
+    return None if empty else str(value)
 
 
 def _number(row: dict, column: str, kind: type[Number], hint: str, where: str) -> Number | None:
     value = row.get(column)
-    if _text(value) is None:
+    if value is None or _text(value) is None:
         return None
     try:
         return kind(value)
@@ -142,7 +155,7 @@ def _number(row: dict, column: str, kind: type[Number], hint: str, where: str) -
 
 
 def annotation_rows(folder: Path) -> list[dict]:
-    """The rows of a folder's table, which has the columns that every face needs.
+    """The rows of a folder's table, checked to have the columns that are required.
 
     Raises:
         SourceError: for a missing or unreadable table, a missing column, or no rows.
@@ -157,11 +170,16 @@ def annotation_rows(folder: Path) -> list[dict]:
     return table.to_pylist()
 
 
-def annotated(row: dict, folder: Path, source: str) -> Annotated:
-    """One row of a folder's table as a face that can be read.
+def annotated_picture(row: dict, folder: Path, source: str) -> AnnotatedPicture:
+    """One row of a folder's table as a picture that can be read.
+
+    Args:
+        row: of `annotation_rows`.
+        folder: which holds the picture file.
+        source: name of the source.
 
     Raises:
-        SourceError: naming the table, file and column that does not fit.
+        SourceError: naming the table, file and column that is wrong.
     """
     table_path = annotations_of(folder)
     where = f"{table_path}: {row['file']}"
@@ -170,11 +188,11 @@ def annotated(row: dict, folder: Path, source: str) -> Annotated:
     gender = _text(row.get("gender"))
     if gender is not None and gender not in GENDERS:
         raise SourceError(f"{where} has gender {gender!r}: use male, female or leave it empty.")
-    return Annotated(
+    return AnnotatedPicture(
         path=folder / str(row["file"]),
         source=source,
         id=f"{source}/{folder.name}/{row['file']}",
-        landmarks=numbers(row["landmarks"], where),
+        landmarks=parse_landmarks(row["landmarks"], where),
         gender=gender,
         identity=_text(row.get("identity")),
         age=_number(row, "age", int, "whole years", where),
@@ -183,14 +201,14 @@ def annotated(row: dict, folder: Path, source: str) -> Annotated:
     )
 
 
-def read_annotations(folder: Path, source: str) -> list[Annotated]:
+def read_annotations(folder: Path, source: str) -> list[AnnotatedPicture]:
     """The annotated pictures of a folder, in the table's order.
 
     The table has the columns `file` (relative to the folder), `landmarks` (136 numbers x0, y0,
     x1, ...; in CSV separated by spaces) and optionally `gender`, `identity`, `age`, `ethnicity` and
-    `detector_score`, how sure the detector was that gave the landmarks.
+    `detector_score`, the confidence of the detector that found the landmarks.
 
     Raises:
-        SourceError: naming the table, row or column that does not fit.
+        SourceError: naming the table, row or column that is wrong.
     """
-    return [annotated(row, folder, source) for row in annotation_rows(folder)]
+    return [annotated_picture(row, folder, source) for row in annotation_rows(folder)]

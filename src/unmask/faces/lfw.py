@@ -1,13 +1,13 @@
-"""Labeled Faces in the Wild (Huang et al. 2007): one folder a person, so identity is known."""
+"""Labeled Faces in the Wild (Huang et al. 2007): one folder per person, so identity is known."""
 
 from dataclasses import replace
 from pathlib import Path
 
-from unmask.faces.folder import Annotated, read_annotations
+from unmask.faces.folder import AnnotatedPicture, read_annotations
 
 
-def read_lfw(folder: Path) -> list[Annotated]:
-    """LFW's pictures; a person's identity is the name of the folder the picture lies in.
+def read_lfw(folder: Path) -> list[AnnotatedPicture]:
+    """LFW's pictures; identity is the name of the folder that a picture lies in.
 
     Raises:
         SourceError: for a missing folder or table.

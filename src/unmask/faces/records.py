@@ -1,4 +1,4 @@
-"""One face, as every source delivers it and every later stage stores it."""
+"""One annotated face, as every source delivers it and every later stage stores it."""
 
 from dataclasses import dataclass, replace
 
@@ -16,8 +16,13 @@ class Face:
         landmarks: (68, 2) float32, iBUG-68 order, pixels of `image`.
         gender: 'male' or 'female' as the source labels it, else None.
         valid: (H, W) bool, the pixels that the source really shows.
-        scale: source pixels per pixel of `image`.
         split: see `unmask.datasets.splits`.
+        source: name of the source.
+        id: unique over all sources.
+        scale: source pixels per pixel of `image`.
+        identity: of the person, where it is known.
+        age: in years, where it is known.
+        ethnicity: as the source names it, where it is known.
     """
 
     image: np.ndarray
@@ -34,17 +39,19 @@ class Face:
 
 
 def framed(face: Face, size: int) -> Face:
-    """Bring a face into the canonical frame; what the picture does not show becomes invalid.
+    """Warp a face to the canonical frame of side `size` pixels.
+
+    Pixels that the picture does not show become invalid.
 
     Raises:
         ValueError: when its eye landmarks coincide.
     """
     transform = canonical_transform(face.landmarks, size)
-    seen = shown(face.valid, transform, (size, size))
+    valid = shown(face.valid, transform, (size, size))
     return replace(
         face,
         image=warp(face.image, transform, (size, size)),
         landmarks=move_points(face.landmarks, transform),
-        valid=seen,
+        valid=valid,
         scale=face.scale * scale_of(transform),
     )

@@ -1,4 +1,4 @@
-"""The sources of faces that params names, behind one interface: items that can be read."""
+"""The sources of faces that params name, behind one interface: items that can be read later."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,11 +28,14 @@ READERS = {
 
 
 class Item(Protocol):
-    """One face that a worker can read later; picklable."""
+    """A face that is not read yet; picklable, so that a worker process can read it."""
 
-    id: str
+    @property
+    def id(self) -> str:
+        """Unique over all sources."""
 
-    def read(self) -> Face: ...
+    def read(self) -> Face:
+        """Decode or sample the face."""
 
 
 @cache
@@ -42,7 +45,7 @@ def _embedded_model() -> AppearanceModel:
 
 @dataclass(frozen=True)
 class Sampled:
-    """A synthetic face, drawn from the embedded appearance model by (seed, index)."""
+    """A synthetic face, not sampled yet: number `index` of `seed`, `size` pixels wide."""
 
     seed: int
     index: int
@@ -50,6 +53,7 @@ class Sampled:
 
     @property
     def id(self) -> str:
+        """Unique over all sources."""
         return f"appearance_model/{self.seed}/{self.index:06d}"
 
     def read(self) -> Face:
@@ -71,7 +75,7 @@ class Sampled:
 
 
 def _spread(items: Sequence[Item], count: int | None) -> Sequence[Item]:
-    """`count` items evenly spread over a source's order, so that a part is like the whole."""
+    """At most `count` items, evenly spaced, so that a part is representative of the source."""
     if count is None or count >= len(items):
         return items
     return [items[i * len(items) // count] for i in range(count)]
@@ -83,13 +87,16 @@ def items_of(source: Source, root: Path, seed: int, size: int) -> Sequence[Item]
     Args:
         source: its params; a relative path starts at `root`.
         root: the folder of params.yaml.
-        seed, size: of sampled faces.
+        seed: of synthetic faces.
+        size: side in pixels of the frames of synthetic faces.
 
     Raises:
-        SourceError: for a missing folder or a table that does not fit.
+        SourceError: for a missing folder or a malformed table.
     """
     if source.name == "appearance_model":
+        assert source.count is not None
         return [Sampled(seed, index, size) for index in range(source.count)]
+    assert source.path is not None
     return _spread(READERS[source.name](root / source.path), source.count)
 
 

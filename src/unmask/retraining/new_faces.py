@@ -11,8 +11,14 @@ import numpy as np
 
 from unmask.config.params import NewData, Params
 from unmask.face_model.appearance_model import EMBEDDED, AppearanceModel
-from unmask.faces.duplicates import near, picture_hash
-from unmask.faces.folder import Annotated, SourceError, UnreadableImage, annotated, annotation_rows
+from unmask.faces.duplicates import near_duplicates, picture_hash
+from unmask.faces.folder import (
+    AnnotatedPicture,
+    SourceError,
+    UnreadableImage,
+    annotated_picture,
+    annotation_rows,
+)
 from unmask.faces.records import framed
 from unmask.faces.sources import Item, items_of
 from unmask.geometry.frame import EYE_DISTANCE, canonical_transform, move_points
@@ -110,7 +116,7 @@ def _misplaced(landmarks: np.ndarray, height: int, width: int, rules: NewData) -
     return None
 
 
-def _seen(item: Annotated, rules: NewData, size: int) -> int | Failure:
+def _seen(item: AnnotatedPicture, rules: NewData, size: int) -> int | Failure:
     """The picture's hash, or why it cannot be used."""
     file = item.id.split("/", 2)[2]
     if item.age is not None and not 0 <= item.age <= _OLDEST:
@@ -150,12 +156,12 @@ def known_faces(params: Params, root: Path) -> dict[str, int]:
     return {i.id: value for i, value in zip(items, hashes, strict=True) if value is not None}
 
 
-def _readable(folder: Path, rows: Iterable[dict]) -> tuple[list[Annotated], list[Failure]]:
+def _readable(folder: Path, rows: Iterable[dict]) -> tuple[list[AnnotatedPicture], list[Failure]]:
     items, failures, files = [], [], set()
     for row in rows:
         name = str(row["file"])
         try:
-            item = annotated(row, folder, "folder")
+            item = annotated_picture(row, folder, "folder")
         except SourceError as error:
             failures.append(Failure(name, "schema", str(error)))
             continue
@@ -170,14 +176,14 @@ def _readable(folder: Path, rows: Iterable[dict]) -> tuple[list[Annotated], list
 
 
 def _repeating(
-    items: Sequence[Annotated], hashes: Sequence[int], known: dict[str, int]
+    items: Sequence[AnnotatedPicture], hashes: Sequence[int], known: dict[str, int]
 ) -> dict[int, str]:
     """Index of each picture that repeats one before it or a known one, and the id of that."""
     ids = [*known, *(item.id for item in items)]
     values = np.array([*known.values(), *hashes], np.uint64)
     gone: dict[int, str] = {}
     for index, value in enumerate(hashes):
-        first = near(value, values[: len(known) + index])
+        first = near_duplicates(value, values[: len(known) + index])
         if len(first):
             gone[index] = ids[first[0]]
     return gone
