@@ -115,11 +115,11 @@ def pipeline_id() -> str:
     if name := os.environ.get("UNMASK_PIPELINE_ID"):
         return name
     root = project_root()
-    whole = sha256()
+    hasher = sha256()
     for path in [root / "params.yaml", *sorted((root / "src").rglob("*.py"))]:
         if path.is_file():
-            whole.update(path.read_bytes())
-    return whole.hexdigest()[:12]
+            hasher.update(path.read_bytes())
+    return hasher.hexdigest()[:12]
 
 
 def git_commit() -> str:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from unmask.config import params
 from unmask.masking import DEFECTS, FABRICS, MASK_TYPES, OCCLUDERS, WEARS, put_on
-from unmask.masking.finish import coarse, drawn_finish
-from unmask.masking.light import light_on
-from unmask.masking.outlines import outline_of
-from unmask.masking.panes import VISIBLE, drawn_pane, glazed
+from unmask.masking.finish import pixelated, sample_finish
+from unmask.masking.light import estimate_light
+from unmask.masking.outlines import sample_outline
+from unmask.masking.panes import VISIBLE, render_pane, sample_pane
 from unmask.masking.pose import pose_of
 from unmask.masking.render import _shadow
 from unmask.masking.shapes import SHAPES
@@ -62,11 +62,11 @@ def test_heads_that_look_up_or_down_wear_every_type(face, mask_type, pitch):
 @given(seed=SEEDS, mask_type=st.sampled_from(MASK_TYPES))
 def test_outlines_are_in_reach_and_vary_less_where_asked(seed, mask_type):
     def strayed(variation):
-        usual = outline_of(mask_type, np.random.default_rng(seed), 0.0)
-        varied = outline_of(mask_type, np.random.default_rng(seed), variation)
+        usual = sample_outline(mask_type, np.random.default_rng(seed), 0.0)
+        varied = sample_outline(mask_type, np.random.default_rng(seed), variation)
         return max(np.abs(np.ptp(varied, axis=0) - np.ptp(usual, axis=0)))
 
-    outline = outline_of(mask_type, np.random.default_rng(seed))
+    outline = sample_outline(mask_type, np.random.default_rng(seed))
     assert np.abs(outline[:, 0]).max() < 1.5
     assert -0.4 < outline[:, 1].min() < 0.6 < outline[:, 1].max() < 2.2
     assert strayed(0.0) == 0
@@ -106,14 +106,14 @@ def test_every_fault_changes_the_picture(face, defect):
 
 def test_pasted_types_have_faults_of_their_own():
     rng = np.random.default_rng(0)
-    hard = [drawn_finish(rng, {}, SHAPES["flat"].pasted).hard for _ in range(200)]
+    hard = [sample_finish(rng, {}, SHAPES["flat"].pasted).hard for _ in range(200)]
     assert 0.4 < np.mean(hard) < 0.8
-    assert not any(drawn_finish(rng, {}, SHAPES["surgical"].pasted).hard for _ in range(50))
+    assert not any(sample_finish(rng, {}, SHAPES["surgical"].pasted).hard for _ in range(50))
 
 
 def test_blocks_are_of_one_colour():
     planes = np.random.default_rng(0).random((3, 32, 48), np.float32)
-    squares = coarse(planes, 8).reshape(3, 4, 8, 6, 8)
+    squares = pixelated(planes, 8).reshape(3, 4, 8, 6, 8)
     assert np.ptp(squares, axis=(2, 4)).max() == 0
 
 
@@ -122,9 +122,9 @@ def test_blocks_are_of_one_colour():
 def test_a_clear_window_shows_the_mouth_and_is_no_mask(face, seed):
     image, landmarks = face()
     result = worn((image, landmarks), seed, "window")
-    pane = drawn_pane("window", np.random.default_rng(seed))
+    pane = sample_pane("window", np.random.default_rng(seed))
     u, v = np.meshgrid(np.linspace(-1, 1, 64), np.linspace(0, 1.2, 64))
-    cover, opacity, _ = glazed(pane, u, v, np.ones_like(u), 40)
+    cover, opacity, _ = render_pane(pane, u, v, np.ones_like(u), 40)
     assert 0.05 < cover.mean() < 0.7
     assert ((opacity == 0) | (opacity >= VISIBLE)).all()
     assert result.mask.any()
@@ -163,7 +163,7 @@ def test_cartridges_stand_out_at_the_sides(face, monkeypatch):
 def test_what_stands_off_casts_its_shadow_farther(face):
     image, landmarks = face(256)
     pose = pose_of(landmarks)
-    light = light_on(image, landmarks, pose, None)
+    light = estimate_light(image, landmarks, pose, None)
     body = np.zeros((256, 256), np.float32)
     body[100:150, 100:150] = 1
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from unmask.masking import FABRICS
-from unmask.masking.chart import Chart, unrolled
-from unmask.masking.fabrics import VARIANTS, laid, tile
-from unmask.masking.outlines import outline_of
+from unmask.masking.chart import Chart, uv_maps
+from unmask.masking.fabrics import VARIANTS, pattern_at, tile_mipmaps
+from unmask.masking.outlines import sample_outline
 from unmask.masking.pose import pose_of
 from unmask.masking.shapes import MASK_TYPES, SHAPES
 from unmask.masking.validity import misfit
@@ -42,10 +42,10 @@ def test_chart_runs_from_jaw_to_jaw_and_nose_to_chin(face, yaw):
 
 
 @pytest.mark.parametrize("yaw", [-25, 0, 25])
-def test_unrolled_is_the_inverse_of_the_chart(face, yaw):
+def test_uv_maps_are_the_inverse_of_the_chart(face, yaw):
     landmarks = face(128, yaw)[1]
     points = Chart(landmarks, pose_of(landmarks), 0.15).to_image(UV)
-    u, v = unrolled(UV, points, (0, 0), (128, 128))
+    u, v = uv_maps(UV, points, (0, 0), (128, 128))
     x, y = np.round(points).astype(int).T
     inside = (x >= 0) & (x < 128) & (y >= 0) & (y < 128) & (np.abs(U) < 0.9)
     assert np.abs(u[y, x, None][inside] - U[inside, None]).max() < 0.12
@@ -55,12 +55,12 @@ def test_unrolled_is_the_inverse_of_the_chart(face, yaw):
 @pytest.mark.parametrize("fabric", [name for name in FABRICS if name != "plain"])
 def test_tiles_are_shares_and_repeat(fabric):
     for variant in range(VARIANTS):
-        for level in tile(fabric, variant):
+        for level in tile_mipmaps(fabric, variant):
             assert np.allclose(level.sum(axis=2), 1, atol=1e-4)
             assert level.min() > -1e-5
         u, v = np.meshgrid(np.linspace(0, 1, 7), np.linspace(0, 1, 7))
         u, v = u.astype(np.float32), v.astype(np.float32)
-        once, later = (laid(fabric, variant, u + k, v - k, 1 / 50) for k in (0, 3))
+        once, later = (pattern_at(fabric, variant, u + k, v - k, 1 / 50) for k in (0, 3))
         assert np.allclose(once[1:-1, 1:-1], later[1:-1, 1:-1], atol=0.02)
 
 
@@ -69,7 +69,7 @@ def test_validity(face, mask_type):
     landmarks = face()[1]
     pose = pose_of(landmarks)
     chart = Chart(landmarks, pose, SHAPES[mask_type].standoff)
-    outline = outline_of(mask_type, np.random.default_rng(0), variation=0.0)
+    outline = sample_outline(mask_type, np.random.default_rng(0), variation=0.0)
 
     def flaw(shift=0.0, stretch=1.0, wear="proper"):
         return misfit(chart.to_image(outline * [1, stretch] + [0, shift]), landmarks, pose, wear)

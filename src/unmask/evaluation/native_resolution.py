@@ -10,7 +10,7 @@ from unmask.evaluation.evaluation_set import EvaluationSet, select_faces
 from unmask.faces.records import Face
 from unmask.faces.sources import items_of
 from unmask.masking import MaskedFace, MaskPlacementError
-from unmask.masking.dataset import mask_on, scored
+from unmask.masking.dataset import mask_on, without_occluders
 
 
 def _padded(pictures: list[np.ndarray], height: int, width: int) -> np.ndarray:
@@ -39,7 +39,7 @@ def at_native_resolution(
         for source in params.faces.sources
         for item in items_of(source, root, params.seed, params.image_size)
     }
-    masking = scored(params.masking)
+    masking = without_occluders(params.masking)
     worn: list[tuple[Face, MaskedFace]] = []
     kept = []
     for index, label in enumerate(framed.labels):

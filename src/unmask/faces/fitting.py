@@ -54,7 +54,7 @@ def _skin_coloured(face: Face) -> bool:
 def _usable(
     items: Iterable[AnnotatedPicture], progress: Callable[[str], None]
 ) -> Iterator[AnnotatedFace]:
-    """The framed faces that are fit for the model; `progress` is told of unreadable ones."""
+    """The framed faces that suit the model; `progress` gets a line for each unreadable one."""
     for item in items:
         if item.detector_score is not None and item.detector_score < _LEAST_DETECTOR_SCORE:
             continue

@@ -1,4 +1,9 @@
-"""Draws face masks on faces, to learn from what lies under them."""
+"""Synthetic face masks, rendered on faces to learn from what they cover.
+
+Points on a face are (u, v) of `unmask.masking.chart`. Lengths that are not in pixels are in
+inter-ocular distances, of which `Pose.size` is the number of pixels. `dyes` are RGB, 0 to 255, as
+seen under white light.
+"""
 
 from unmask.masking.fabrics import FABRICS
 from unmask.masking.finish import DEFECTS

@@ -1,8 +1,8 @@
-"""The lower face as a surface with coordinates (u, v), and its map to the image and back.
+"""Surface coordinates (u, v) of the lower face, and their mapping to the image and back.
 
-u runs across the face: -1 on the jaw contour at image left, 0 on the nose line, 1 at image right.
-v runs down it: 0 under the eyes, 1 at the tip of the chin, beyond that the neck. A turned head
-needs no special case: the nose line then lies nearer the far contour, and so does all between.
+u runs across the face: -1 on the jaw contour at image left, 0 on the line of the nose, 1 on the
+contour at image right. v runs down: 0 under the eyes, 1 at the tip of the chin, more on the neck.
+On a turned head the line of the nose is nearer to the far contour, and so is everything between.
 """
 
 from __future__ import annotations
@@ -13,23 +13,29 @@ import numpy as np
 from unmask.geometry.landmarks import MOUTH
 from unmask.masking.pose import Pose
 
-CENTRE_POINTS = [27, 28, 29, 30, 33, 51, 57, 8]
+CENTRE_POINTS = [27, 28, 29, 30, 33, 51, 57, 8]  # landmarks on the line of the nose
+#: v of the points on that line and on a contour; the last of each is on the neck.
 CENTRE_V = np.array([-0.12, 0.0, 0.13, 0.26, 0.36, 0.5, 0.7, 1.0, 1.6])
 SIDE_V = np.array([-0.23, 0.0, 0.23, 0.47, 0.70, 0.93, 1.6])
-ROUNDNESS = 1.05  # half the angle, in radians, of the cylinder that a row of the face wraps
-SLIMMEST = 0.16  # least width of the far half of a face over that of its near half
-DEGREE = 4
-# Rows of the contour, what they lie beyond, and by how much, in sizes.
+ROUNDNESS = 1.05  # half the angle, in radians, of the cylinder whose arc a row of the face is
+SLIMMEST = 0.16  # smallest ratio of the widths of a face's far and near half
+DEGREE = 4  # of the polynomials
+#: Rows of the contour, the landmarks outside which they must lie, and by how many inter-ocular
+#: distances.
 FEATURES = ((slice(2, 3), slice(29, 36), 0.03), (slice(3, 5), MOUTH, 0.14),
             (slice(5, 6), slice(7, 10), 0.02))  # fmt: skip
 
 
 def _powers(values: np.ndarray) -> np.ndarray:
+    """Powers (n, DEGREE + 1) of values (n,)."""
     return np.vander(values, DEGREE + 1, increasing=True)
 
 
 def _fitter(v: np.ndarray) -> np.ndarray:
-    """The matrix that takes points at v (n, 2) to the curve through them; the neck counts less."""
+    """The matrix that maps points at v (n,) to the polynomial that fits them best.
+
+    Points on the neck count half.
+    """
     weights = np.where(v > 1.2, 0.5, 1.0)[:, None]
     return np.linalg.pinv(_powers(v) * weights) * weights.T
 
@@ -38,9 +44,16 @@ FIT_CENTRE, FIT_SIDE = _fitter(CENTRE_V), _fitter(SIDE_V)
 
 
 class Chart:
-    """Coordinates on one face: `standoff` is how far (in sizes) the mask's centre stands out."""
+    """The mapping of one face, raised to the surface of a mask that stands off it."""
 
     def __init__(self, landmarks: np.ndarray, pose: Pose, standoff: float) -> None:
+        """Fit the curves of both contours and of the line of the nose.
+
+        Args:
+            landmarks: (68, 2) in pixels.
+            pose: of the face.
+            standoff: distance of the mask's centre from the face, in inter-ocular distances.
+        """
         self.pose = pose
         neck = pose.down * pose.size
         bulge = standoff * np.exp(-(((CENTRE_V - 0.55) / 0.4) ** 2))
@@ -49,14 +62,14 @@ class Chart:
         left = np.vstack([landmarks[0:6], landmarks[5] + 0.8 * neck])
         right = np.vstack([landmarks[16:10:-1], landmarks[11] + 0.8 * neck])
         for side, contour in ((-1, left), (1, right)):
-            _beyond_features(contour, landmarks, pose, side)
-        # The curves are kept along the face's own axes, so that widths are plain differences.
+            _move_outside_features(contour, landmarks, pose, side)
+        # The curves are in the face's own axes, so that widths are differences of coordinates.
         self._axes = np.array([pose.right, pose.down])
         curves = (FIT_SIDE @ left, FIT_CENTRE @ centre, FIT_SIDE @ right)
         self._curves = np.hstack(curves) @ np.kron(np.eye(3), self._axes.T)
 
     def to_image(self, uv: np.ndarray) -> np.ndarray:
-        """Image points (n, 2) of face points (n, 2)."""
+        """Pixels (n, 2) of the image where surface points (u, v), (n, 2), appear."""
         left, centre, right = np.split(_powers(uv[:, 1]) @ self._curves, 3, axis=1)
         to_left, to_right = centre[:, 0] - left[:, 0], right[:, 0] - centre[:, 0]
         left[:, 0] -= np.maximum(SLIMMEST * to_right - to_left, 0)
@@ -64,33 +77,41 @@ class Chart:
         u = uv[:, :1]
         edge = np.clip(u, -1, 1)
         s = np.sin(edge * ROUNDNESS) / np.sin(ROUNDNESS)
-        # A row is the projective curve through its three points: even where one half is slim, it
-        # never turns back.
+        # A row is the projective curve through its three points, which stays monotonic even where
+        # one half is narrow.
         half_left, half_right = (
             np.maximum(half[:, :1], 1.0) for half in (centre - left, right - centre)
         )
         k = (half_left - half_right) / (half_left + half_right)
         row = (1 - k) * s * (s - 1) / 2 * left + (1 - s**2) * centre
         row = (row + (1 + k) * s * (s + 1) / 2 * right) / (1 + k * s)
-        hidden = np.clip(2.5 * self.pose.turn * edge, 0, 1)  # what stands off the far side
+        hidden = np.clip(2.5 * self.pose.turn * edge, 0, 1)  # of what stands out on the far side
         return (row + (u - edge) * (1 - hidden) / 2 * (right - left)) @ self._axes
 
 
-def _beyond_features(contour: np.ndarray, landmarks: np.ndarray, pose: Pose, side: int) -> None:
-    """Move a contour (7, 2) out, in place, to where nose and mouth hide it on a turned head."""
+def _move_outside_features(
+    contour: np.ndarray, landmarks: np.ndarray, pose: Pose, side: int
+) -> None:
+    """Move a contour (7, 2) outwards, in place, where nose or mouth hide it on a turned head."""
     for rows, features, clearance in FEATURES:
         reach = (side * landmarks[features] @ pose.right).max() + clearance * pose.size
         short = np.maximum(reach - side * contour[rows] @ pose.right, 0)
         contour[rows] += side * short[:, None] * pose.right
 
 
-def unrolled(
+def uv_maps(
     uv: np.ndarray, points: np.ndarray, corner: tuple[int, int], shape: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The maps u and v (h, w) float32 over the image window at corner (x, y) of shape (h, w).
+    """The inverse mapping over a window of the image: the polynomial that fits sample points.
 
-    Given are pairs of face points uv (n, 2) and their image points (n, 2); between them the maps
-    are the polynomial that fits best.
+    Args:
+        uv: (n, 2) surface points.
+        points: (n, 2) where they appear in the image, in pixels.
+        corner: x and y of the window's first pixel.
+        shape: (h, w) of the window.
+
+    Returns:
+        u and v (h, w) float32 of every pixel.
     """
     low, span = points.min(0), np.ptp(points, axis=0)
     scaled = (points - low) / span * 2 - 1

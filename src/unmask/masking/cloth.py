@@ -1,22 +1,29 @@
-"""The cloth of one mask: its dyes and relief under the light, and what shows through it."""
+"""Renders the cloth of one mask: its dyes, its relief under the light, and its transparency."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
-from unmask.masking.chart import Chart, unrolled
-from unmask.masking.fabrics import laid
-from unmask.masking.light import PAPER, Light, shaded
-from unmask.masking.panes import glazed
-from unmask.masking.relief import dome, folded, pleated, sewn, valve
+from unmask.masking.chart import Chart, uv_maps
+from unmask.masking.fabrics import pattern_at
+from unmask.masking.light import PAPER, Light, shading
+from unmask.masking.panes import render_pane
+from unmask.masking.relief import (
+    dome_height,
+    pleat_height,
+    seam_relief,
+    valve_relief,
+    wrinkle_height,
+)
 from unmask.masking.style import Style
-from unmask.masking.tiles import TILE, sampled, wrapped
+from unmask.masking.tiles import TILE, sample_tile, wrap_padded
 
-SHADE = 0.75  # how strongly relief shows
+SHADE = 0.75  # contrast of the shading by relief
 
 
-def woven(
+def render_cloth(
     chart: Chart,
     style: Style,
     light: Light,
@@ -24,31 +31,43 @@ def woven(
     corner: tuple[int, int],
     printed: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour (3, h, w) of the cloth over a window, 0..255, dyed and shaded by its relief.
+    """Render the cloth over a window of the image, shaded by its relief.
 
-    Every other variant of the fabric skin takes the colour of the face itself, every other one of
-    the fabric photo the picture `printed`.
-    Second, how opaque it is (h, w), 0..1; None where it is so all over. body: coverage (h, w).
+    Brightness and colour cast of the face's light are not applied yet.
+
+    Every other variant of the fabric `skin` takes the colour of the face itself, every other one of
+    the fabric `photo` the picture `printed`.
+
+    Args:
+        chart: of the face.
+        style: of the mask.
+        light: on the face.
+        body: coverage (h, w) of the mask in the window, 0 to 1.
+        corner: x and y of the window's first pixel.
+        printed: RGB uint8 picture for the fabric `photo`, or None for a synthetic one.
+
+    Returns:
+        Colour (3, h, w), 0 to 255, and opacity (h, w), 0 to 1, or None for an opaque cloth.
     """
     size, shade = np.float32(chart.pose.size), style.finish.shade
     low, high = style.outline.min(0), style.outline.max(0)
     grid = np.meshgrid(np.linspace(low[0], high[0], 9), np.linspace(low[1], high[1], 9))
     uv = np.stack([axis.ravel() for axis in grid], axis=1)
-    u, v = unrolled(uv, chart.to_image(style.on_face(uv)), corner, body.shape)
+    u, v = uv_maps(uv, chart.to_image(style.on_face(uv)), corner, body.shape)
 
     inside = cv2.distanceTransform((body > 0.5).astype(np.uint8), cv2.DIST_L2, 3) / size
     strength, index, period, shift, turn = style.folds
-    wrinkle = np.float32(strength) * folded(u, v, index, period, shift, turn)
-    height = dome(u, v, style.dome) + np.float32(0.022) * wrinkle
+    wrinkle = np.float32(strength) * wrinkle_height(u, v, index, period, shift, turn)
+    height = dome_height(u, v, style.dome) + np.float32(0.022) * wrinkle
     count, opening, depth = style.pleats
     if count:
-        height += pleated(u, v + np.float32(0.015) * wrinkle, count, opening, depth)
-    seams, dark = sewn(u, v, inside, style.creases)
+        height += pleat_height(u, v + np.float32(0.015) * wrinkle, count, opening, depth)
+    seams, dark = seam_relief(u, v, inside, style.creases)
     height += seams
     if style.valve:
-        bump, cover = valve(u, v, style.valve[:2], style.valve[2])
+        bump, cover = valve_relief(u, v, style.valve[:2], style.valve[2])
         height += bump
-    tone = shaded(height * size, light.toward, SHADE * shade)
+    tone = shading(height * size, light.toward, SHADE * shade)
     edge = np.maximum(1 - inside / np.float32(0.1), 0) ** 2
     tone *= (1 - dark) * (1 - np.float32(0.22 * min(shade, 1)) * edge)
 
@@ -67,13 +86,14 @@ def woven(
     colour = colour * tone + sheen
     if style.pane is None:
         return colour, None
-    pane, opacity, mirror = glazed(style.pane, u, v, inside, chart.pose.size)
+    pane, opacity, mirror = render_pane(style.pane, u, v, inside, chart.pose.size)
     glass = _planes(style.pane.dye)
     glass = glass + (250 - glass) * mirror
     return colour + (glass - colour) * pane, 1 - pane * (1 - opacity)
 
 
-def _planes(dye: np.ndarray) -> np.ndarray:
+def _planes(dye: ArrayLike) -> np.ndarray:
+    """A dye (3,) as planes (3, 1, 1) float32."""
     return np.asarray(dye, np.float32)[:, None, None]
 
 
@@ -81,13 +101,13 @@ def _dyed(
     style: Style, colours: np.ndarray, u: np.ndarray, v: np.ndarray, per_pixel: float,
     printed: np.ndarray | None,
 ) -> np.ndarray:  # fmt: skip
-    """Colour (3, h, w) of the cloth in three colours (3, 3) before light falls on it."""
+    """Colour (3, h, w) of flat cloth in three dyes (3, 3); `per_pixel` as in `pattern_at`."""
     if style.fabric == "plain":
         return _planes(colours[0])
     (a, b, c), (d, e, f) = style.weave.astype(np.float32)
     x, y = a * u + b * v + c, d * u + e * v + f
     if style.fabric == "photo" and printed is not None and style.variant % 2:
         small = cv2.resize(printed, (TILE, TILE), interpolation=cv2.INTER_AREA)
-        return sampled(wrapped(small), x, y).transpose(2, 0, 1).astype(np.float32)
-    dyes = laid(style.fabric, style.variant, x, y, per_pixel)
+        return sample_tile(wrap_padded(small), x, y).transpose(2, 0, 1).astype(np.float32)
+    dyes = pattern_at(style.fabric, style.variant, x, y, per_pixel)
     return (colours.T.astype(np.float32) @ dyes.reshape(-1, 3).T).reshape(3, *u.shape)

@@ -1,4 +1,4 @@
-"""Stage `masked`: put masks on every face, with the exact binary mask of each."""
+"""Stage `masked`: puts masks on every face, with the exact binary mask of each."""
 
 from functools import cache, partial
 from hashlib import sha256
@@ -24,16 +24,16 @@ from unmask.geometry.landmarks import COUNT
 from unmask.masking import MaskedFace, MaskPlacementError, put_on
 from unmask.parallel import ordered_map, with_progress
 
-PRINTS, PRINT_SEED = 64, 20200311  # synthetic faces that are printed on masks
+PRINTS, PRINT_SEED = 64, 20200311  # number and seed of the synthetic faces printed on masks
 
 
 class NothingMaskedError(UnmaskError):
-    """A data set that would be empty."""
+    """There is no face to mask, or no mask fits any."""
 
 
 @cache
 def printed_face(index: int, size: int = 192) -> np.ndarray:
-    """The lower half of a synthetic face, uint8 RGB, from jaw to jaw and from nose to neck."""
+    """The lower half of a synthetic face in a frame of side `size`, (H, W, 3) uint8 RGB."""
     face = Sampled(PRINT_SEED, index, size).read()
     left, right = face.landmarks[[1, 15], 0].astype(int)
     top, chin = face.landmarks[[28, 8], 1].astype(int)
@@ -46,22 +46,26 @@ def mask_on(
     landmarks: np.ndarray,
     valid: np.ndarray,
     masking: Masking,
-    drawn_from: tuple[int, str, int],
+    seed: tuple[int, str, int],
 ) -> MaskedFace:
-    """A face wearing a mask drawn from its id, so that adding faces changes no other's mask.
+    """Put a random mask on a face; its seed contains the face's id, so it depends on no other face.
 
     Args:
-        drawn_from: seed, the face's id, the variant's number.
+        image: (H, W, 3) uint8 RGB.
+        landmarks: (68, 2) in pixels.
+        valid: (H, W) bool, false for padding.
+        masking: params of the masks.
+        seed: the params' seed, the face's id, and the number of the variant.
 
     Raises:
         MaskPlacementError: when no mask fits the face.
     """
-    seed, face_id, variant = drawn_from
+    base, face_id, variant = seed
     words = np.frombuffer(sha256(face_id.encode()).digest(), np.uint32)
     return put_on(
         image,
         landmarks,
-        np.random.default_rng([seed, variant, *words.tolist()]),
+        np.random.default_rng([base, variant, *words.tolist()]),
         types=masking.types,
         fabrics=masking.fabrics,
         wear=masking.wear,
@@ -73,17 +77,20 @@ def mask_on(
     )
 
 
-def scored(masking: Masking) -> Masking:
-    """How faces are masked that are scored: nothing lies before their masks, since a true face does
-    not show what would have to stay there."""
+def without_occluders(masking: Masking) -> Masking:
+    """Params for faces that are evaluated, which have no object in front of their masks.
+
+    A restoration keeps such an object, which the true face does not show.
+    """
     return masking.model_copy(update={"occluders": {}})
 
 
 def _masked_row(row: dict, masking: Masking, seed: int) -> dict | str:
+    """A row of MASKED_SCHEMA, or one sentence that says why the face is left out."""
     image, valid = decode_image(row["image"]), decode_mask(row["valid"])
     landmarks = np.array(row["landmarks"], np.float32).reshape(COUNT, 2)
     training = row["split"] == "train"
-    masking = masking if training else scored(masking)
+    masking = masking if training else without_occluders(masking)
     variants = []
     try:
         for variant in range(masking.variants if training else 1):
@@ -105,10 +112,17 @@ def _masked_row(row: dict, masking: Masking, seed: int) -> dict | str:
 
 
 def make(params: Params, data: Path) -> list[str]:
-    """Mask the faces of DATA/faces and write them to DATA/masked, the face beside its variants.
+    """Mask the faces of DATA/faces and write them with their masked variants to DATA/masked.
+
+    Args:
+        params: of the project.
+        data: the project's data folder.
 
     Returns:
         One sentence for each face that no mask fits, which is left out.
+
+    Raises:
+        NothingMaskedError: when no face is there or no mask fits any.
     """
     shards = [shard for split in SPLITS for shard in shards_of(data / "faces", split)]
     rows = ordered_map(

@@ -1,4 +1,4 @@
-"""The light on a face, read from its pixels, and a relief under that light."""
+"""Estimates the light on a face from its pixels, and shades a relief by it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ from unmask.masking.pose import Pose
 from unmask.masking.tiles import SEED
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-SKIN_CAST = np.array([1.24, 0.95, 0.82])  # skin under white light, over its own luminance
-PAPER = 228  # grey level, under white light, of what is as bright as `Light.white`
-COARSE = 4  # pixels of the photo to one of the illumination map
-FACE_RING = np.r_[0:17, 26:16:-1]
+SKIN_CAST = np.array([1.24, 0.95, 0.82])  # RGB of skin under white light, over its luma
+PAPER = 228  # grey level, under white light, of a cloth that appears as bright as `Light.white`
+COARSE = 4  # pixels of the photo per pixel of the illumination map
+FACE_RING = np.r_[0:17, 26:16:-1]  # landmarks around the face
 
 
 @dataclass(frozen=True)
 class Light:
-    """What falls on a face.
+    """The light on a face, and the noise and blur of its photo.
 
-    white: how bright a white cloth would be, 0..255; cast: RGB gain, about 1; chroma: 0 for a
-    photo without colour to 1; skin: mean RGB (3,) of the face where it is lit; map: coarse
-    relative brightness (h/4, w/4), about 1; toward: the unit vector (3,) to the lamp, x right, y
-    down, z to the camera; grain: noise, in grey levels; blur: the photo's own softness, as the
-    sigma of a Gaussian in pixels.
+    Attributes:
+        white: brightness that a white cloth would have, 0 to 255.
+        cast: (3,) RGB gain, about 1.
+        chroma: 0 for a black-and-white photo to 1.
+        skin: (3,) mean RGB of the lit part of the face.
+        map: (h / 4, w / 4) relative brightness, about 1.
+        toward: (3,) unit vector to the light source: x to the right, y down, z to the camera.
+        grain: noise in grey levels.
+        blur: sigma, in pixels, of the Gaussian that the photo is as soft as.
     """
 
     white: float
@@ -39,10 +43,17 @@ class Light:
     blur: float
 
 
-def light_on(
+def estimate_light(
     image: np.ndarray, landmarks: np.ndarray, pose: Pose, valid: np.ndarray | None
 ) -> Light:
-    """The light on this face of an RGB image (h, w, 3) uint8."""
+    """Estimate the light on a face.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        landmarks: (68, 2) in pixels.
+        pose: of the face.
+        valid: (h, w) bool, the pixels to use; None for all.
+    """
     height, width = image.shape[:2]
     coarse = (max(width // COARSE, 4), max(height // COARSE, 4))
     small = cv2.resize(image, coarse, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -57,8 +68,8 @@ def light_on(
     luma = cv2.transform(small, LUMA[None])
     skin = face > 0
     bright = np.sort(luma[skin])
-    high, everywhere = bright[int(0.9 * (len(bright) - 1))], np.sort(luma, axis=None)
-    white = 0.6 * min(1.28 * high + 14, 250) + 0.4 * everywhere[int(0.96 * (luma.size - 1))]
+    high, whole_image = bright[int(0.9 * (len(bright) - 1))], np.sort(luma, axis=None)
+    white = 0.6 * min(1.28 * high + 14, 250) + 0.4 * whole_image[int(0.96 * (luma.size - 1))]
     lit = (skin & (luma > 0.45 * high)).view(np.uint8)
     weight, mean = lit.astype(np.float32), np.array(cv2.mean(small, lit)[:3])
     level = float(LUMA @ mean)
@@ -71,27 +82,27 @@ def light_on(
     relative = np.clip(smooth / max(level, 1), 0.45, 1.45) ** 0.65
     return Light(
         float(np.clip(white, 60, 250)), cast / (cast @ LUMA), chroma, mean,
-        relative.astype(np.float32), _toward(relative, weight), *_texture(image, landmarks, pose),
+        relative.astype(np.float32), _toward(relative, weight), *_texture(image, landmarks),
     )  # fmt: skip
 
 
 def _toward(relative: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The lamp's direction, from how brightness slopes across and down the weighted cells."""
+    """Direction (3,) of the light, by how brightness varies over the cells, weighted (h, w)."""
     total = max(float(weight.sum()), 1.0)
     slope = []
     for axis in (1, 0):
-        place = np.arange(weight.shape[axis])
+        position = np.arange(weight.shape[axis])
         shares, light = weight.sum(1 - axis) / total, (relative * weight).sum(1 - axis) / total
-        place = place - place @ shares
-        spread = float(place**2 @ shares) + 1e-3
-        slope.append(float(place @ light) / spread * 3.5 * spread**0.5)
+        position = position - position @ shares
+        spread = float(position**2 @ shares) + 1e-3
+        slope.append(float(position @ light) / spread * 3.5 * spread**0.5)
     toward = np.array([np.clip(1.2 * slope[0], -0.9, 0.9), -0.45 + np.clip(slope[1], -0.3, 0.3),
                        1.0])  # fmt: skip
     return toward / np.linalg.norm(toward)
 
 
-def _texture(image: np.ndarray, landmarks: np.ndarray, pose: Pose) -> tuple[float, float]:
-    """Grain, from the smoothest part of the face, and blur, from how steep the eyes' edges are."""
+def _texture(image: np.ndarray, landmarks: np.ndarray) -> tuple[float, float]:
+    """Noise in grey levels and blur as a sigma in pixels, from the second derivatives of a face."""
     low = np.maximum(landmarks[17:].min(0).astype(int), 0)
     high = landmarks[17:].max(0).astype(int) + 1
     face = cv2.cvtColor(image[low[1] : high[1], low[0] : high[0]], cv2.COLOR_RGB2GRAY)
@@ -104,8 +115,17 @@ def _texture(image: np.ndarray, landmarks: np.ndarray, pose: Pose) -> tuple[floa
     return min(grain, 8.0), min(0.32 / max(ratio, 0.3) ** 2, 2.0)
 
 
-def shaded(height: np.ndarray, toward: np.ndarray, strength: float) -> np.ndarray:
-    """How bright a relief (h, w), in pixels, is under the light, over a flat one's brightness."""
+def shading(height: np.ndarray, toward: np.ndarray, strength: float) -> np.ndarray:
+    """Brightness of a relief over that of a flat surface.
+
+    Args:
+        height: (h, w) in pixels.
+        toward: (3,) direction of the light source, with z to the camera.
+        strength: contrast, 1 for Lambertian shading.
+
+    Returns:
+        (h, w), at least 0.25.
+    """
     dx = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=0.125)
     dy = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=0.125)
     x, y, z = (np.float32(c) for c in toward / toward[2])
@@ -115,13 +135,14 @@ def shaded(height: np.ndarray, toward: np.ndarray, strength: float) -> np.ndarra
 
 @cache
 def _grain() -> np.ndarray:
+    """A field (256, 256) of noise, which repeats."""
     field = np.random.default_rng(SEED).standard_normal((256, 256)).astype(np.float32)
     soft = cv2.GaussianBlur(field, (3, 3), 0.6)
     return soft / soft.std()
 
 
 def grain(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Film grain (h, w) of unit deviation, a little wider than a pixel."""
+    """Noise (h, w) of unit deviation, with a grain a little wider than a pixel."""
     y, x = rng.integers(0, 256, 2)
     rows = np.take(_grain(), np.arange(y, y + shape[0]), axis=0, mode="wrap")
     return np.take(rows, np.arange(x, x + shape[1]), axis=1, mode="wrap")

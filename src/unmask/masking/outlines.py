@@ -1,4 +1,4 @@
-"""The outline of one mask: its type's, varied at random."""
+"""Samples the outline of one mask: its type's, varied at random."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import numpy as np
 
 from unmask.masking.shapes import SHAPES
 
-MIDDLE = 0.6  # the v from which an outline stretches up and down
+MIDDLE = 0.6  # v from which an outline is stretched up and down
 NARROWEST, WIDEST = -0.18, 0.13  # relative change of width
-TOP, BOTTOM = (-0.30, 0.18), (-0.22, 0.30)  # relative change of the reach above and below MIDDLE
-STEPS = 240  # points of an outline whose edge waves
-WAVY = 0.22  # chance of an edge that bulges or is scalloped
-POLYGON = 0.12  # chance of corners that are not rounded
+TOP, BOTTOM = (-0.30, 0.18), (-0.22, 0.30)  # relative change of the height above and below MIDDLE
+STEPS = 240  # points of an outline with a wavy edge
+WAVY = 0.22  # probability of an edge with bulges or scallops
+POLYGON = 0.12  # probability of corners that are not rounded
 
 
-def outline_of(mask_type: str, rng: np.random.Generator, variation: float = 1.0) -> np.ndarray:
-    """A closed outline (n, 2) in (u, v): the type's own, different every time.
+def sample_outline(mask_type: str, rng: np.random.Generator, variation: float = 1.0) -> np.ndarray:
+    """Sample a closed outline.
 
-    variation: how much it differs, from 0, hardly at all, to 1.
+    Args:
+        mask_type: one of `unmask.masking.shapes.MASK_TYPES`.
+        rng: for the sample.
+        variation: how much it differs from the type's own outline, 0 hardly at all, to 1.
+
+    Returns:
+        (n, 2) in (u, v).
     """
     base = np.array(SHAPES[mask_type].outline)
     width = rng.uniform(NARROWEST, WIDEST)
@@ -40,7 +46,7 @@ def outline_of(mask_type: str, rng: np.random.Generator, variation: float = 1.0)
 
 
 def _rounded(points: np.ndarray, times: int) -> np.ndarray:
-    """The closed polygon with its corners cut, Chaikin's way; a doubled corner is cut less."""
+    """The closed polygon with corners cut by Chaikin's algorithm; repeated points are cut less."""
     for _ in range(times):
         after = np.roll(points, -1, axis=0)
         points = np.stack([0.75 * points + 0.25 * after, 0.25 * points + 0.75 * after], axis=1)
@@ -49,7 +55,7 @@ def _rounded(points: np.ndarray, times: int) -> np.ndarray:
 
 
 def _waved(points: np.ndarray, rng: np.random.Generator, variation: float) -> np.ndarray:
-    """The outline with its edge moved in and out, in a few bulges or in many scallops."""
+    """The outline with an edge of a few bulges or of many scallops."""
     closed = np.vstack([points, points[:1]])
     length = np.r_[0, np.cumsum(np.hypot(*np.diff(closed, axis=0).T))]
     at = np.linspace(0, length[-1], STEPS, endpoint=False)
@@ -60,8 +66,7 @@ def _waved(points: np.ndarray, rng: np.random.Generator, variation: float) -> np
     if rng.random() < 0.5:
         wave = rng.uniform(0.01, 0.025) * np.abs(np.sin(turns * rng.integers(8, 20)))
     else:
-        wave = sum(
-            rng.normal(0, 0.03 / k) * np.sin(k * turns + rng.uniform(0, 2 * np.pi))
-            for k in (2, 3, 5)
-        )
+        wave = np.zeros(STEPS)
+        for k in (2, 3, 5):
+            wave += rng.normal(0, 0.03 / k) * np.sin(k * turns + rng.uniform(0, 2 * np.pi))
     return edge + variation * wave[:, None] * normal

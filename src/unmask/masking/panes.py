@@ -1,4 +1,4 @@
-"""The see-through part of a mask: a window in the cloth, or the whole of a shield but its rim."""
+"""The transparent part of a mask: a window in the cloth, or all of a shield but its rim."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-CLEAR, TINTED = 0.4, 0.75  # chances, cumulated: clear, tinted, and else frosted
-VISIBLE = 0.08  # least opacity that is drawn; what is fainter is as clear as air
+CLEAR, TINTED = 0.4, 0.75  # cumulative probabilities of clear and tinted panes; others are frosted
+VISIBLE = 0.08  # smallest opacity that is drawn
 
 
 @dataclass(frozen=True)
 class Pane:
-    """A pane: `opacity` 0..1 between reflections, `dye` RGB under white light.
+    """A pane.
 
-    window: centre and half axes (4,) in (u, v) and the power of the superellipse, for a window;
-    rim: width in sizes of what frames a shield; streaks: (n, 4), reflections as slope, place,
-    width and strength.
+    Attributes:
+        kind: 'window' or 'shield'.
+        window: of a window, u and v of its centre, its half axes in u and v, and the exponent of
+            the superellipse.
+        rim: of a shield, the width of its opaque rim in inter-ocular distances.
+        opacity: 0 to 1, outside reflections.
+        dye: (3,) RGB.
+        streaks: (n, 4), reflections: slope, position in u, width in u, and strength 0 to 1.
     """
 
     kind: str
@@ -27,14 +32,14 @@ class Pane:
     streaks: np.ndarray
 
 
-def drawn_pane(kind: str | None, rng: np.random.Generator) -> Pane | None:
-    """A pane of this kind."""
+def sample_pane(kind: str | None, rng: np.random.Generator) -> Pane | None:
+    """Sample a pane of this kind; None where the mask has none."""
     if kind is None:
         return None
-    how = rng.random()
-    if how < CLEAR:
+    finish = rng.random()
+    if finish < CLEAR:
         opacity, dye = 0.0, np.full(3, 235.0)
-    elif how < TINTED:
+    elif finish < TINTED:
         opacity, dye = rng.uniform(0.12, 0.6), rng.uniform(20, 235, 3)
     else:
         opacity, dye = rng.uniform(0.45, 0.9), np.full(3, rng.uniform(170, 235))
@@ -49,12 +54,20 @@ def drawn_pane(kind: str | None, rng: np.random.Generator) -> Pane | None:
     return Pane(kind, window, rng.uniform(0.02, 0.11), opacity, dye, streaks)
 
 
-def glazed(
+def render_pane(
     pane: Pane, u: np.ndarray, v: np.ndarray, inside: np.ndarray, size: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where the pane is, how opaque and how mirroring, each (h, w) in 0..1.
+    """Render a pane.
 
-    inside: distance (h, w) from the mask's edge in sizes; size: pixels in one of those.
+    Args:
+        pane: the pane.
+        u: (h, w) of every pixel.
+        v: (h, w) of every pixel.
+        inside: (h, w) distance from the mask's edge in inter-ocular distances.
+        size: inter-ocular distance in pixels.
+
+    Returns:
+        Coverage, opacity and reflectance, each (h, w), 0 to 1.
     """
     if pane.kind == "window":
         x, y, wide, high, power = pane.window
@@ -63,8 +76,8 @@ def glazed(
     else:
         cover = np.clip((inside - pane.rim) * size + 0.5, 0, 1)
     mirror = np.zeros_like(u)
-    for slope, place, width, strength in pane.streaks.astype(np.float32):
-        band = np.maximum(1 - ((u - place + slope * (v - 0.6)) / width) ** 2, 0)
+    for slope, position, width, strength in pane.streaks.astype(np.float32):
+        band = np.maximum(1 - ((u - position + slope * (v - 0.6)) / width) ** 2, 0)
         mirror = np.maximum(mirror, strength * band)
     opacity = np.float32(pane.opacity) + (1 - np.float32(pane.opacity)) * mirror
     opacity[opacity < VISIBLE] = 0

@@ -1,4 +1,4 @@
-"""Puts a mask drawn from chance on a face."""
+"""Puts a random mask on a face."""
 
 from __future__ import annotations
 
@@ -10,31 +10,36 @@ import numpy as np
 
 from unmask.geometry.landmarks import MOUTH
 from unmask.masking.chart import Chart
-from unmask.masking.light import light_on
-from unmask.masking.occluders import OCCLUDERS, Scene, before
+from unmask.masking.light import estimate_light
+from unmask.masking.occluders import OCCLUDERS, Scene, render_occluders
 from unmask.masking.pose import pose_of
-from unmask.masking.render import FAINTEST, outline_on, painted
+from unmask.masking.render import FAINTEST, outline_in_image, render_mask
 from unmask.masking.shapes import SHAPES
-from unmask.masking.style import checked_chances, drawn_style
+from unmask.masking.style import check_chances, sample_style
 from unmask.masking.validity import misfit
 
-DRAWS = 16
+ATTEMPTS = 16  # masks sampled at most for one face
 NONE: Mapping[str, float] = MappingProxyType({})
 
 
 class MaskPlacementError(ValueError):
-    """No mask drawn would fit the face."""
+    """No mask that was sampled fits the face."""
 
 
 @dataclass(frozen=True)
 class MaskedFace:
     """A face that wears a mask.
 
-    image: uint8 (h, w, 3) RGB; mask: bool (h, w), true wherever the mask, its loops and straps
-    included, covers a pixel at all, but not where only its shadow falls, nor where something
-    before it hides it; occluder: bool (h, w), the pixels of what is before mask and face, which
-    the bare face's picture lacks: none of them is the mask's; mask_type, fabric, wear: names out
-    of MASK_TYPES, FABRICS and WEARS; yaw: degrees, positive looking to image right.
+    Attributes:
+        image: (h, w, 3) uint8 RGB.
+        mask: (h, w) bool, true wherever the mask, including its straps, covers a pixel at all; not
+            where only its shadow falls, nor where an object in front hides it.
+        occluder: (h, w) bool, pixels of objects in front of mask and face, which the picture of the
+            bare face lacks; disjoint from `mask`.
+        mask_type: one of `MASK_TYPES`.
+        fabric: one of `FABRICS`.
+        wear: one of `WEARS`.
+        yaw: of the head in degrees, positive where it looks to image right.
     """
 
     image: np.ndarray
@@ -60,19 +65,27 @@ def put_on(
     printed: np.ndarray | None = None,
     valid: np.ndarray | None = None,
 ) -> MaskedFace:
-    """Draws a mask by the weights given and renders it on the face, lit as the face is.
+    """Sample a mask and render it on a face, lit as the face is.
 
-    image: uint8 (h, w, 3) RGB; landmarks: (68, 2) iBUG points x, y in its pixels; types, fabrics,
-    wear: name -> weight; a fabric unusual on the type drawn comes up less than its weight says.
-    defects, occluders: name -> chance, 0..1, of each fault of `unmask.masking.finish.DEFECTS` and
-    of each of `unmask.masking.occluders.OCCLUDERS` before the mask; variation: 0..1, how much
-    outlines differ from their type's; printed: RGB uint8 picture for every other mask of the
-    fabric photo, which else shows a drawn one.
-    valid: bool (h, w), false where the image is padding, which is neither read nor drawn on.
-    The same rng state gives the same bytes; the image is left as it is.
+    The same state of `rng` gives the same bytes.
 
-    Raises ValueError on an unknown name, weights that allow nothing, or arrays of another shape;
-    MaskPlacementError where the mouth is out of the image or none of DRAWS masks fits.
+    Args:
+        image: (h, w, 3) uint8 RGB; it is not changed.
+        landmarks: (68, 2) in iBUG-68 order, in pixels of the image.
+        rng: for the mask, what is in front of it, and noise.
+        types: names of `MASK_TYPES` to weights.
+        fabrics: names of `FABRICS` to weights, which are reduced where a type rarely has a fabric.
+        wear: names of `WEARS` to weights.
+        defects: names of `DEFECTS` to probabilities.
+        occluders: names of `OCCLUDERS` to probabilities.
+        variation: how much outlines differ from their type's, 0 to 1.
+        printed: RGB uint8 picture for every other mask of the fabric `photo`; None for synthetic
+            pictures on all.
+        valid: (h, w) bool, false for padding, which is neither read nor drawn on; None for none.
+
+    Raises:
+        ValueError: for an unknown name, weights that allow nothing, or arrays of another shape.
+        MaskPlacementError: when the mouth is outside the image or no sampled mask fits.
     """
     landmarks = np.asarray(landmarks, np.float64)
     if landmarks.shape != (68, 2):
@@ -86,26 +99,29 @@ def put_on(
     pose, mouth = pose_of(landmarks), landmarks[MOUTH]
     if (mouth < 0).any() or (mouth >= image.shape[1::-1]).any():
         raise MaskPlacementError("no mask fits this face: its mouth lies outside the image")
-    checked_chances("occluder", occluders, OCCLUDERS)
-    for draw in range(DRAWS):  # ever closer to the types' own outlines, which fit most faces
-        varied = variation * (1 - draw / DRAWS)
-        style = drawn_style(rng, types, fabrics, wear, defects, varied)
+    check_chances("occluder", occluders, OCCLUDERS)
+    for attempt in range(ATTEMPTS):
+        # each attempt is closer to the type's own outline, which fits most faces
+        varied = variation * (1 - attempt / ATTEMPTS)
+        style = sample_style(rng, types, fabrics, wear, defects, varied)
         chart = Chart(landmarks, pose, SHAPES[style.mask_type].standoff)
-        outline = outline_on(chart, style)
+        outline = outline_in_image(chart, style)
         flaw = misfit(outline, landmarks, pose, style.wear)
         if flaw is None:
             break
     else:
-        raise MaskPlacementError(f"no mask fits this face; of the last of {DRAWS} drawn, {flaw}")
-    light = light_on(image, landmarks, pose, valid)
-    drawn, opacity = painted(image, landmarks, chart, style, outline, light, valid, printed, rng)
+        raise MaskPlacementError(f"no mask fits this face; of the last of {ATTEMPTS} drawn, {flaw}")
+    light = estimate_light(image, landmarks, pose, valid)
+    rendered, opacity = render_mask(
+        image, landmarks, chart, style, outline, light, valid, printed, rng
+    )
     mask, occluder = opacity > 0, np.zeros(image.shape[:2], bool)
-    hidden = before(Scene(image, landmarks, pose, light), occluders, rng)
-    if hidden is not None:
-        cover, colour = hidden
+    in_front = render_occluders(Scene(image, landmarks, pose, light), occluders, rng)
+    if in_front is not None:
+        cover, colour = in_front
         cover = cover * (cover >= FAINTEST) * (True if valid is None else valid)
         mask = opacity * (1 - cover) >= FAINTEST
         occluder = (cover > 0) & ~mask
         share = cover[:, :, None]
-        drawn = np.rint(drawn * (1 - share) + colour.clip(0, 255) * share).astype(np.uint8)
-    return MaskedFace(drawn, mask, occluder, style.mask_type, style.fabric, style.wear, pose.yaw)
+        rendered = np.rint(rendered * (1 - share) + colour.clip(0, 255) * share).astype(np.uint8)
+    return MaskedFace(rendered, mask, occluder, style.mask_type, style.fabric, style.wear, pose.yaw)

@@ -1,4 +1,4 @@
-"""How a face sits in the image, read from its 68 iBUG landmarks."""
+"""The pose of a face in the image, from its 68 landmarks."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import numpy as np
 
 from unmask.geometry.landmarks import eye_centres
 
-NOSE_DEPTH = 1.15  # how far the nose tip stands before the head's axis, in half face widths
+NOSE_DEPTH = 1.15  # distance of the nose tip from the head's axis, in half face widths
 
 
 @dataclass(frozen=True)
 class Pose:
-    """A face's frame: unit vectors `right` and `down` (2,), `size` in pixels, `yaw` in degrees.
+    """Orientation and size of a face in the image.
 
-    `size` is the inter-ocular distance a frontal face of this height would have, so it does not
-    shrink as the head turns. A positive yaw looks to image right.
+    Attributes:
+        right: unit vector (2,) in the image, from the eye at its left to the other.
+        down: unit vector (2,), perpendicular to `right`, from the eyes to the mouth.
+        size: inter-ocular distance in pixels that a frontal face of this height would have, so it
+            does not shrink as the head turns.
+        yaw: in degrees, positive where the face looks to image right.
     """
 
     right: np.ndarray
@@ -26,12 +30,16 @@ class Pose:
 
     @property
     def turn(self) -> float:
-        """The sine of the yaw, in -1..1."""
+        """Sine of the yaw, -1 to 1."""
         return float(np.sin(np.radians(self.yaw)))
 
 
 def pose_of(landmarks: np.ndarray) -> Pose:
-    """The pose of the face with these landmarks (68, 2); ValueError if its eyes coincide."""
+    """The pose of a face with landmarks (68, 2) in pixels.
+
+    Raises:
+        ValueError: when its eyes coincide.
+    """
     left_eye, right_eye = eye_centres(landmarks)
     across = right_eye - left_eye
     distance = float(np.hypot(*across))

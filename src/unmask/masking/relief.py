@@ -1,4 +1,4 @@
-"""The height of the mask above the face: bulge, pleats, seams and wrinkles."""
+"""The relief of a mask: its bulge, pleats, seams, wrinkles and valve as height maps."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 
 from unmask.masking.fabrics import stamp
-from unmask.masking.tiles import SEED, TILE, noise, sampled, wrapped
+from unmask.masking.tiles import SEED, TILE, noise, sample_tile, wrap_padded
 
-WRINKLES = 12
+WRINKLES = 12  # maps
 
 
 @cache
-def wrinkles() -> tuple[np.ndarray, ...]:
-    """Seamless maps of folds float32, about -1..1, some fine, some broad."""
+def wrinkle_maps() -> tuple[np.ndarray, ...]:
+    """Seamless maps of wrinkles (TILE + 1, TILE + 1) float32, about -1 to 1, fine and broad."""
     rng = np.random.default_rng([SEED, 999])
     maps = []
     for index in range(WRINKLES):
@@ -24,33 +24,67 @@ def wrinkles() -> tuple[np.ndarray, ...]:
         across = noise(rng, size, (3.0, 1.6, 2.2, 1.2)[index % 4])
         ridged = 1 - 2 * np.abs(across / 1.6) ** 0.8
         fine = noise(rng, size / 3, 1.5)
-        maps.append(wrapped((0.5 * ridged + 0.3 * across + 0.18 * fine).astype(np.float32)))
+        maps.append(wrap_padded((0.5 * ridged + 0.3 * across + 0.18 * fine).astype(np.float32)))
     return tuple(maps)
 
 
 def _bell(distance: np.ndarray, width: float) -> np.ndarray:
-    """A smooth bump about as wide as exp(-(distance / width)**2), and cheaper."""
+    """A smooth bump, 0 to 1, like exp(-(distance / width)**2), but cheaper."""
     hill = np.maximum(1 - (distance * np.float32(0.5 / width)) ** 2, 0)
     return (hill * hill) ** 2
 
 
-def folded(
+def wrinkle_height(
     u: np.ndarray, v: np.ndarray, index: int, period: float, shift: np.ndarray, turn: float
 ) -> np.ndarray:
-    """Wrinkles (h, w) of one map laid over u and v, `period` wide, shifted and turned."""
+    """Sample one map of wrinkles.
+
+    Args:
+        u: (h, w) of every pixel.
+        v: (h, w) of every pixel.
+        index: of the map, 0 to WRINKLES - 1.
+        period: side of the map in (u, v).
+        shift: (2,) of the map, in periods.
+        turn: of the map, in radians.
+
+    Returns:
+        (h, w), about -1 to 1.
+    """
     cos, sin = np.float32(np.cos(turn) / period), np.float32(np.sin(turn) / period)
     x, y = shift.astype(np.float32)
-    return sampled(wrinkles()[index], u * cos - v * sin + x, u * sin + v * cos + y)
+    return sample_tile(wrinkle_maps()[index], u * cos - v * sin + x, u * sin + v * cos + y)
 
 
-def dome(u: np.ndarray, v: np.ndarray, height: float) -> np.ndarray:
-    """The face's own roundness with the mask's bulge over nose and mouth, in sizes."""
+def dome_height(u: np.ndarray, v: np.ndarray, height: float) -> np.ndarray:
+    """Height of the face's own curvature and of the mask's bulge over nose and mouth.
+
+    Args:
+        u: (h, w) of every pixel.
+        v: (h, w) of every pixel.
+        height: of the bulge in inter-ocular distances.
+
+    Returns:
+        (h, w) in inter-ocular distances.
+    """
     head = 0.55 * np.sqrt(np.maximum(1 - (0.8 * u) ** 2, 0.04)) - 0.22 * (v - 0.45) ** 2
     return head + height * _bell(u, 0.5) * _bell(v - 0.5, 0.45)
 
 
-def pleated(u: np.ndarray, v: np.ndarray, count: int, opening: float, depth: float) -> np.ndarray:
-    """Steps of `count` pleats, lying flat at the sides and pulled open in the middle."""
+def pleat_height(
+    u: np.ndarray, v: np.ndarray, count: int, opening: float, depth: float
+) -> np.ndarray:
+    """Height of the steps of pleats, which lie flat at the sides and are open in the middle.
+
+    Args:
+        u: (h, w) of every pixel.
+        v: (h, w) of every pixel.
+        count: number of pleats.
+        opening: how far the middle is pulled open, 0 to 1.
+        depth: of a step in inter-ocular distances.
+
+    Returns:
+        (h, w) in inter-ocular distances.
+    """
     sag = v - opening * (1 - u**2) * (v - 0.3)
     phase = (sag - 0.22) / 0.66 * count
     step = phase - np.floor(phase)
@@ -58,12 +92,20 @@ def pleated(u: np.ndarray, v: np.ndarray, count: int, opening: float, depth: flo
     return depth * np.where((phase > 0) & (phase < count), lap, 0).astype(np.float32)
 
 
-def sewn(
+def seam_relief(
     u: np.ndarray, v: np.ndarray, inside: np.ndarray, creases: Mapping[str, float]
 ) -> tuple[np.ndarray | float, np.ndarray | float]:
-    """Height in sizes, and the darkening 0..1 of stitches, of the creases named, by strength.
+    """Relief and darkening of seams, folds and ribs.
 
-    inside: distance (h, w) from the mask's edge in sizes.
+    Args:
+        u: (h, w) of every pixel.
+        v: (h, w) of every pixel.
+        inside: (h, w) distance from the mask's edge in inter-ocular distances.
+        creases: kinds to strengths, about 0.5 to 1.1.
+
+    Returns:
+        Height in inter-ocular distances, and the share of light that stitches take, each (h, w), or
+        0 where no crease has any.
     """
     height: np.ndarray | float = 0.0
     dark: np.ndarray | float = 0.0
@@ -102,10 +144,20 @@ def sewn(
     return height, dark
 
 
-def valve(
+def valve_relief(
     u: np.ndarray, v: np.ndarray, at: tuple[float, float], radius: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Height in sizes and coverage 0..1 of an exhalation valve, a slotted disc."""
+    """An exhalation valve, a slotted disc.
+
+    Args:
+        u: (h, w) of every pixel.
+        v: (h, w) of every pixel.
+        at: u and v of its centre.
+        radius: in inter-ocular distances.
+
+    Returns:
+        Height in inter-ocular distances and coverage 0 to 1, each (h, w).
+    """
     distance = np.sqrt(((u - at[0]) * 1.15) ** 2 + ((v - at[1]) * 1.3) ** 2) / radius
     cover = np.clip((1 - distance) * 8, 0, 1)
     slots = 0.012 * np.cos((v - at[1]) / radius * 14) * (distance < 0.75)

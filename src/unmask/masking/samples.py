@@ -1,4 +1,4 @@
-"""Picture files of synthetic faces, bare or masked."""
+"""Writes pictures of synthetic faces, with or without a mask."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +18,11 @@ def write_samples(out: Path, count: int, size: int, seed: int, *, masked: bool) 
     """Write `count` faces as OUT/face-NNNN.png.
 
     Args:
+        out: folder, created if it is missing.
+        count: number of faces.
         size: side in pixels.
         seed: of faces and masks; the same seed gives the same bytes.
-        masked: whether each wears a mask; a face that no mask fits is left bare.
+        masked: whether each wears a mask; a face that no mask fits has none.
     """
     out.mkdir(parents=True, exist_ok=True)
     for index in range(count):
@@ -29,7 +31,17 @@ def write_samples(out: Path, count: int, size: int, seed: int, *, masked: bool) 
 
 
 def sample(seed: int, index: int, size: int, *, masked: bool) -> np.ndarray:
-    """One of those faces, RGB uint8 (size, size, 3)."""
+    """One synthetic face as `write_samples` writes it.
+
+    Args:
+        seed: of face and mask.
+        index: number of the face, from 0.
+        size: side in pixels.
+        masked: whether it wears a mask; a face that no mask fits has none.
+
+    Returns:
+        (size, size, 3) uint8 RGB.
+    """
     face = Sampled(seed, index, size).read()
     if masked:
         with suppress(MaskPlacementError):

@@ -1,8 +1,8 @@
-"""The mask types: the outline of each on the face, and what is sewn to it.
+"""The mask types: outline, straps, seams and relief of each.
 
-Three families are drawn unlike all others: flat (`flat`), rigid (`cup`, `respirator`) and clear
-(`window`, `shield`). A network trained with one of them at weight 0 has never seen its like, so
-the families are what to hold out for a test on masks that another tool would draw.
+Three families differ from all others: flat (`flat`), rigid (`cup`, `respirator`) and transparent
+(`window`, `shield`). To test how a network generalises to masks of another tool, train it with one
+family at weight 0: nothing else in the training data resembles it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ from dataclasses import dataclass
 class Shape:
     """One mask type.
 
-    outline: right half (n, 2) in (u, v) of `unmask.masking.chart`, top centre to bottom centre;
-        a point given twice makes a corner.
-    upper, lower: where the upper and the lower strap are sewn on, on the right half.
-    straps: name -> weight, of `unmask.masking.straps.STRAPS`.
-    standoff: how far the centre stands before the face, in sizes.
-    dome: height of the bulge over nose and mouth, in sizes.
-    folds: strength of wrinkles; pleats: number of pleats across.
-    creases: name -> chance, of centre fold, seams and so on in `unmask.masking.relief`.
-    filters: chance of cartridges on it; pane: its see-through part, of `unmask.masking.panes`.
-    pasted: chance of each fault of `unmask.masking.finish` that is the type's own.
+    Attributes:
+        outline: right half, (u, v) from top centre to bottom centre; a repeated point is a corner.
+        upper: (u, v) on the right half where the upper strap is sewn on.
+        lower: (u, v) on the right half where the lower strap is sewn on.
+        straps: kinds of `unmask.masking.straps.STRAPS` to weights.
+        standoff: distance of the mask's centre from the face, in inter-ocular distances.
+        dome: height of the bulge over nose and mouth, in inter-ocular distances.
+        folds: strength of wrinkles, 0 for none.
+        pleats: number of horizontal pleats.
+        creases: seams, folds and so on of `unmask.masking.relief` to probabilities.
+        filters: probability of filter cartridges.
+        pane: kind of its transparent part, of `unmask.masking.panes`.
+        pasted: probability of each defect of `unmask.masking.finish`, besides what params ask for.
     """
 
     outline: tuple[tuple[float, float], ...]

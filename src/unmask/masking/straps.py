@@ -1,4 +1,4 @@
-"""What holds the mask: the lines that run from its corners to the ears or around the head."""
+"""Straps: the lines from a mask's corners to the ears or around the head."""
 
 from __future__ import annotations
 
@@ -8,27 +8,39 @@ import numpy as np
 from unmask.masking.pose import Pose
 
 STRAPS = ("loops", "hooks", "ties", "cords", "head", "bands", "visor", "none")
+#: Smallest and largest width of each kind, in inter-ocular distances.
 WIDTHS = {"loops": (0.012, 0.08), "hooks": (0.012, 0.07), "ties": (0.02, 0.08),
           "cords": (0.012, 0.05), "head": (0.02, 0.12), "bands": (0.10, 0.22),
-          "visor": (0.04, 0.22), "none": (0.01, 0.01)}  # in sizes  # fmt: skip
-HIDDEN = 0.45  # sine of the yaw beyond which the far side is out of sight
-EAR_TOP, EAR_FOOT = 0.8, 2.0  # along the contour landmarks, from the temple down
+          "visor": (0.04, 0.22), "none": (0.01, 0.01)}  # fmt: skip
+HIDDEN = 0.45  # sine of the yaw beyond which the far side of the head is hidden
+EAR_TOP, EAR_BOTTOM = 0.8, 2.0  # positions along the jaw landmarks, from the temple down
 
 
-def _contour(landmarks: np.ndarray, side: int, place: float) -> np.ndarray:
-    """A point of the face contour: side -1 at image left, 1 at right; place 0 at the temple."""
-    index = int(place)
+def _contour(landmarks: np.ndarray, side: int, position: float) -> np.ndarray:
+    """A point (2,) of the face contour at a fractional index, 0 at the temple.
+
+    `side` is -1 at image left, 1 at image right.
+    """
+    index = int(position)
     order = (index, index + 1) if side < 0 else (16 - index, 15 - index)
-    return landmarks[order[0]] * (1 - place + index) + landmarks[order[1]] * (place - index)
+    before, after = landmarks[order[0]], landmarks[order[1]]
+    return before * (1 - position + index) + after * (position - index)
 
 
 def strap_lines(
     kind: str, corners: np.ndarray, landmarks: np.ndarray, pose: Pose, slack: float
 ) -> list[np.ndarray]:
-    """The curves (n, 2) of the straps in pixels.
+    """The curves of a mask's straps; those of the far side are left out if they are hidden.
 
-    corners: (2, 2, 2), image points of left then right side, upper then lower; slack: sag in
-    sizes. The straps of the far side end where the head turns away.
+    Args:
+        kind: one of `STRAPS`.
+        corners: (2, 2, 2) in pixels, where straps are sewn on: left and right, upper and lower.
+        landmarks: (68, 2) in pixels.
+        pose: of the face.
+        slack: sag of the straps in inter-ocular distances.
+
+    Returns:
+        Curves (n, 2) in pixels.
     """
     if kind == "none":
         return []
@@ -36,7 +48,7 @@ def strap_lines(
         return _visor(corners, landmarks, pose)
     if kind == "hooks":
         return [_hook(side, corners[max(side, 0)], landmarks, pose) for side in _sides(pose)]
-    ends = []
+    ends: list[tuple[np.ndarray, np.ndarray]] = []
     for side in _sides(pose):
         upper, lower = corners[max(side, 0)]
         nearness = np.clip(-side * pose.turn * 1.6, -0.5, 1)
@@ -44,11 +56,11 @@ def strap_lines(
         if kind in ("loops", "bands"):
             reach = out * (0.03 + 0.10 * nearness)
             ends += [(upper, _contour(landmarks, side, EAR_TOP) + reach),
-                    (lower, _contour(landmarks, side, EAR_FOOT) + reach * 0.9)]  # fmt: skip
+                    (lower, _contour(landmarks, side, EAR_BOTTOM) + reach * 0.9)]  # fmt: skip
         elif kind == "cords":
-            fall = pose.down * pose.size
+            unit = pose.down * pose.size
             ends += [(upper, _contour(landmarks, side, EAR_TOP) + out * 0.05),
-                    (lower, lower + out * 0.08 + fall * (0.5 + 4 * max(slack, 0)))]  # fmt: skip
+                    (lower, lower + out * 0.08 + unit * (0.5 + 4 * max(slack, 0)))]  # fmt: skip
         elif kind == "head":
             reach = out * (0.06 + 0.25 * max(nearness, 0))
             rise = -0.1 * pose.down * pose.size
@@ -64,27 +76,27 @@ def strap_lines(
 
 
 def _sides(pose: Pose) -> list[int]:
-    """-1 for image left, 1 for right: those sides of the head that can be seen."""
+    """The visible sides of the head: -1 for image left, 1 for right."""
     return [side for side in (-1, 1) if side * pose.turn < HIDDEN]
 
 
 def _hook(side: int, ends: np.ndarray, landmarks: np.ndarray, pose: Pose) -> np.ndarray:
-    """A loop from corner to corner around the ear, whose rear runs in sight behind it."""
+    """A curve (n, 2) from corner to corner around the ear, the part behind it being visible."""
     nearness = np.clip(-side * pose.turn * 1.6, -0.6, 1)
     out = side * pose.right * pose.size
     top = _contour(landmarks, side, EAR_TOP) + out * (0.10 + 0.14 * nearness)
-    foot = _contour(landmarks, side, EAR_FOOT) + out * (0.06 + 0.12 * nearness)
-    rear = (top + foot) / 2 + out * (0.08 + 0.10 * max(nearness, 0))
-    points = np.array([ends[0], top - 0.06 * pose.down * pose.size, top, rear, foot, ends[1]])
+    bottom = _contour(landmarks, side, EAR_BOTTOM) + out * (0.06 + 0.12 * nearness)
+    rear = (top + bottom) / 2 + out * (0.08 + 0.10 * max(nearness, 0))
+    points = np.array([ends[0], top - 0.06 * pose.down * pose.size, top, rear, bottom, ends[1]])
     for _ in range(2):
-        inner = np.stack([0.75 * points[:-1] + 0.25 * points[1:],
+        cut = np.stack([0.75 * points[:-1] + 0.25 * points[1:],
                           0.25 * points[:-1] + 0.75 * points[1:]], axis=1)  # fmt: skip
-        points = np.vstack([points[:1], inner.reshape(-1, 2), points[-1:]])
+        points = np.vstack([points[:1], cut.reshape(-1, 2), points[-1:]])
     return points
 
 
 def _visor(corners: np.ndarray, landmarks: np.ndarray, pose: Pose) -> list[np.ndarray]:
-    """The band across the forehead that a visor hangs from, and the rims down from its ends."""
+    """Three curves: the band across the forehead that holds a shield, and its two side rims."""
     up = -pose.down * pose.size
     brows = landmarks[[17, 19, 21, 22, 24, 26]]
     left, right = corners[0, 0], corners[1, 0]
@@ -99,7 +111,14 @@ def _visor(corners: np.ndarray, landmarks: np.ndarray, pose: Pose) -> list[np.nd
 def strap_alpha(
     lines: list[np.ndarray], width: float, corner: tuple[int, int], shape: tuple[int, int]
 ) -> np.ndarray:
-    """Coverage 0..1 (h, w) float32 of lines `width` pixels wide in the image window given."""
+    """Coverage (h, w) float32, 0 to 1, of lines in a window of the image.
+
+    Args:
+        lines: curves (n, 2) in pixels of the image.
+        width: of the lines in pixels.
+        corner: x and y of the window's first pixel.
+        shape: (h, w) of the window.
+    """
     fine = np.zeros((shape[0] * 4, shape[1] * 4), np.uint8)
     points = [np.round(((line - corner) * 4 + 1.5) * 16).astype(np.int32) for line in lines]
     cv2.polylines(fine, points, False, 255, max(1, round(width * 4)), cv2.LINE_8, 4)

@@ -1,4 +1,4 @@
-"""Whether a mask's outline sits on a face the way it says it does."""
+"""Checks that a mask's outline covers the parts of the face that its wear implies."""
 
 from __future__ import annotations
 
@@ -9,18 +9,30 @@ from unmask.geometry.landmarks import EYES, MOUTH
 from unmask.masking.pose import Pose
 
 CHIN, NOSE_TIP = slice(7, 10), 30
-LEAST_AREA, MOST_AREA = 0.7, 8.0  # in squared sizes
-CHIN_SLACK = {"proper": 0.15, "nose_out": 0.18, "slipped": 0.25}  # in sizes
-PROFILE_SLACK = (
-    0.2  # in sizes, at the mouth of a head that is turned beyond 30 degrees, over its turn
-)
+LEAST_AREA, MOST_AREA = 0.7, 8.0  # in squared inter-ocular distances
+#: How far the chin may lie outside the outline, in inter-ocular distances.
+CHIN_SLACK = {"proper": 0.15, "nose_out": 0.18, "slipped": 0.25}
+#: How far the mouth of a turned head may lie outside, in inter-ocular distances, per sine of its
+#: yaw beyond 30 degrees.
+PROFILE_SLACK = 0.2
 
 
 def misfit(outline: np.ndarray, landmarks: np.ndarray, pose: Pose, wear: str) -> str | None:
-    """Why the outline (n, 2) in pixels is no mask worn so on this face; None where it is one."""
+    """What is wrong with an outline on a face.
+
+    Args:
+        outline: (n, 2) in pixels of the image.
+        landmarks: (68, 2) in pixels.
+        pose: of the face.
+        wear: one of `unmask.masking.wear.WEARS`.
+
+    Returns:
+        The end of a sentence on the mask, such as 'it leaves the chin bare'; None where it fits.
+    """
     contour = outline.astype(np.float32).reshape(-1, 1, 2)
 
     def depth(point: np.ndarray) -> float:
+        """How far inside the outline a point (2,) lies, in inter-ocular distances."""
         x, y = point
         return cv2.pointPolygonTest(contour, (float(x), float(y)), True) / pose.size
 

@@ -1,15 +1,15 @@
-"""How the mask is worn: where on the face its outline goes."""
+"""How the mask is worn: properly, below the nose, or slipped."""
 
 from __future__ import annotations
 
 import numpy as np
 
 WEARS = ("proper", "nose_out", "slipped")
-MIDDLE = 0.6  # the v about which a mask tilts and stretches
+MIDDLE = 0.6  # v of the point about which a mask is tilted and stretched
 
 
-def worn(wear: str, rng: np.random.Generator) -> np.ndarray:
-    """The affine map (2, 3) from the mask's own (u, v) to those of the face it is worn on."""
+def sample_wear(wear: str, rng: np.random.Generator) -> np.ndarray:
+    """Sample the affine transform (2, 3) from the mask's own (u, v) to the face's."""
     tilt, stretch, shift, drop = rng.normal(0, 0.025), 1.0, rng.normal(0, 0.02), 0.0
     if wear == "proper":
         drop = rng.normal(0.0, 0.02)
