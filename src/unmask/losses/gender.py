@@ -1,4 +1,4 @@
-"""Binary cross-entropy that no unknown label enters."""
+"""Binary cross-entropy of the gender network; faces of unknown gender add nothing."""
 
 from torch import Tensor
 from torch.nn import functional
@@ -10,7 +10,8 @@ def labelled_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.
     Args:
         logits: (N,) of 'male'.
         labels: (N,) 1 male, 0 female, NaN unknown.
-        smoothing: how far the targets are drawn towards 0.5 (Szegedy et al. 2016).
+        smoothing: label smoothing, 0..1 (Szegedy et al. 2016): the targets are smoothing / 2 and
+            1 - smoothing / 2.
 
     Returns:
         Scalar, at least 0; 0 where no face is labelled.

@@ -9,12 +9,13 @@ from torch import Tensor
 def wing_loss(
     predicted: Tensor, true: Tensor, width: float = 0.10, curvature: float = 0.02
 ) -> Tensor:
-    """Logarithmic near zero, linear further out, so that small errors still matter.
+    """Mean wing loss: logarithmic near zero, so that small errors still matter, linear beyond.
 
     Args:
-        predicted, true: (N, 68, 2) landmarks in units of the inter-ocular distance.
-        width: error up to which the loss is logarithmic, in those units.
-        curvature: how steep it is at zero; smaller is steeper.
+        predicted: (N, 68, 2) landmarks in units of the inter-ocular distance.
+        true: (N, 68, 2), likewise.
+        width: error up to which the loss is logarithmic, in those units, above 0.
+        curvature: the slope at zero is width / curvature; in those units, above 0.
 
     Returns:
         Scalar mean over all coordinates, at least 0.

@@ -1,18 +1,28 @@
 """The multi-task loss of Mask R-CNN (He et al. 2017, section 3), which may weigh thin parts more.
 
-Ear loops are few of a mask's pixels: by a plain mean they are learned last.
+Ear loops are few of a mask's pixels: under a plain mean they are learned last.
 """
+
+import operator
+from functools import reduce
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torchvision.models.detection.roi_heads import project_masks_on_boxes
 
-_THIN = 16  # of a box's side: thin parts are up to two of its sixteenths wide
+_THIN = 16  # thin parts are at most 2 / 16 of a box's side wide
 
 
 def thin_parts(masks: Tensor) -> Tensor:
-    """What of masks (K, M, M) in [0, 1] a square of M / 8 does not fit into, likewise."""
+    """What a morphological opening by a square of side M / 8 + 1 removes from masks.
+
+    Args:
+        masks: (K, M, M) in [0, 1].
+
+    Returns:
+        (K, M, M) in [0, 1].
+    """
     side = 2 * (masks.shape[-1] // _THIN) + 1
 
     def dilated(maps: Tensor) -> Tensor:
@@ -22,13 +32,17 @@ def thin_parts(masks: Tensor) -> Tensor:
 
 
 def mask_loss(logits: Tensor, boxes: list[Tensor], masks: list[Tensor], thin: float) -> Tensor:
-    """Weighted mean of the binary cross-entropy in the boxes; 0 without a box.
+    """Weighted mean of the binary cross-entropy in the boxes.
 
     Args:
-        logits: (K, M, M) of mask, of the K boxes of all pictures.
-        boxes: a picture, (K_i, 4) x0, y0, x1, y1 in pixels, all of its one mask.
-        masks: a picture, (1, S, S) uint8 0 or 1; (0, S, S) where it has no boxes.
-        thin: what pixels of thin parts weigh more than the others' 1; 0 is torchvision's loss.
+        logits: (K, M, M) of 'face mask', in the K boxes of all pictures.
+        boxes: per picture, (K_i, 4) x0, y0, x1, y1 in pixels, all of its one mask.
+        masks: per picture, (1, S, S) uint8 0 or 1; (0, S, S) where it has no boxes.
+        thin: weight of pixels of thin parts beyond the others' 1, at least 0; 0 is torchvision's
+            loss.
+
+    Returns:
+        Scalar, at least 0; 0 where there is no box.
     """
     if not len(logits):
         return logits.sum() * 0
@@ -48,9 +62,10 @@ def total_loss(losses: dict[str, Tensor], mask_weight: float = 2.0) -> Tensor:
     """Sum of the proposal, box, class and mask losses, the mask's weighted.
 
     Args:
-        losses: torchvision's scalar losses by name.
-        mask_weight: weight of `loss_mask`; the mask is what this product uses.
+        losses: torchvision's scalar losses by name, at least one.
+        mask_weight: weight of `loss_mask`; of all outputs only the mask is used downstream.
     """
-    return sum(
+    weighted = (
         loss * (mask_weight if name == "loss_mask" else 1.0) for name, loss in losses.items()
     )
+    return reduce(operator.add, weighted)
