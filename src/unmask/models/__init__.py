@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-from torch import nn
-
 from unmask.config.params import Fit
 from unmask.models import gender, inpainting, landmarks, segmentation
+from unmask.models.network import Network
 
-BUILDERS: dict[str, Callable[..., nn.Module]] = {
+BUILDERS: dict[str, Callable[..., Network]] = {
     "gender": gender.build,
     "landmarks": landmarks.build,
     "segmentation": segmentation.build,
@@ -15,17 +14,18 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def build(name: str, params: Fit, *, pretrained: bool = False) -> nn.Module:
+def build(name: str, params: Fit, *, pretrained: bool = False) -> Network:
     """Build a network from its section of params.
 
     Args:
         name: one of BUILDERS.
         params: the section `train.<name>`.
-        pretrained: load the backbone's weights; False where stored weights follow.
+        pretrained: start the backbone from ImageNet weights; False where stored weights are
+            loaded afterwards.
 
     Raises:
         ValueError: for an unknown name.
-        BackboneError: when pretrained weights cannot be had.
+        BackboneError: when pretrained weights cannot be downloaded or do not fit.
     """
     if name not in BUILDERS:
         raise ValueError(f"unknown network '{name}', use {', '.join(BUILDERS)}")

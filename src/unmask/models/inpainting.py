@@ -1,10 +1,10 @@
 """The landmark-guided inpainting GAN: generator, posterior encoder and patch discriminator.
 
 After LaFIn (Yang et al. 2019) and the paper's Section III-D, as a residual U-Net whose stem and
-output work on blocks of pixels (Shi et al. 2016) so that it is fast on a CPU. At 256 pixels it is
-coarse to fine: the U-Net on blocks of 4 x 4 gives structure and colour, a light stage on blocks of
-2 x 2 what makes them sharp. A latent z, learned as in a conditional VAE (Sohn et al. 2015; Zheng et
-al. 2019), gives several plausible faces.
+output work on blocks of pixels (Shi et al. 2016), which makes it fast on a CPU. At 256 pixels it
+is coarse to fine: the U-Net on blocks of 4 x 4 generates structure and colour, a light stage on
+blocks of 2 x 2 adds fine detail. A latent z, learned as in a conditional VAE (Sohn et al. 2015;
+Zheng et al. 2019), selects one of several plausible faces.
 """
 
 import itertools
@@ -16,18 +16,20 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from unmask.config.params import Inpainting
 from unmask.geometry.landmarks import BROWS, EYES, JAW, MOUTH, NOSE
+from unmask.models.network import Network
 
 _PARTS = (JAW, BROWS, NOSE, EYES, MOUTH)
-_CONDITION = 128
-_FIRST_LOG_VARIANCE = -2.5  # of z: 0.79 nats a number, less than profiles let each tell at no cost
+_CONDITION = 128  # length of the vector that modulates the generator's blocks
+_FIRST_LOG_VARIANCE = -2.5  # 0.79 nats per component of z, below the profiles' `free_nats`
 
 
 def landmark_maps(landmarks: Tensor, size: int, block: int = 2) -> Tensor:
-    """Gaussian maps of jaw, brows, nose, eyes and mouth, a pixel a block of the picture.
+    """Gaussian maps of jaw, brows, nose, eyes and mouth, one pixel per block of the picture.
 
     Args:
-        landmarks: (N, 68, 2) pixels of a picture of side `size`.
-        block: side of a block in pixels.
+        landmarks: (N, 68, 2) pixels of the picture.
+        size: side of the picture in pixels.
+        block: side of a block in pixels, a divisor of `size`.
 
     Returns:
         (N, 5, size / block, size / block) in [0, 1].
@@ -42,7 +44,12 @@ def landmark_maps(landmarks: Tensor, size: int, block: int = 2) -> Tensor:
 
 
 class _Block(nn.Module):
-    """Two convolutions with a residual, modulated by the condition (FiLM, Perez et al. 2018)."""
+    """A residual block of two convolutions, modulated by a condition (FiLM, Perez et al. 2018).
+
+    Args:
+        inputs: number of channels of the input.
+        outputs: number of channels of the output, a multiple of 8.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -61,14 +68,14 @@ class _Block(nn.Module):
 
 
 class _Detail(nn.Module):
-    """What the coarse answer lacks, from it, the picture and the U-Net's last features.
+    """Predicts what is added to the coarse output to make it sharp.
 
-    It starts at zero, so that the first answer is the coarse one.
+    It is initialised to zero, so that training starts from the coarse output.
 
     Args:
-        inputs: channels of the U-Net's last features.
+        inputs: number of channels of the U-Net's last features.
         block: side in pixels of the U-Net's blocks.
-        width: channels on blocks of 2 x 2 pixels.
+        width: number of channels on blocks of 2 x 2 pixels, a multiple of 8.
     """
 
     def __init__(self, inputs: int, block: int, width: int) -> None:
@@ -77,22 +84,33 @@ class _Detail(nn.Module):
         self.look = nn.Conv2d(4 * (3 + 4), width, 3, padding=1)
         self.lift = nn.Sequential(nn.Conv2d(inputs, width * finer**2, 1), nn.PixelShuffle(finer))
         self.blocks = nn.ModuleList([_Block(2 * width, width), _Block(width, width)])
-        self.output = nn.Sequential(
-            nn.SiLU(), nn.Conv2d(width, 4 * 3, 3, padding=1), nn.PixelShuffle(2)
-        )
-        nn.init.zeros_(self.output[1].weight)
-        nn.init.zeros_(self.output[1].bias)
+        last = nn.Conv2d(width, 4 * 3, 3, padding=1)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
+        self.output = nn.Sequential(nn.SiLU(), last, nn.PixelShuffle(2))
 
-    def forward(self, composed: Tensor, seen: Tensor, features: Tensor, condition: Tensor):
-        looked = self.look(functional.pixel_unshuffle(torch.cat([composed, seen], dim=1), 2))
-        hidden = torch.cat([looked, self.lift(features)], dim=1)
+    def forward(self, coarse: Tensor, seen: Tensor, features: Tensor, condition: Tensor) -> Tensor:
+        """Residual (N, 3, S, S) of RGB in [0, 1].
+
+        Args:
+            coarse: (N, 3, S, S) RGB less 0.5, the coarse output.
+            seen: (N, 4, S, S), what the U-Net sees: RGB less 0.5, 0 in the hole, and the hole.
+            features: (N, inputs, S / block, S / block), the U-Net's last.
+            condition: (N, 128).
+        """
+        pixels = self.look(functional.pixel_unshuffle(torch.cat([coarse, seen], dim=1), 2))
+        hidden = torch.cat([pixels, self.lift(features)], dim=1)
         for block in self.blocks:
             hidden = block(hidden, condition)
         return self.output(hidden)
 
 
-class Generator(nn.Module):
-    """Fills the hole of a face."""
+class Generator(Network):
+    """Fills the hole of a face.
+
+    Args:
+        params: the section `train.inpainting`.
+    """
 
     def __init__(self, params: Inpainting) -> None:
         super().__init__()
@@ -131,9 +149,9 @@ class Generator(nn.Module):
             hole: (N, 1, S, S), 1 where pixels are to be filled, else 0.
             landmarks: (N, 68, 2) pixels.
             gender: (N,) from -1 (female) to 1 (male); NaN where unknown.
-            latent: (N, latent) standard normal; zeros give the most plausible answer.
-            both: give the answer of the U-Net alone too, before the whole network's; the same
-                where it has no detail stage.
+            latent: (N, latent) standard normal; zeros give the most plausible face.
+            both: return (coarse, fine), the U-Net's output and the whole network's; both are the
+                same tensor where there is no detail stage.
         """
         known = gender.isfinite()
         labels = torch.stack([torch.where(known, gender, 0.0), known.to(gender.dtype)], dim=1)
@@ -142,15 +160,15 @@ class Generator(nn.Module):
         maps = landmark_maps(landmarks, images.shape[-1], self.block)
         blocks = functional.pixel_unshuffle(seen, self.block)
         features = self.stem(torch.cat([blocks, maps], dim=1))
-        passed = []
+        skips = []
         for block, shrink in zip(self.down, self.shrink, strict=True):
             features = block(features, condition)
-            passed.append(features)
+            skips.append(features)
             features = shrink(features)
         for block in self.middle:
             features = block(features, condition)
         for block, grow, skip in zip(
-            reversed(self.up), reversed(self.grow), reversed(passed), strict=True
+            reversed(self.up), reversed(self.grow), reversed(skips), strict=True
         ):
             features = functional.interpolate(grow(features), scale_factor=2.0)
             features = block(torch.cat([features, skip], dim=1), condition)
@@ -164,14 +182,18 @@ class Generator(nn.Module):
 
 
 class PosteriorEncoder(nn.Module):
-    """While training, tells the generator by z what the true face has in the hole.
+    """The posterior of the latent z given the true face in the hole; used in training only.
 
-    It begins with little noise: from a z that is mostly noise the generator learns to ignore it.
+    It starts with a low variance: a generator that sees a z of mostly noise learns to ignore it.
+
+    Args:
+        latent: number of components of z.
+        width: number of channels of the first convolution.
     """
 
     def __init__(self, latent: int, width: int = 32) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
+        layers = [
             nn.PixelUnshuffle(4),
             nn.Conv2d(4 * 16, width, 3, padding=1),
             nn.SiLU(),
@@ -181,20 +203,31 @@ class PosteriorEncoder(nn.Module):
             nn.SiLU(),
             nn.AdaptiveAvgPool2d(2),
             nn.Flatten(),
-            nn.Linear(16 * width, 2 * latent),
-        )
-        nn.init.constant_(self.layers[-1].bias[latent:], _FIRST_LOG_VARIANCE)
+        ]
+        head = nn.Linear(16 * width, 2 * latent)
+        nn.init.constant_(head.bias[latent:], _FIRST_LOG_VARIANCE)
+        self.layers = nn.Sequential(*layers, head)
 
     def forward(self, images: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of z, each (N, latent), from the true face and its hole."""
+        """Mean and log-variance of z, each (N, latent).
+
+        Args:
+            images: (N, 3, S, S) RGB in [0, 1], the true faces.
+            hole: (N, 1, S, S), 1 in the hole, else 0.
+        """
         hidden = torch.cat([(images - 0.5) * hole, hole], dim=1)
         mean, log_variance = self.layers(hidden).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-8, 4)
 
 
 class Discriminator(nn.Module):
-    """Spectral-norm patch discriminator (Isola et al. 2017; Miyato et al. 2018) on blocks of
-    2 x 2 pixels, told the hole."""
+    """Patch discriminator with spectral norm (Isola et al. 2017; Miyato et al. 2018).
+
+    It works on blocks of 2 x 2 pixels and sees which pixels are in the hole.
+
+    Args:
+        widths: number of channels of each layer; the first three have stride 2.
+    """
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 192, 192)) -> None:
         super().__init__()
@@ -209,7 +242,12 @@ class Discriminator(nn.Module):
         self.score = spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
 
     def forward(self, images: Tensor, hole: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Patch logits (N, 1, h, w) and the features of every layer."""
+        """Patch logits (N, 1, h, w), and the feature maps (N, C_i, H_i, W_i) of every layer.
+
+        Args:
+            images: (N, 3, S, S) RGB in [0, 1].
+            hole: (N, 1, S, S), 1 in the hole, else 0.
+        """
         features = [functional.pixel_unshuffle(torch.cat([images - 0.5, hole], dim=1), 2)]
         for layer in self.layers:
             features.append(layer(features[-1]))
@@ -217,6 +255,6 @@ class Discriminator(nn.Module):
 
 
 def build(params: Inpainting, *, pretrained: bool) -> Generator:
-    """The generator of `train.inpainting`; it has no pretrained part."""
-    del pretrained
+    """Build the generator of `train.inpainting`."""
+    del pretrained  # it has no backbone
     return Generator(params)

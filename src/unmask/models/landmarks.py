@@ -7,16 +7,17 @@ from torch.nn import functional
 from unmask.config.params import Landmarks
 from unmask.geometry.landmarks import COUNT
 from unmask.models.backbone import Backbone
+from unmask.models.network import Network
 
-_LEVELS = (1, 2, 3, 4)
+_LEVELS = (1, 2, 3, 4)  # strides 4, 8, 16, 32
 
 
 class _TopDown(nn.Module):
     """Lateral 1 x 1 convolutions summed from coarse to fine (Lin et al. 2017), then smoothed.
 
     Args:
-        channels: of the levels, fine to coarse.
-        width: channels of the result.
+        channels: number of channels of each level, fine to coarse.
+        width: number of channels of the result, a multiple of 8.
     """
 
     def __init__(self, channels: list[int], width: int) -> None:
@@ -27,18 +28,22 @@ class _TopDown(nn.Module):
         )
 
     def forward(self, levels: list[Tensor]) -> Tensor:
-        """(N, width, H, W) at the finest level's size."""
+        """Feature map (N, width, H, W) of the size of the finest of `levels`, fine to coarse."""
         merged = self.laterals[-1](levels[-1])
         for lateral, level in zip(reversed(self.laterals[:-1]), reversed(levels[:-1]), strict=True):
             merged = lateral(level) + functional.interpolate(merged, size=level.shape[-2:])
         return self.smooth(merged)
 
 
-class LandmarkNet(nn.Module):
+class LandmarkNet(Network):
     """Heat maps at a quarter of the size, each reduced to its expectation, plus a global offset.
 
     A heat map's expectation cannot leave the picture; the pooled coarsest features add an offset,
     so that landmarks of a face cut by the border may lie outside.
+
+    Args:
+        params: the section `train.landmarks`.
+        pretrained: start the backbone from ImageNet weights.
     """
 
     def __init__(self, params: Landmarks, *, pretrained: bool) -> None:
@@ -67,5 +72,5 @@ class LandmarkNet(nn.Module):
 
 
 def build(params: Landmarks, *, pretrained: bool) -> LandmarkNet:
-    """The landmark network of `train.landmarks`."""
+    """Build the landmark network; the arguments are LandmarkNet's."""
     return LandmarkNet(params, pretrained=pretrained)

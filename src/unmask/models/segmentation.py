@@ -13,13 +13,16 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 from unmask.config.params import Segmentation
 from unmask.models.backbone import Backbone
+from unmask.models.network import Network
 
 _LEVELS = (0, 1, 2, 3)  # strides 2, 4, 8, 16
-_ANCHORS = (0.12, 0.25, 0.45, 0.7)  # of the crop's side, a size a level
+_ANCHORS = (0.12, 0.25, 0.45, 0.7)  # anchor side per level, as a share of the crop's side
 FACE_MASK = 1  # torchvision's label; 0 is the background
 
 
 class _Pyramid(nn.Module):
+    """The backbone with torchvision's feature pyramid, as MaskRCNN expects it."""
+
     def __init__(self, params: Segmentation, *, pretrained: bool) -> None:
         super().__init__()
         self.backbone = Backbone(params.backbone, _LEVELS, pretrained=pretrained)
@@ -32,29 +35,47 @@ class _Pyramid(nn.Module):
         return OrderedDict((name, feature.float()) for name, feature in features.items())
 
 
-class _Pasting(GeneralizedRCNNTransform):
-    """torchvision's transform of crops of one size, its masks pasted exactly.
+class _Transform(GeneralizedRCNNTransform):
+    """The transform of torchvision's MaskRCNN for crops of one size, which pastes masks exactly.
 
-    torchvision trains masks by RoIAlign with `aligned=False`, for which pixel i lies at i, and
-    pastes them on boxes rounded outwards whose pixels lie at i + 0.5; at 128 pixels that half pixel
-    costs 0.04 of IoU. Here masks are sampled where they were trained.
+    Torchvision trains masks by RoIAlign with `aligned=False`, for which the centre of pixel i is at
+    i, and pastes them into boxes rounded outwards whose pixel centres are at i + 0.5; at 128 pixels
+    that half pixel costs 0.04 of IoU. Here masks are pasted with the convention they are trained
+    with.
     """
 
     def __init__(self, size: int) -> None:
-        # the backbone normalises
+        # mean 0 and deviation 1: the backbone normalises
         super().__init__(size, size, image_mean=[0.0] * 3, image_std=[1.0] * 3)
 
-    def postprocess(self, result, image_shapes, original_image_sizes):
+    def postprocess(
+        self,
+        result: list[dict[str, Tensor]],
+        image_shapes: list[tuple[int, int]],
+        original_image_sizes: list[tuple[int, int]],
+    ) -> list[dict[str, Tensor]]:
+        """Replace soft masks (K, 1, M, M) in boxes by masks (K, 1, H, W) of the whole picture.
+
+        Args:
+            result: per picture, torchvision's boxes, labels, scores and masks.
+            image_shapes: per picture, (H, W) in pixels.
+            original_image_sizes: the same sizes, since crops are never resized.
+        """
+        del original_image_sizes
         if not self.training:
             for found, shape in zip(result, image_shapes, strict=True):
                 found["masks"] = pasted(found["masks"], found["boxes"], shape)
         return result
 
 
-class SegmentationNet(nn.Module):
-    """torchvision's MaskRCNN over a narrow FPN; the crop shows one face, so one mask counts.
+class SegmentationNet(Network):
+    """Torchvision's MaskRCNN over a narrow FPN; of a crop, which shows one face, the best mask.
 
-    The mask head reads the finest level, at stride 2, so that ear loops survive.
+    The mask head reads the finest level, at stride 2, in which ear loops can be seen.
+
+    Args:
+        params: the section `train.segmentation`.
+        pretrained: start the backbone from ImageNet weights.
     """
 
     def __init__(self, params: Segmentation, *, pretrained: bool) -> None:
@@ -83,14 +104,16 @@ class SegmentationNet(nn.Module):
             mask_head=MaskRCNNHeads(width, (width, width, width), 1),
             mask_predictor=MaskRCNNPredictor(width, width, 2),
         )
-        self.network.transform = _Pasting(size)
+        self.network.transform = _Transform(size)
 
-    def forward(self, images: Tensor, targets: list[dict[str, Tensor]] | None = None):
-        """Losses by name while training, else soft masks and scores.
+    def forward(
+        self, images: Tensor, targets: list[dict[str, Tensor]] | None = None
+    ) -> dict[str, Tensor] | tuple[Tensor, Tensor]:
+        """Losses by name in training mode, else soft masks and scores.
 
         Args:
             images: (N, 3, S, S) RGB in [0, 1].
-            targets: while training, torchvision's boxes, labels and masks of every image.
+            targets: in training mode, `detection_target` of every picture.
 
         Returns:
             A dict of scalar losses, or (probability (N, S, S) in [0, 1], score (N,) in [0, 1]);
@@ -109,6 +132,8 @@ class SegmentationNet(nn.Module):
 
 
 class _BoxHead(nn.Module):
+    """Features (K, width) of K pooled regions, of `inputs` numbers each."""
+
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Flatten(), nn.Linear(inputs, width), nn.ReLU())
@@ -118,6 +143,8 @@ class _BoxHead(nn.Module):
 
 
 class _BoxPredictor(nn.Module):
+    """Class logits (K, classes) and box offsets (K, 4 classes) from features (K, inputs)."""
+
     def __init__(self, inputs: int, classes: int) -> None:
         super().__init__()
         self.scores = nn.Linear(inputs, classes)
@@ -128,19 +155,33 @@ class _BoxPredictor(nn.Module):
 
 
 def pasted(masks: Tensor, boxes: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Soft masks (N, 1, M, M) on their boxes (N, 4), as pictures (N, 1, H, W); zero outside."""
+    """Paste soft masks into pictures at their boxes.
+
+    Args:
+        masks: (K, 1, M, M) in [0, 1], each over its box.
+        boxes: (K, 4) x0, y0, x1, y1 in pixels; the centre of pixel i is at i.
+        shape: (H, W) of the picture in pixels.
+
+    Returns:
+        (K, 1, H, W) in [0, 1], bilinear; 0 outside the box.
+    """
     x0, y0, x1, y1 = (edge[:, None] for edge in boxes.unbind(1))
     rows, columns = (torch.arange(side, device=boxes.device)[None] for side in shape)
-    across = (2 * (columns - x0) / (x1 - x0) - 1)[:, None, :].expand(-1, shape[0], -1)
-    down = (2 * (rows - y0) / (y1 - y0) - 1)[:, :, None].expand(-1, -1, shape[1])
-    places = torch.stack([across, down], 3)
-    return functional.grid_sample(masks.to(places.dtype), places, align_corners=False)
+    x = (2 * (columns - x0) / (x1 - x0) - 1)[:, None, :].expand(-1, shape[0], -1)
+    y = (2 * (rows - y0) / (y1 - y0) - 1)[:, :, None].expand(-1, -1, shape[1])
+    positions = torch.stack([x, y], 3)
+    return functional.grid_sample(masks.to(positions.dtype), positions, align_corners=False)
 
 
 def detection_target(mask: Tensor) -> dict[str, Tensor]:
-    """torchvision's target of one image from its mask (S, S) bool; an empty mask is no instance.
+    """Make torchvision's training target of one picture.
 
-    The box lies half a pixel around the mask, whose pixel i lies at i.
+    Args:
+        mask: (S, S) bool.
+
+    Returns:
+        `boxes` (K, 4) float, `labels` (K,) int64 and `masks` (K, S, S) uint8; K is 1, or 0 where
+        the mask is empty. The box encloses the mask's pixels, whose centres are at integers.
     """
     rows, columns = torch.where(mask)
     count = int(len(rows) > 0)
@@ -156,5 +197,5 @@ def detection_target(mask: Tensor) -> dict[str, Tensor]:
 
 
 def build(params: Segmentation, *, pretrained: bool) -> SegmentationNet:
-    """The segmentation network of `train.segmentation`."""
+    """Build the segmentation network; the arguments are SegmentationNet's."""
     return SegmentationNet(params, pretrained=pretrained)

@@ -1,16 +1,18 @@
-"""A trained network on disk: weights, resolved params and metadata, whole or not at all."""
+"""A trained network on disk: weights, resolved params and metadata, written whole or not at all."""
 
 import json
 from pathlib import Path
+from typing import get_type_hints
 
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from unmask.config.params import NETWORKS, Train
+from unmask.config.params import NETWORKS, Fit, Train
 from unmask.errors import UnmaskError
 from unmask.models import build
+from unmask.models.network import Network
 from unmask.project import md5_of, whole_folder
 
 #: The released networks, laid out as the training stages store them, as float16.
@@ -19,18 +21,24 @@ WEIGHTS, PARAMS, METADATA = "model.safetensors", "params.json", "metadata.json"
 
 
 class StoredModelError(UnmaskError):
-    """A stored network that is missing, half-written or does not fit; says which and why."""
+    """A stored network that is missing, damaged or does not fit; the message says which and why."""
 
 
 def save_network(network: nn.Module, name: str, section: dict, metadata: dict, out: Path) -> str:
     """Write a network so that `out` appears complete or stays as it was.
 
     Args:
-        section: the resolved params of `train.<name>` as JSON.
-        metadata: what else to keep beside the weights, as JSON.
+        network: the network, as `unmask.models.build` makes it.
+        name: its name, one of NETWORKS.
+        section: the resolved params of `train.<name>`, serialisable as JSON.
+        metadata: what else to keep beside the weights, serialisable as JSON.
+        out: the folder to write.
 
     Returns:
         The md5 of the weights file.
+
+    Raises:
+        StoredModelError: when the weights cannot be written.
     """
     with whole_folder(out) as partial:
         state = {key: value.contiguous() for key, value in network.state_dict().items()}
@@ -38,7 +46,7 @@ def save_network(network: nn.Module, name: str, section: dict, metadata: dict, o
             save_file(state, partial / WEIGHTS)
         except SafetensorError as error:
             raise StoredModelError(f"{out / WEIGHTS} could not be written: {error}.") from error
-        (partial / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read it
+        (partial / WEIGHTS).chmod(0o644)  # safetensors writes files that only the owner can read
         checksum = md5_of([partial / WEIGHTS])
         (partial / PARAMS).write_text(json.dumps({"name": name, **section}, indent=1) + "\n")
         document = {**metadata, "weights_md5": checksum}
@@ -47,7 +55,7 @@ def save_network(network: nn.Module, name: str, section: dict, metadata: dict, o
 
 
 def packed_md5(folder: Path) -> str:
-    """md5 over weights and params of the four stored networks.
+    """Md5 over weights and params of the four networks stored in a folder.
 
     Raises:
         StoredModelError: when one is missing.
@@ -76,13 +84,11 @@ def _read_json(path: Path) -> dict:
     return document
 
 
-def load_network(folder: Path) -> nn.Module:
-    """Rebuild a network from its stored params and load its weights strictly; in eval mode.
-
-    Its attributes `image_size` and `weights_md5` are the side of its face crops and its checksum.
+def load_network(folder: Path) -> Network:
+    """Rebuild a network from its stored params and load all its weights; it is in eval mode.
 
     Raises:
-        StoredModelError: for a missing or damaged file, naming it.
+        StoredModelError: when a file is missing or damaged; the message names it.
     """
     section, metadata = (_read_json(folder / name) for name in (PARAMS, METADATA))
     try:
@@ -93,7 +99,8 @@ def load_network(folder: Path) -> nn.Module:
         raise StoredModelError(f"{folder / WEIGHTS} is damaged: its md5 is not the recorded one.")
     try:
         name = section.pop("name")
-        params = Train.model_fields[name].annotation.model_validate(section)
+        section_type: type[Fit] = get_type_hints(Train)[name]
+        params = section_type.model_validate(section)
         network = build(name, params)
     except (KeyError, TypeError, ValidationError) as error:
         raise StoredModelError(
