@@ -17,10 +17,8 @@ from unmask.evaluation.scores import TrueFaces
 from unmask.faces import dataset as faces_stage
 from unmask.geometry.frame import canonical_transform, scale_of
 from unmask.masking import dataset as masked_stage
-from unmask.metrics.hole import hole_psnr, hole_ssim
-from unmask.metrics.psnr import picture_psnr
-from unmask.metrics.sharpness import hole_detail
-from unmask.metrics.ssim import picture_ssim
+from unmask.metrics.region import region_detail, region_psnr
+from unmask.metrics.ssim import region_ssim
 
 
 @pytest.fixture
@@ -85,13 +83,13 @@ def test_padding_changes_no_score(given):
         box = box_of(valid)
         pair = filled[index][box][None], eval_set.images[index][box][None]
         hole, whole = eval_set.masks[index][box][None], valid[box][None]
-        assert scores.psnr[index] == hole_psnr(*pair, hole)[0]
-        assert scores.ssim[index] == hole_ssim(*pair, hole)[0]
-        assert scores.picture_psnr[index] == picture_psnr(*pair, whole)[0]
-        assert scores.picture_ssim[index] == picture_ssim(*pair, whole)[0]
+        assert scores.psnr[index] == region_psnr(*pair, hole)[0]
+        assert scores.ssim[index] == region_ssim(*pair, hole)[0]
+        assert scores.picture_psnr[index] == region_psnr(*pair, whole)[0]
+        assert scores.picture_ssim[index] == region_ssim(*pair, whole)[0]
         scale = scale_of(canonical_transform(eval_set.landmarks[index], 256))
-        assert scores.detail[index] == hole_detail(pair[0], hole, np.array([scale]))[0]
-        assert scores.true_detail[index] == hole_detail(pair[1], hole, np.array([scale]))[0]
+        assert scores.detail[index] == region_detail(pair[0], hole, np.array([scale]))[0]
+        assert scores.true_detail[index] == region_detail(pair[1], hole, np.array([scale]))[0]
     assert scores.sharpness() > 2  # noise
 
 

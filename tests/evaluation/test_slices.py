@@ -49,8 +49,6 @@ def measured_of(psnr: list[float], male: list[float]) -> Measured:
     count = len(psnr)
     return Measured(
         pictures=np.zeros((count, 4, 4, 3), np.uint8),
-        masks=np.zeros((count, 4, 4), bool),
-        landmarks=np.zeros((count, 68, 2), np.float32),
         gender_male=np.array(male),
         iou=values / 40,
         nme=values / 400,

@@ -43,16 +43,21 @@ def brute_force(predicted, scores, true, threshold):
 def test_perfect_and_missed():
     masks = [bar(0, 10)[None], bar(5, 20)[None]]
     perfect = mask_average_precision(masks, [np.array([0.9]), np.array([0.3])], masks)
-    assert (perfect.mean, perfect.at_50, perfect.at_75) == pytest.approx((1, 1, 1))
-    assert (perfect.images, perfect.instances) == (2, 2)
-    missed = mask_average_precision([none(), none()], [np.array([])] * 2, masks)
-    assert (missed.mean, missed.at_50) == (0, 0)
+    assert perfect == pytest.approx(1)
+    assert mask_average_precision([none(), none()], [np.array([])] * 2, masks) == 0
+    one = mask_average_precision([masks[0], none()], [np.array([0.9]), np.array([])], masks)
+    assert one == pytest.approx(51 / 101)  # recalls 0.00, 0.01 ... 0.50 are reached
 
 
-def test_hand_computed():
-    # Overlap 8 / 12: a hit at 0.50, 0.55, 0.60 and 0.65, four of the ten thresholds.
-    result = mask_average_precision([bar(0, 10)[None]], [np.array([0.9])], [bar(2, 12)[None]])
-    assert (result.mean, result.at_50, result.at_75) == pytest.approx((0.4, 1, 0))
+@pytest.mark.parametrize(
+    ("start", "precision"),
+    [(5, 0), (4, 0), (3, 0.1), (2, 0.4), (1, 0.7), (0, 1)],
+)
+def test_hand_computed(start, precision):
+    # overlaps 5/15, 6/14, 7/13, 8/12, 9/11 and 1: a hit at the thresholds that they reach
+    true = bar(start, start + 10)[None]
+    result = mask_average_precision([bar(0, 10)[None]], [np.array([0.9])], [true])
+    assert result == pytest.approx(precision)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -69,31 +74,29 @@ def test_agrees_with_brute_force(seed):
         scores.append(rng.random(len(masks)))
     expected = [brute_force(predicted, scores, true, t) for t in THRESHOLDS]
     result = mask_average_precision(predicted, scores, true)
-    assert result.mean == pytest.approx(np.mean(expected), abs=1e-5)
-    assert result.at_50 == pytest.approx(expected[0], abs=1e-5)
-    assert result.at_75 == pytest.approx(expected[5], abs=1e-5)
+    assert result == pytest.approx(np.mean(expected), abs=1e-5)
 
 
 def test_overlap_equal_to_a_threshold_is_a_hit():
     result = mask_average_precision([bar(0, 8)[None]], [np.array([0.9])], [bar(0, 10)[None]])
-    assert result.mean == pytest.approx(0.7)
+    assert result == pytest.approx(0.7)
 
 
 def test_false_alarm_on_a_picture_without_masks_counts():
     masks = [bar(0, 10)[None], bar(0, 10)[None]]
     result = mask_average_precision(masks, [np.array([0.5]), np.array([0.9])], [masks[0], none()])
-    assert result.mean == pytest.approx(0.5)
+    assert result == pytest.approx(0.5)
 
 
 def test_predicted_mask_without_pixels_is_a_false_alarm():
     masks = np.stack([bar(0, 10), bar(0, 0)])
     result = mask_average_precision([masks], [np.array([0.5, 0.9])], [masks[:1]])
-    assert result.mean == pytest.approx(0.5)
+    assert result == pytest.approx(0.5)
 
 
 def test_tensors_and_silence(capsys):
     mask = torch.tensor(bar(0, 10)[None])
-    assert mask_average_precision([mask], [torch.tensor([0.9])], [mask]).mean == pytest.approx(1)
+    assert mask_average_precision([mask], [torch.tensor([0.9])], [mask]) == pytest.approx(1)
     assert capsys.readouterr().out == ""
 
 
@@ -101,7 +104,7 @@ def test_refuses_bad_input():
     mask, score = bar(0, 10)[None], np.array([0.9])
     with pytest.raises(ValueError, match="at least one true mask"):
         mask_average_precision([mask], [score], [none()])
-    with pytest.raises(ValueError, match="one entry a picture"):
+    with pytest.raises(ValueError, match="one entry per picture"):
         mask_average_precision([mask], [], [mask])
     with pytest.raises(ValueError, match="scores"):
         mask_average_precision([mask], [np.array([0.1, 0.2])], [mask])

@@ -7,7 +7,7 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
-from unmask.metrics.ssim import picture_ms_ssim, picture_ssim
+from unmask.metrics.ssim import picture_ms_ssim, region_ssim
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
@@ -50,7 +50,7 @@ def test_whole_picture_agrees_with_torchmetrics():
     expected = structural_similarity_index_measure(
         *tensors(predicted, target), data_range=255.0, reduction="none"
     )
-    measured = picture_ssim(predicted, target, valid)
+    measured = region_ssim(predicted, target, valid)
     np.testing.assert_allclose(measured, expected, atol=1e-5)
 
 
@@ -61,7 +61,7 @@ def test_flat_pictures_lose_little_to_float32():
     expected = structural_similarity_index_measure(
         *(t.double() for t in tensors(predicted, target)), data_range=255.0, reduction="none"
     )
-    np.testing.assert_allclose(picture_ssim(predicted, target, valid), expected, atol=1e-4)
+    np.testing.assert_allclose(region_ssim(predicted, target, valid), expected, atol=1e-4)
 
 
 def test_padding_does_not_count():
@@ -69,7 +69,7 @@ def test_padding_does_not_count():
     valid[:, :10] = False
     garbage = np.where(valid[..., None], predicted, 0)
     np.testing.assert_array_equal(
-        picture_ssim(garbage, target, valid), picture_ssim(predicted, target, valid)
+        region_ssim(garbage, target, valid), region_ssim(predicted, target, valid)
     )
 
 

@@ -1,7 +1,7 @@
 """Simple ways to fill the hole under a face mask, for comparison with the product.
 
 Each fill takes a picture, uint8 (H, W, 3), and a hole, bool (H, W), and returns a new picture
-with only the hole replaced. A hole also holds every pixel that must not be trusted, such as
+in which only the hole is replaced. The hole must also cover pixels that show no face, such as
 padding: pass the mask joined with the pixels that are not valid. A fill raises ValueError if a
 shape or type is wrong; the two inpainting fills also if the hole covers the whole picture.
 Training faces are uint8 (N, H, W, 3) of one size, with their valid pixels, bool (N, H, W).
@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from sklearn.decomposition import PCA
 
-INPAINT_RADIUS = 3
-ROUNDING_VARIANCE = 1 / 12
+INPAINT_RADIUS = 3  # pixels
+ROUNDING_VARIANCE = 1 / 12  # of values rounded to integers
 
 
 def telea(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -30,7 +30,11 @@ def navier_stokes(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MeanFace:
-    """Fills with the mean training face, float32 (H, W, 3) in 0..255, without blending."""
+    """Fills with the mean training face, without blending.
+
+    Attributes:
+        face: float32 (H, W, 3), 0..255.
+    """
 
     face: np.ndarray
 
@@ -39,6 +43,10 @@ class MeanFace:
         """Average each pixel over the training faces where it is valid.
 
         A pixel that is never valid takes the mean colour of all valid pixels.
+
+        Args:
+            images: training faces, uint8 (N, H, W, 3).
+            valid: their valid pixels, bool (N, H, W).
 
         Raises:
             ValueError: if shapes or types are wrong or no pixel is valid.
@@ -58,16 +66,16 @@ class MeanFace:
 
 @dataclass(frozen=True)
 class EigenfaceFill:
-    """Fills with the likeliest face of a principal subspace, given the visible pixels.
+    """Fills with the likeliest face of a principal subspace, conditioned on the visible pixels.
 
     The posterior mean of probabilistic principal component analysis (Tipping and Bishop, 1999):
-    the coefficients are a ridge regression of the visible pixels, each held to its prior
+    the coefficients are a ridge regression of the visible pixels, each regularised by its prior
     variance. A picture without visible pixels takes the mean face.
 
     Attributes:
         mean: float32 (size, size, 3), 0..255.
         components: float32 (size * size * 3, k), orthonormal columns.
-        ridge: float32 (k,), the noise variance over each coefficient's prior variance.
+        ridge: float32 (k,), the noise variance divided by each coefficient's prior variance.
     """
 
     mean: np.ndarray
@@ -83,10 +91,10 @@ class EigenfaceFill:
         Pixels that are not valid are replaced by the mean face.
 
         Args:
-            images: training faces.
-            valid: their valid pixels.
-            components: k, less than N.
-            size: side of the reduced faces, in pixels.
+            images: training faces, uint8 (N, H, W, 3).
+            valid: their valid pixels, bool (N, H, W).
+            components: dimension k of the subspace, 1..N - 1.
+            size: largest side of the reduced faces, in pixels.
 
         Raises:
             ValueError: if shapes or types are wrong, no pixel is valid, or k is too large.
@@ -121,17 +129,19 @@ def _inpaint(image: np.ndarray, hole: np.ndarray, method: int) -> np.ndarray:
     _check(image, hole, dimensions=3)
     if hole.all():
         raise ValueError("the hole covers the whole picture")
-    # OpenCV lets some hole pixels near the picture's border into its averages.
+    # OpenCV averages some hole pixels near the picture's border too: they take the mean colour.
     colour = image[~hole].mean(axis=0).astype(np.uint8)
-    blank = np.where(hole[..., None], colour, image)
-    return cv2.inpaint(blank, hole.astype(np.uint8), INPAINT_RADIUS, method)
+    blanked = np.where(hole[..., None], colour, image)
+    return cv2.inpaint(blanked, hole.astype(np.uint8), INPAINT_RADIUS, method)
 
 
 def _shrink(image: np.ndarray, size: int) -> np.ndarray:
+    """A picture resized to float32 (size, size, ...) by averaging over areas."""
     return cv2.resize(image.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
 
 
 def _covered(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Which of size x size areas, bool, hold only pixels that are true in bool (H, W)."""
     return _shrink(pixels, size) > 0.999
 
 

@@ -55,10 +55,10 @@ def _write_plots(
     )
     known = eval_set.gender >= 0
     if len(set(eval_set.gender[known].tolist())) == 2:
-        false, true, _ = roc_curve(eval_set.gender[known], chain.gender_male[known])
+        false_rate, true_rate, _ = roc_curve(eval_set.gender[known], chain.gender_male[known])
         points = [
             {"false_male": float(f), "true_male": float(t)}
-            for f, t in zip(false, true, strict=True)
+            for f, t in zip(false_rate, true_rate, strict=True)
         ]
     else:
         points = []
@@ -68,17 +68,23 @@ def _write_plots(
 def evaluate(
     params: Params, eval_set: EvaluationSet, train: Split, models: Path, out: Path
 ) -> dict:
-    """Score everything on faces that nothing was trained, fitted or chosen on.
+    """Score the chain, each network alone and the baselines on faces that none was fitted to.
 
-    Writes metrics.json, plots/, pictures/ and DVC's page template plots.html into `out`.
+    Writes metrics.json, plots/, pictures/ and DVC's page template plots.html.
 
     Args:
-        eval_set: the faces, framed or as their sources give them; of the latter the models alone,
-            which see frames, are not scored.
+        params: of which `evaluate` is read.
+        eval_set: the faces, in the canonical frame or at native resolution; the networks alone,
+            which see frames only, are scored on the former only.
         train: the split that baselines are fitted to.
+        models: the folder of the four stored networks.
+        out: the folder to write to.
 
     Returns:
         What metrics.json holds.
+
+    Raises:
+        StoredModelError: when a network is missing or damaged.
     """
     chain = Chain.load(models)
     truth = TrueFaces(eval_set.images, eval_set.valid, eval_set.masks, eval_set.landmarks)
@@ -130,6 +136,6 @@ def evaluate(
         (out / "pictures" / f"{name}.png").write_bytes(encode_picture(sheet))
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     print(
-        f"evaluate: {1000 * seconds:.0f} ms a picture, {json.dumps(metrics['chain'])}", flush=True
+        f"evaluate: {1000 * seconds:.0f} ms per picture, {json.dumps(metrics['chain'])}", flush=True
     )
     return metrics

@@ -13,16 +13,19 @@ _FITTING_FACES = 2000
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """N masked faces in memory; the first variant of each.
+    """N masked faces in memory, each with its first mask.
 
-    What is not valid is padding: beyond a frame's source, or up to the size of the largest picture.
+    Pixels that are not valid are padding: parts of a frame beyond the source's picture, or what
+    brings pictures to one size.
 
     Attributes:
-        images, masked: (N, S, S, 3) uint8 RGB.
-        valid, masks: (N, S, S) bool.
-        landmarks: (N, 68, 2) float32.
+        images: (N, H, W, 3) uint8 RGB, the true faces.
+        masked: (N, H, W, 3) uint8 RGB, the same faces with a mask.
+        valid: (N, H, W) bool.
+        masks: (N, H, W) bool.
+        landmarks: (N, 68, 2) float32, pixels.
         gender: (N,) int64, 1 male, 0 female, -1 unknown.
-        labels: per face, the labels and the style of its mask.
+        labels: per face, the labels of the face and the style of its mask.
         framed: whether every picture is the canonical frame.
     """
 
@@ -40,10 +43,12 @@ class EvaluationSet:
 
 
 def select_faces(split: Split, limit: int, source: str | None = None) -> EvaluationSet:
-    """At most `limit` faces, evenly spread over the split, whose hole shows any valid pixel.
+    """At most `limit` faces, evenly spread over the split, whose hole has any valid pixel.
 
     Args:
-        source: whose faces are taken; None takes all sources'.
+        split: the split to select from.
+        limit: number of faces, at least 1.
+        source: name of the only source to select from; None selects from all.
 
     Raises:
         EmptySplit: when the split has no face of that source.
@@ -74,7 +79,7 @@ def fitting_faces(split: Split) -> tuple[np.ndarray, np.ndarray]:
     """At most 2,000 faces, evenly spread over a split, that baselines are fitted to.
 
     Returns:
-        (images (N, S, S, 3) uint8, valid (N, S, S) bool).
+        Images (N, S, S, 3) uint8 RGB and their valid pixels (N, S, S) bool.
     """
     limit = min(_FITTING_FACES, len(split))
     spread = np.arange(limit) * len(split) // limit
@@ -82,9 +87,13 @@ def fitting_faces(split: Split) -> tuple[np.ndarray, np.ndarray]:
 
 
 def box_of(valid: np.ndarray) -> tuple[slice, slice]:
-    """The rows and columns that hold all valid pixels of a mask (H, W) bool, of which it has any.
+    """The bounding box of the valid pixels of a padded picture: the picture before padding.
 
-    A picture cut to them is the one that was padded.
+    Args:
+        valid: (H, W) bool, not all False.
+
+    Returns:
+        The box's rows and columns.
     """
     rows, columns = (np.flatnonzero(valid.any(axis=axis)) for axis in (1, 0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
@@ -93,7 +102,15 @@ def box_of(valid: np.ndarray) -> tuple[slice, slice]:
 def fill_pictures(
     fill: Callable[[np.ndarray, np.ndarray], np.ndarray], eval_set: EvaluationSet
 ) -> np.ndarray:
-    """A baseline's fills (N, S, S, 3) uint8, given true masks; what is not valid is filled too."""
+    """Fill the true holes of an evaluation set, and its padding, by a baseline.
+
+    Args:
+        fill: from a picture (H, W, 3) uint8 and a hole (H, W) bool to a filled picture.
+        eval_set: the masked faces.
+
+    Returns:
+        (N, H, W, 3) uint8.
+    """
     holes = eval_set.masks | ~eval_set.valid
     return np.stack([fill(p, h) for p, h in zip(eval_set.masked, holes, strict=True)])
 
@@ -101,9 +118,18 @@ def fill_pictures(
 def fill_frames(
     fill: Callable[[np.ndarray, np.ndarray], np.ndarray], eval_set: EvaluationSet, size: int
 ) -> np.ndarray:
-    """A baseline's fills that knows faces in the canonical frame of `size` only.
+    """Fill the true holes by a baseline that was fitted to faces in the canonical frame.
 
-    Each face is framed by its true landmarks, filled, and what fills its hole brought back.
+    Each face is warped into the frame by its true landmarks and filled there; the pixels of its
+    hole are warped back.
+
+    Args:
+        fill: from a frame (size, size, 3) uint8 and a hole (size, size) bool to a filled frame.
+        eval_set: the masked faces.
+        size: side of the frame in pixels.
+
+    Returns:
+        (N, H, W, 3) uint8.
     """
     if eval_set.framed:
         return fill_pictures(fill, eval_set)

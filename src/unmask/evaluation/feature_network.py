@@ -1,9 +1,10 @@
-"""The network of the Frechet and the perceptual distance: EfficientNet-Lite0, ImageNet weights."""
+"""EfficientNet-Lite0 with ImageNet weights: features of the Frechet and perceptual distances."""
 
 from functools import cache
 
 import numpy as np
 import torch
+from timm.models import EfficientNet
 from torch.nn import functional
 
 from unmask.losses.inpainting import DISTANCE_LEVELS
@@ -15,13 +16,14 @@ _BATCH = 16
 
 @torch.inference_mode()
 def pooled_features(pictures: np.ndarray) -> np.ndarray:
-    """Globally pooled last features (N, 1280) float64.
+    """Features of the last layer, globally pooled, (N, 1280) float64.
 
     Args:
         pictures: (N, H, W, 3) uint8 RGB; resized to 224 x 224, bicubic and anti-aliased, and
             scaled to [-1, 1] as the network was trained.
     """
     network = pretrained_classifier(PACKAGED).eval()
+    assert isinstance(network, EfficientNet)
     features = []
     for start in range(0, len(pictures), _BATCH):
         batch = torch.from_numpy(np.ascontiguousarray(pictures[start : start + _BATCH]))
@@ -40,10 +42,10 @@ def _pyramid() -> Backbone:
 
 @torch.inference_mode()
 def feature_levels(pictures: np.ndarray) -> list[np.ndarray]:
-    """Features of three levels, each (N, C, S / stride, S / stride) float32, strides 8, 16, 32.
+    """Feature maps of strides 8, 16 and 32, each (N, C, S / stride, S / stride) float32.
 
     Args:
-        pictures: (N, S, S, 3) uint8 RGB, S a multiple of 32; one batch of the network.
+        pictures: (N, S, S, 3) uint8 RGB, S a multiple of 32; all are one batch.
     """
     batch = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)
     return [level.numpy() for level in _pyramid()(batch.float() / 255)]

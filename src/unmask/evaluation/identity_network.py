@@ -1,10 +1,11 @@
-"""The face embedding of the identity distance: dlib's ResNet, from the optional extra `annotate`.
+"""Face embeddings of the identity distance: dlib's ResNet, from the optional extra `annotate`.
 
 Source: King, "High quality face recognition with deep metric learning", dlib blog, 2017.
 """
 
 import os
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -12,16 +13,16 @@ from unmask.faces.annotate import dlib_weights
 from unmask.parallel import ordered_map
 
 _WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"
-_CHUNK = 32  # faces a process embeds at once
+_CHUNK = 32  # faces per task of a worker process
 
 
 def is_installed() -> bool:
-    """Whether dlib and its weights are."""
+    """Whether dlib and the weights of its face embedding are installed."""
     return dlib_weights(_WEIGHTS) is not None
 
 
 @cache
-def _network():
+def _network() -> Any:
     import dlib
 
     return dlib.face_recognition_model_v1(str(dlib_weights(_WEIGHTS)))
@@ -40,11 +41,14 @@ def _embedding(face: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
 
 
 def embeddings(pictures: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Embeddings (N, 128) float64 of one face a picture, computed in a process a processor.
+    """Embed one face per picture, in one worker process per processor.
 
     Args:
         pictures: (N, H, W, 3) uint8 RGB.
         landmarks: (N, 68, 2) pixels, by which dlib aligns each face.
+
+    Returns:
+        (N, 128) float64.
     """
     workers = min(os.cpu_count() or 1, -(-len(pictures) // _CHUNK))
     faces = zip(pictures, landmarks, strict=True)

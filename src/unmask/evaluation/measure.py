@@ -1,7 +1,7 @@
-"""Every model alone, then the whole chain with only the masked picture as input."""
+"""Every network alone, then the whole chain with only the masked picture as input."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,21 +18,18 @@ from unmask.metrics.nme import failure_rate, nme
 
 @dataclass(frozen=True)
 class Measured:
-    """Answers for N faces and their scores.
+    """Restorations of N faces and their scores.
 
     Attributes:
-        pictures: (N, S, S, 3) uint8, the filled faces.
-        masks: (N, S, S) bool, the predicted masks.
-        landmarks: (N, 68, 2) float32, the predicted ones.
-        gender_male: (N,) probability of 'male'.
-        iou, nme: (N,).
+        pictures: (N, H, W, 3) uint8 RGB, the filled faces.
+        gender_male: (N,) predicted probability of 'male', 0..1.
+        iou: (N,) of predicted and true masks, 0..1.
+        nme: (N,) of the predicted landmarks, 0 or more; 0.05 is 5 % of the inter-ocular distance.
         hole: scores of the filled pictures.
         table: means and shares by name, as metrics.json shows them.
     """
 
     pictures: np.ndarray
-    masks: np.ndarray
-    landmarks: np.ndarray
     gender_male: np.ndarray
     iou: np.ndarray
     nme: np.ndarray
@@ -40,7 +37,27 @@ class Measured:
     table: dict[str, float]
 
 
+@dataclass(frozen=True)
+class _Predictions:
+    """What is predicted, face by face.
+
+    Attributes:
+        pictures: (H, W, 3) uint8 RGB, the filled face.
+        masks: (H, W) bool.
+        scores: confidence of the mask, 0..1.
+        landmarks: (68, 2) float32 pixels.
+        gender_male: probability of 'male', 0..1.
+    """
+
+    pictures: list[np.ndarray] = field(default_factory=list)
+    masks: list[np.ndarray] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    landmarks: list[np.ndarray] = field(default_factory=list)
+    gender_male: list[float] = field(default_factory=list)
+
+
 def _gender(probability: np.ndarray, gender: np.ndarray) -> dict[str, float]:
+    """The table's figures of the gender network, as far as they are defined."""
     known = gender[gender >= 0]
     table = {"gender_accuracy": gender_accuracy(probability, gender)} if len(known) else {}
     if len(set(known.tolist())) == 2:
@@ -48,61 +65,64 @@ def _gender(probability: np.ndarray, gender: np.ndarray) -> dict[str, float]:
     return table
 
 
-def _measured(
-    eval_set: EvaluationSet,
-    truth: TrueFaces,
-    pictures: list,
-    masks: list,
-    scores: list,
-    points: list,
-    males: list,
-) -> Measured:
-    predicted, found = np.stack(masks), np.stack(points)
-    probability = np.array(males)
-    overlap, error = mask_iou(predicted, eval_set.masks), nme(found, eval_set.landmarks)
-    hole = truth.score(np.stack(pictures))
-    found_any = [int(mask.any()) for mask in predicted]
-    precision = mask_average_precision(
-        [mask[None][:n] for mask, n in zip(predicted, found_any, strict=True)],
-        [np.array([score])[:n] for score, n in zip(scores, found_any, strict=True)],
-        list(eval_set.masks[:, None]),
-    )
+def _measured(eval_set: EvaluationSet, truth: TrueFaces, predictions: _Predictions) -> Measured:
+    pictures, masks = np.stack(predictions.pictures), np.stack(predictions.masks)
+    probability = np.array(predictions.gender_male)
+    overlap = mask_iou(masks, eval_set.masks)
+    error = nme(np.stack(predictions.landmarks), eval_set.landmarks)
+    hole = truth.score(pictures)
+    instances = [int(mask.any()) for mask in masks]
     table = {
         **hole.means(),
         "mask_iou": float(overlap.mean()),
-        "mask_boundary_iou": float(boundary_iou(predicted, eval_set.masks).mean()),
-        "mask_map": precision.mean,
+        "mask_boundary_iou": float(boundary_iou(masks, eval_set.masks).mean()),
+        "mask_map": mask_average_precision(
+            [mask[None][:n] for mask, n in zip(masks, instances, strict=True)],
+            [np.array([s])[:n] for s, n in zip(predictions.scores, instances, strict=True)],
+            list(eval_set.masks[:, None]),
+        ),
         "nme": float(error.mean()),
         "nme_failure_rate": failure_rate(error),
         **_gender(probability, eval_set.gender),
     }
-    return Measured(np.stack(pictures), predicted, found, probability, overlap, error, hole, table)
+    return Measured(pictures, probability, overlap, error, hole, table)
 
 
 def measure_alone(chain: Chain, eval_set: EvaluationSet, truth: TrueFaces) -> Measured:
-    """Each network given the truth: the frame, and for inpainting mask, landmarks and gender."""
-    pictures, masks, scores, points, males = [], [], [], [], []
+    """Score each network on the true frame; inpainting also gets true mask, landmarks and gender.
+
+    Args:
+        chain: the four networks.
+        eval_set: N masked faces in the canonical frame.
+        truth: the same faces without masks.
+    """
+    predictions = _Predictions()
     for index, crop in enumerate(eval_set.masked):
         probability, score = chain.segment(crop)
-        masks.append(probability > 0.5)
-        scores.append(score)
-        points.append(chain.landmarks(crop))
-        males.append(chain.gender_male(crop))
+        predictions.masks.append(probability > 0.5)
+        predictions.scores.append(score)
+        predictions.landmarks.append(chain.landmarks(crop))
+        predictions.gender_male.append(chain.gender_male(crop))
         gender = float(eval_set.gender[index]) if eval_set.gender[index] >= 0 else float("nan")
         hole = frame_hole(eval_set.masks[index].astype(np.float32)) | ~eval_set.valid[index]
-        pictures.append(chain.fill(crop, hole, eval_set.landmarks[index], gender))
-    return _measured(eval_set, truth, pictures, masks, scores, points, males)
+        predictions.pictures.append(chain.fill(crop, hole, eval_set.landmarks[index], gender))
+    return _measured(eval_set, truth, predictions)
 
 
 def measure_chain(
     chain: Chain, eval_set: EvaluationSet, truth: TrueFaces
 ) -> tuple[Measured, float]:
-    """The whole chain, given the masked pictures only.
+    """Score the whole chain, whose only input are the masked pictures.
+
+    Args:
+        chain: the four networks.
+        eval_set: N masked faces.
+        truth: the same faces without masks.
 
     Returns:
-        (what it answered, median seconds a picture).
+        The restorations with their scores, and the median of seconds per picture.
     """
-    pictures, masks, holes, scores, points, males, seconds = [], [], [], [], [], [], []
+    predictions, holes, seconds = _Predictions(), [], []
     for padded, valid, true in zip(
         eval_set.masked, eval_set.valid, eval_set.landmarks, strict=True
     ):
@@ -113,14 +133,16 @@ def measure_chain(
         picture, mask, hole = padded.copy(), np.zeros_like(valid), np.zeros_like(valid)
         picture[box], mask[box], hole[box] = restored.picture, restored.mask, restored.hole
         face = restored.faces[0].moved(columns.start, rows.start)
-        pictures.append(picture)
-        masks.append(mask)
+        predictions.pictures.append(picture)
+        predictions.masks.append(mask)
         holes.append(hole)
-        scores.append(face.score)
-        # a face that was not found has failed, and counts as the landmarks' full spread
-        points.append(np.zeros_like(true) if face.landmarks is None else face.landmarks)
-        males.append(face.gender_male)
-    measured = _measured(eval_set, truth, pictures, masks, scores, points, males)
+        predictions.scores.append(face.score)
+        # the landmarks of a face that was not found are all taken to be at the origin
+        predictions.landmarks.append(
+            np.zeros_like(true) if face.landmarks is None else face.landmarks
+        )
+        predictions.gender_male.append(face.gender_male)
+    measured = _measured(eval_set, truth, predictions)
     replaced = np.stack(holes)
     measured.table["replaced_beyond"] = float(replaced_beyond(replaced, truth.region).mean())
     measured.table["mask_missed"] = float(mask_missed(replaced, truth.region).mean())
@@ -128,10 +150,10 @@ def measure_chain(
 
 
 def bare_restored(chain: Chain, eval_set: EvaluationSet) -> float:
-    """Share of bare faces, about 100 of the eval_set, that the chain alters all the same."""
+    """Share, 0..1, of the set's faces without masks, about 100 of them, that the chain changes."""
     chosen = slice(None, None, max(1, len(eval_set) // 100))
-    altered = [
+    changed = [
         chain.restore(face[box_of(valid)], valid=valid[box_of(valid)]).hole.any()
         for face, valid in zip(eval_set.images[chosen], eval_set.valid[chosen], strict=True)
     ]
-    return float(np.mean(altered))
+    return float(np.mean(changed))

@@ -1,4 +1,4 @@
-"""Faces as their sources give them, masked at their own pixels: what a release is scored on."""
+"""Masked faces at the native resolution of their sources: what a release is scored on."""
 
 from pathlib import Path
 
@@ -14,39 +14,44 @@ from unmask.masking.dataset import mask_on, without_occluders
 
 
 def _padded(pictures: list[np.ndarray], height: int, width: int) -> np.ndarray:
-    out = np.zeros((len(pictures), height, width, *pictures[0].shape[2:]), pictures[0].dtype)
-    for place, picture in zip(out, pictures, strict=True):
-        place[: picture.shape[0], : picture.shape[1]] = picture
-    return out
+    """Pictures (H_i, W_i, ...) at the top left of zeros, stacked to (N, height, width, ...)."""
+    stack = np.zeros((len(pictures), height, width, *pictures[0].shape[2:]), pictures[0].dtype)
+    for padded, picture in zip(stack, pictures, strict=True):
+        padded[: picture.shape[0], : picture.shape[1]] = picture
+    return stack
 
 
 def at_native_resolution(
     params: Params, root: Path, split: Split, source: str | None = None
 ) -> EvaluationSet:
-    """At most `evaluate.max_faces` faces of a split, as their sources give them.
+    """Read at most `evaluate.max_faces` faces of a split at the resolution of their sources.
 
-    Each wears the mask that it wears in the canonical frame, drawn at its own pixels; the few that
-    no mask fits there are left out. Pictures of several sizes are padded to the largest.
+    Each wears the mask that it wears in the canonical frame, rendered at this resolution; the few
+    that it cannot be placed on are left out. Pictures are padded to the largest height and width.
 
     Args:
-        root: the folder of params.yaml, at which the sources' paths start.
-        split: whose faces are taken, evenly spread.
-        source: of them only this source's; None takes all.
+        params: of which the sources, the masking, `seed` and `evaluate.max_faces` are read.
+        root: the folder of params.yaml, which the sources' paths are relative to.
+        split: the split that the faces are evenly selected from.
+        source: name of the only source to select from; None selects from all.
+
+    Raises:
+        EmptySplit: when the split has no face of that source.
     """
     framed = select_faces(split, params.evaluate.max_faces, source)
     items = {
         item.id: item
-        for source in params.faces.sources
-        for item in items_of(source, root, params.seed, params.image_size)
+        for configured in params.faces.sources
+        for item in items_of(configured, root, params.seed, params.image_size)
     }
     masking = without_occluders(params.masking)
     worn: list[tuple[Face, MaskedFace]] = []
     kept = []
     for index, label in enumerate(framed.labels):
         face = items[label["id"]].read()
-        drawn_from = (params.seed, face.id, 0)
+        entropy = (params.seed, face.id, 0)
         try:
-            masked = mask_on(face.image, face.landmarks, face.valid, masking, drawn_from)
+            masked = mask_on(face.image, face.landmarks, face.valid, masking, entropy)
         except MaskPlacementError:
             continue
         worn.append((face, masked))

@@ -1,10 +1,10 @@
-"""The page that `dvc plots show` fills, with its scripts inside, so that it opens offline."""
+"""The HTML template of `dvc plots show`, with its scripts bundled, so that it opens offline."""
 
 from pathlib import Path
 
 import vl_convert
 
-# a module runs after the page's plots have called vegaEmbed, so the calls wait for it
+# a module script runs after the page's plots have called vegaEmbed: the calls are queued for it
 _SNIPPET = "waiting.forEach((call) => vegaEmbed(...call));"
 _PAGE = """<!DOCTYPE html>
 <html>

@@ -2,30 +2,47 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from unmask.evaluation.evaluation_set import box_of
 from unmask.evaluation.feature_network import pooled_features
 from unmask.evaluation.identity_network import embeddings, is_installed
-from unmask.evaluation.perceptual import FRAME, PerceptualReference
+from unmask.evaluation.perceptual import PerceptualReference
 from unmask.geometry.frame import canonical_transform, scale_of
 from unmask.metrics.frechet import frechet_distance
-from unmask.metrics.hole import hole_l1, hole_psnr, hole_ssim
 from unmask.metrics.identity import identity_distance, same_person_share
-from unmask.metrics.psnr import picture_psnr
-from unmask.metrics.sharpness import hole_detail, sharpness
-from unmask.metrics.ssim import picture_ms_ssim, picture_ssim
+from unmask.metrics.region import (
+    BEST_PSNR,
+    FRAME,
+    region_detail,
+    region_l1,
+    region_psnr,
+    sharpness,
+)
+from unmask.metrics.ssim import picture_ms_ssim, region_ssim
 
-_BEST_PSNR = 60.0  # dB; an exact match would be infinite, which no mean survives
+_Score = TypeVar("_Score")
 
 
 @dataclass(frozen=True)
 class HoleScores:
-    """Scores of N filled pictures over the hole, each (N,); `frechet` is of the whole set.
+    """Scores of N filled pictures, face by face, and the Frechet distance of the set.
 
-    `detail` and `true_detail` are the high-pass energies that the sharpness of any faces is made
-    of. `identity` is of the whole pictures, and None where its network is not installed.
+    Attributes:
+        psnr: (N,) dB over the hole, at most 60.
+        ssim: (N,) over the hole, -1..1.
+        l1: (N,) over the hole, 0..1.
+        perceptual: (N,) perceptual distance over the hole, 0..4.
+        detail: (N,) high-pass energy in the filled hole, 0..255.
+        true_detail: (N,) high-pass energy in the true hole, 0..255.
+        picture_psnr: (N,) dB over all valid pixels, at most 60.
+        picture_ssim: (N,) over all valid pixels, -1..1.
+        picture_ms_ssim: (N,) of the whole pictures, 0..1; None where one is under 176 pixels.
+        frechet: squared Frechet distance of the filled from the true pictures, 0 or more.
+        identity: (N,) distance of face embeddings, 0 or more; None where its network is not
+            installed.
     """
 
     psnr: np.ndarray
@@ -41,11 +58,11 @@ class HoleScores:
     identity: np.ndarray | None
 
     def sharpness(self, members: np.ndarray | slice = slice(None)) -> float:
-        """Of the faces `members`; NaN where their true holes show no detail."""
+        """Sharpness of the faces `members`; NaN where their true holes have no detail."""
         return sharpness(self.detail[members], self.true_detail[members])
 
     def means(self) -> dict[str, float]:
-        """The table's row."""
+        """The means by name, as metrics.json shows them."""
         row = {
             "hole_psnr": float(self.psnr.mean()),
             "hole_ssim": float(self.ssim.mean()),
@@ -66,15 +83,16 @@ class HoleScores:
 
 
 class TrueFaces:
-    """The faces that filled pictures are scored against.
+    """The true faces that filled pictures are scored against.
 
     Pictures of several sizes are padded to one; each is scored in the box of its valid pixels.
 
     Args:
-        images: (N, H, W, 3) uint8.
-        valid, masks: (N, H, W) bool; the region scored is both.
-        landmarks: (N, 68, 2), by which faces are framed, and aligned to tell people apart.
-        identity: whether people are told apart, which takes longest.
+        images: (N, H, W, 3) uint8 RGB.
+        valid: (N, H, W) bool, false on padding.
+        masks: (N, H, W) bool; the hole is where a mask's pixels are valid.
+        landmarks: (N, 68, 2) pixels, by which faces are framed, and aligned to be embedded.
+        identity: whether the identity distance is measured, which takes longest.
     """
 
     def __init__(
@@ -97,11 +115,11 @@ class TrueFaces:
         self._people = embeddings(images, landmarks) if known else None
 
     def _detail_of(self, pictures: np.ndarray) -> np.ndarray:
-        found = [
-            hole_detail(*(a[i : i + 1, *box] for a in (pictures, self.region)), scale)
+        details = [
+            region_detail(pictures[i : i + 1, *box], self.region[i : i + 1, *box], scale)
             for i, (box, scale) in enumerate(zip(self._boxes, self._scale[:, None], strict=True))
         ]
-        return np.concatenate(found)
+        return np.concatenate(details)
 
     def _identity(self, filled: np.ndarray) -> np.ndarray | None:
         if self._people is None:
@@ -109,35 +127,55 @@ class TrueFaces:
         return identity_distance(embeddings(filled, self._landmarks), self._people)
 
     def _each(
-        self, metric: Callable[..., np.ndarray | None], filled: np.ndarray, where: np.ndarray
-    ) -> np.ndarray | None:
-        found = [
-            metric(*(a[i : i + 1, rows, columns] for a in (filled, self.images, where)))
+        self, metric: Callable[..., _Score], filled: np.ndarray, region: np.ndarray
+    ) -> list[_Score]:
+        """The metric of each picture, without its padding, as a batch of one."""
+        return [
+            metric(*(a[i : i + 1, rows, columns] for a in (filled, self.images, region)))
             for i, (rows, columns) in enumerate(self._boxes)
         ]
-        return None if any(value is None for value in found) else np.concatenate(found)
+
+    def _scores(
+        self, metric: Callable[..., np.ndarray], filled: np.ndarray, region: np.ndarray
+    ) -> np.ndarray:
+        return np.concatenate(self._each(metric, filled, region))
+
+    def _ms_ssim(self, filled: np.ndarray) -> np.ndarray | None:
+        scores = self._each(picture_ms_ssim, filled, self.valid)
+        large_enough = [score for score in scores if score is not None]
+        return np.concatenate(large_enough) if len(large_enough) == len(scores) else None
 
     def psnr(self, filled: np.ndarray) -> np.ndarray:
-        """Hole PSNR (N,) alone, dB, of pictures (N, H, W, 3) uint8 with their hole filled."""
-        return np.minimum(self._each(hole_psnr, filled, self.region), _BEST_PSNR)
+        """PSNR over the hole alone.
+
+        Args:
+            filled: (N, H, W, 3) uint8 RGB, with their holes filled.
+
+        Returns:
+            (N,) dB, at most 60.
+        """
+        return np.minimum(self._scores(region_psnr, filled, self.region), BEST_PSNR)
 
     def score(self, filled: np.ndarray) -> HoleScores:
-        """Score pictures (N, H, W, 3) uint8 with their hole filled.
+        """Score filled pictures.
 
-        The Frechet and the perceptual distance compare the true pictures with the filled ones, of
-        which only the region is taken, so that they tell the fills apart and nothing else.
+        For the Frechet and the perceptual distance the true picture is put around each filled hole,
+        so that they compare what was filled in and nothing else.
+
+        Args:
+            filled: (N, H, W, 3) uint8 RGB, with their holes filled.
         """
-        pasted = np.where(self.region[..., None], filled, self.images)
+        composites = np.where(self.region[..., None], filled, self.images)
         return HoleScores(
             psnr=self.psnr(filled),
-            ssim=self._each(hole_ssim, filled, self.region),
-            l1=self._each(hole_l1, filled, self.region),
-            perceptual=self._perceptual.distances(pasted),
+            ssim=self._scores(region_ssim, filled, self.region),
+            l1=self._scores(region_l1, filled, self.region),
+            perceptual=self._perceptual.distances(composites),
             detail=self._detail_of(filled),
             true_detail=self._detail,
-            picture_psnr=np.minimum(self._each(picture_psnr, filled, self.valid), _BEST_PSNR),
-            picture_ssim=self._each(picture_ssim, filled, self.valid),
-            picture_ms_ssim=self._each(picture_ms_ssim, filled, self.valid),
-            frechet=frechet_distance(pooled_features(pasted), self._features),
+            picture_psnr=np.minimum(self._scores(region_psnr, filled, self.valid), BEST_PSNR),
+            picture_ssim=self._scores(region_ssim, filled, self.valid),
+            picture_ms_ssim=self._ms_ssim(filled),
+            frechet=frechet_distance(pooled_features(composites), self._features),
             identity=self._identity(filled),
         )

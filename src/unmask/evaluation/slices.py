@@ -4,6 +4,7 @@ import numpy as np
 
 from unmask.evaluation.evaluation_set import EvaluationSet
 from unmask.evaluation.measure import Measured
+from unmask.metrics.classification import gender_accuracy
 
 SLICE_COLUMNS = (
     "slice",
@@ -18,9 +19,9 @@ SLICE_COLUMNS = (
     "nme",
     "gender_accuracy",
 )
-_AGE_BANDS = ((0, 15), (16, 29), (30, 44), (45, 59), (60, 120))
+_AGE_BANDS = ((0, 15), (16, 29), (30, 44), (45, 59), (60, 120))  # years, both ends included
 _ADULT = 16  # years
-_YAW_BANDS = ((0, 10), (10, 25), (25, 91))
+_YAW_BANDS = ((0, 10), (10, 25), (25, 91))  # degrees to either side, the upper end excluded
 
 
 def _age_band(age: int | None) -> str | None:
@@ -32,7 +33,7 @@ def _yaw_band(yaw: float) -> str:
 
 
 def groups_of(eval_set: EvaluationSet) -> dict[str, np.ndarray]:
-    """Indices of the faces of each group, by 'slice=value'; unknown labels are in none."""
+    """Indices of the faces of each group, by 'label=value'; a face is in none of unknown value."""
     members: dict[str, list[int]] = {}
     for index, label in enumerate(eval_set.labels):
         values = {
@@ -52,14 +53,23 @@ def groups_of(eval_set: EvaluationSet) -> dict[str, np.ndarray]:
 
 
 def slice_table(eval_set: EvaluationSet, measured: Measured, minimum: int) -> list[dict]:
-    """One row a group of at least `minimum` faces: its size and mean scores."""
+    """Mean scores by group.
+
+    Args:
+        eval_set: N faces and their labels.
+        measured: what was measured on them.
+        minimum: number of faces below which a group has no row.
+
+    Returns:
+        One row per group, of SLICE_COLUMNS; None where a score is undefined.
+    """
     rows = []
     for name, members in groups_of(eval_set).items():
         if len(members) < minimum:
             continue
         known = members[eval_set.gender[members] >= 0]
         sharp = measured.hole.sharpness(members)
-        right = (measured.gender_male[known] > 0.5) == (eval_set.gender[known] == 1)
+        genders = (measured.gender_male[known], eval_set.gender[known])
         rows.append(
             {
                 "slice": name,
@@ -72,7 +82,7 @@ def slice_table(eval_set: EvaluationSet, measured: Measured, minimum: int) -> li
                 "picture_ssim": float(measured.hole.picture_ssim[members].mean()),
                 "mask_iou": float(measured.iou[members].mean()),
                 "nme": float(measured.nme[members].mean()),
-                "gender_accuracy": float(right.mean()) if len(known) else None,
+                "gender_accuracy": gender_accuracy(*genders) if len(known) else None,
             }
         )
     return rows

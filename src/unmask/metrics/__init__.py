@@ -1,1 +1,1 @@
-"""Figures that judge a reconstruction: pure functions, one concept a module."""
+"""Figures that judge a reconstruction: pure functions of numpy arrays or tensors."""

@@ -5,13 +5,13 @@ from torchmetrics.functional.classification import binary_accuracy, binary_auroc
 
 from unmask.metrics.inputs import Array, to_numpy
 
-UNKNOWN = -1
+UNKNOWN = -1  # gender of a face without that label
 
 
 def gender_accuracy(probability: Array, gender: Array) -> float:
-    """Return the share of faces of known gender that are classified right.
+    """Return the share of faces of known gender that are classified correctly.
 
-    A face is classified 1 where its probability exceeds 0.5.
+    A face is classified as 1 where its probability exceeds 0.5.
 
     Args:
         probability: predicted probability of gender 1, shape (N,), 0..1.
@@ -51,6 +51,7 @@ def gender_auroc(probability: Array, gender: Array) -> float:
 
 
 def _known(probability: Array, gender: Array) -> tuple[torch.Tensor, torch.Tensor]:
+    """Probability, float64, and gender, int64, of the faces of known gender."""
     probability, gender = to_numpy(probability), to_numpy(gender)
     if probability.ndim != 1 or probability.shape != gender.shape:
         raise ValueError(

@@ -1,6 +1,7 @@
 """Frechet distance between two sets of image features, each taken as a Gaussian."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unmask.metrics.inputs import Array, to_numpy
 
@@ -12,13 +13,13 @@ def frechet_distance(predicted: Array, true: Array) -> float:
     sample covariances S. Source: Heusel et al., "GANs trained by a two time-scale update rule",
     NeurIPS 2017.
 
-    The last trace is taken without a matrix root. With S1 = A'A and S2 = B'B for the scaled,
+    The last trace is computed without a matrix root. With S1 = A'A and S2 = B'B for the scaled,
     centred features A and B, the eigenvalues of S1 S2 that are not 0 are the squared singular
-    values of A B', so the trace is the sum of those singular values. A and B enter through their
-    triangular factors, at most D rows each. The result is real, and exact up to rounding, also
+    values of A B', so the trace is the sum of those singular values. A and B are replaced by their
+    triangular factors, of at most D rows. The result is real, and exact up to rounding, also
     where there are fewer features than dimensions; nothing is added to the covariances.
 
-    The estimate still grows as the sets shrink: compare equal sample sizes only and show them.
+    The estimate grows as the sets shrink: compare sets of equal size only, and report the size.
 
     Args:
         predicted: features of the restored pictures, shape (N, D).
@@ -46,6 +47,8 @@ def frechet_distance(predicted: Array, true: Array) -> float:
     return max(0.0, float((shift**2).sum() + (a**2).sum() + (b**2).sum() - 2 * cross))
 
 
-def _covariance_factor(features: np.ndarray) -> np.ndarray:
+def _covariance_factor(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Triangular R of at most D rows; R'R is the covariance of features (N, D)."""
     centred = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
-    return np.linalg.qr(centred, mode="r")
+    # numpy's type stubs declare no mode "r", which returns an array
+    return np.asarray(np.linalg.qr(centred, mode="r"))

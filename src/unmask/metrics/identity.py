@@ -4,11 +4,18 @@ import numpy as np
 
 from unmask.metrics.inputs import Array, to_numpy
 
-SAME_PERSON = 0.6  # King 2017: dlib's embeddings of one person lie closer than this
+SAME_PERSON = 0.6  # King 2017: dlib's embeddings of one person are closer than this
 
 
 def identity_distance(predicted: Array, true: Array) -> np.ndarray:
-    """Return the Euclidean distance (N,) between embeddings (N, D) of the same faces.
+    """Return the Euclidean distance between the embeddings of each face.
+
+    Args:
+        predicted: embeddings of the restored faces, shape (N, D).
+        true: embeddings of the same true faces, shape (N, D).
+
+    Returns:
+        float64 (N,), 0 or more.
 
     Raises:
         ValueError: if the shapes differ or a value is not finite.
@@ -24,5 +31,5 @@ def identity_distance(predicted: Array, true: Array) -> np.ndarray:
 
 
 def same_person_share(distance: Array) -> float:
-    """Return the share of distances (N,) below 0.6."""
+    """Return the share, 0..1, of identity distances (N,) below 0.6."""
     return float((to_numpy(distance) < SAME_PERSON).mean())

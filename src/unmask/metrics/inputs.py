@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 Array = np.ndarray | torch.Tensor
+PEAK = 255.0  # largest value of a picture
 
 
 def to_numpy(array: Array) -> np.ndarray:
@@ -13,6 +14,10 @@ def to_numpy(array: Array) -> np.ndarray:
 
 def read_masks(masks: Array, name: str) -> np.ndarray:
     """Return boolean masks of shape (N, H, W).
+
+    Args:
+        masks: bool (N, H, W).
+        name: what the masks are, for the error's message.
 
     Raises:
         ValueError: if the masks are not boolean or not three-dimensional.
@@ -28,6 +33,10 @@ def read_masks(masks: Array, name: str) -> np.ndarray:
 def read_mask_pair(predicted: Array, true: Array) -> tuple[np.ndarray, np.ndarray]:
     """Return predicted and true boolean masks, both of shape (N, H, W).
 
+    Args:
+        predicted: bool (N, H, W).
+        true: bool (N, H, W).
+
     Raises:
         ValueError: if a mask is not boolean or the shapes differ.
     """
@@ -40,7 +49,12 @@ def read_mask_pair(predicted: Array, true: Array) -> tuple[np.ndarray, np.ndarra
 def read_pictures(
     predicted: Array, target: Array, region: Array
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return two picture batches as float64 (N, H, W, C) and their region, bool (N, H, W).
+    """Return two batches of pictures as float64 (N, H, W, C) and their region, bool (N, H, W).
+
+    Args:
+        predicted: uint8 or float in 0..255, shape (N, H, W, C).
+        target: same shape and range.
+        region: bool (N, H, W), true on the pixels that count.
 
     Raises:
         ValueError: if shapes disagree, a value is not finite or lies outside 0..255, or the
@@ -54,7 +68,7 @@ def read_pictures(
             f"{predicted.shape}, {target.shape} and {region.shape}"
         )
     for name, pictures in (("predicted", predicted), ("target", target)):
-        if not np.all((pictures >= 0) & (pictures <= 255)):
+        if not np.all((pictures >= 0) & (pictures <= PEAK)):
             raise ValueError(f"{name} pictures must hold finite values in 0..255")
     empty = np.flatnonzero(~region.any(axis=(1, 2)))
     if empty.size:

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from unmask.metrics.inputs import Array, read_mask_pair
 
-BAND_SHARE_OF_DIAGONAL = 0.02
+BAND_SHARE_OF_DIAGONAL = 0.02  # width of the boundary band
 
 
 def mask_iou(predicted: Array, true: Array) -> np.ndarray:
@@ -51,6 +51,7 @@ def boundary_iou(predicted: Array, true: Array) -> np.ndarray:
 
 
 def _inner_band(masks: np.ndarray, width: int) -> np.ndarray:
+    """Pixels of masks (N, H, W) bool at most `width` pixels from the background."""
     background = functional.pad(torch.tensor(~masks, dtype=torch.float32), [width] * 4, value=1)
     side = 2 * width + 1
     rows = functional.max_pool2d(background, (side, 1), stride=1)

@@ -44,7 +44,7 @@ def failure_rate(errors: Array, threshold: float = 0.08) -> float:
     """Return the share of faces whose normalised mean error exceeds the threshold.
 
     Args:
-        errors: normalised mean errors, shape (N,).
+        errors: normalised mean errors, shape (N,), 0 or more.
         threshold: the largest error that is not a failure.
 
     Returns:

@@ -7,20 +7,19 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
-from unmask.metrics.inputs import Array, read_pictures, region_mean
-from unmask.metrics.psnr import PEAK
+from unmask.metrics.inputs import PEAK, Array, read_pictures, region_mean
 
-WINDOW = 11
-SIGMA = 1.5
-COARSEST_SCALE = 16
+WINDOW = 11  # pixels
+SIGMA = 1.5  # pixels
+COARSEST_SCALE = 16  # by which the last of the five scales is reduced
 
 
 def region_ssim(predicted: Array, target: Array, region: Array) -> np.ndarray:
     """Return the structural similarity averaged over the region of each picture.
 
     The similarity map of a Gaussian 11 x 11 window of sigma 1.5, with the picture reflected at
-    its border, is averaged over the channels and the pixels at whose place the region is true.
-    Predicted pixels outside the region are replaced by the true ones first, so they do not count.
+    its border, is averaged over the channels and the region's pixels. Predicted pixels outside the
+    region are replaced by the true ones first, so they do not count.
     Computed in float32, right to 1e-4. Source: Wang et al., "Image quality assessment", IEEE TIP
     2004.
 
@@ -48,14 +47,6 @@ def region_ssim(predicted: Array, target: Array, region: Array) -> np.ndarray:
         return_full_image=True,
     )
     return region_mean(similarity.double().mean(dim=1).numpy(), region)
-
-
-def picture_ssim(predicted: Array, target: Array, valid: Array) -> np.ndarray:
-    """Return the structural similarity over all valid pixels of each picture.
-
-    Arguments, result and errors are those of `region_ssim`, with the valid pixels as the region.
-    """
-    return region_ssim(predicted, target, valid)
 
 
 def picture_ms_ssim(predicted: Array, target: Array, valid: Array) -> np.ndarray | None:
@@ -93,7 +84,9 @@ def picture_ms_ssim(predicted: Array, target: Array, valid: Array) -> np.ndarray
 def _composites(
     predicted: np.ndarray, target: np.ndarray, region: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Restored pictures, true outside the region, and true ones, each float32 (N, C, H, W)."""
     restored = np.where(region[..., None], predicted, target)
-    return tuple(
-        torch.tensor(p, dtype=torch.float32).permute(0, 3, 1, 2) for p in (restored, target)
+    return (
+        torch.tensor(restored, dtype=torch.float32).permute(0, 3, 1, 2),
+        torch.tensor(target, dtype=torch.float32).permute(0, 3, 1, 2),
     )

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from unmask.metrics.hole import hole_l1, hole_psnr, hole_ssim
+from unmask.metrics.region import region_l1, region_psnr
+from unmask.metrics.ssim import region_ssim
 
-METRICS = (hole_psnr, hole_l1, hole_ssim)
+METRICS = (region_psnr, region_l1, region_ssim)
 
 
 def pictures(seed=0, n=3, side=32):
@@ -37,15 +38,15 @@ def test_hand_computed():
     region = np.zeros((2, 16, 16), bool)
     region[:, 4, 4:6] = True
     mse = np.array([100 / 2, 900 / 6])
-    np.testing.assert_allclose(hole_psnr(predicted, target, region), 10 * np.log10(65025 / mse))
-    np.testing.assert_allclose(hole_l1(predicted, target, region), [5 / 255, 5 / 255])
+    np.testing.assert_allclose(region_psnr(predicted, target, region), 10 * np.log10(65025 / mse))
+    np.testing.assert_allclose(region_l1(predicted, target, region), [5 / 255, 5 / 255])
 
 
 def test_exact_agreement():
     target, _, region = pictures()
-    assert (hole_psnr(target, target, region) == np.inf).all()
-    assert (hole_l1(target, target, region) == 0).all()
-    np.testing.assert_allclose(hole_ssim(target, target, region), 1, atol=1e-6)
+    assert (region_psnr(target, target, region) == np.inf).all()
+    assert (region_l1(target, target, region) == 0).all()
+    np.testing.assert_allclose(region_ssim(target, target, region), 1, atol=1e-6)
 
 
 def test_psnr_and_l1_agree_with_selected_pixels():
@@ -54,8 +55,31 @@ def test_psnr_and_l1_agree_with_selected_pixels():
     b = [torch.tensor(t[r]).double() for t, r in zip(target, region, strict=True)]
     psnr = [float(peak_signal_noise_ratio(p, t, 255.0)) for p, t in zip(a, b, strict=True)]
     l1 = [float((p - t).abs().mean() / 255) for p, t in zip(a, b, strict=True)]
-    np.testing.assert_allclose(hole_psnr(predicted, target, region), psnr)
-    np.testing.assert_allclose(hole_l1(predicted, target, region), l1)
+    np.testing.assert_allclose(region_psnr(predicted, target, region), psnr)
+    np.testing.assert_allclose(region_l1(predicted, target, region), l1)
+
+
+def test_psnr_of_whole_pictures_agrees_with_torchmetrics():
+    predicted, target = np.random.default_rng(0).integers(0, 256, (2, 3, 20, 24, 3), np.uint8)
+    expected = [
+        float(peak_signal_noise_ratio(p, t, data_range=255.0))
+        for p, t in zip(*(torch.tensor(a).double() for a in (predicted, target)), strict=True)
+    ]
+    valid = np.ones((3, 20, 24), bool)
+    np.testing.assert_allclose(region_psnr(predicted, target, valid), expected)
+
+
+def test_what_no_mask_hid_counts_and_padding_does_not():
+    target = np.full((1, 10, 10, 3), 100, np.uint8)
+    predicted = target.copy()
+    predicted[0, 0] = 110  # 10 of 100 pixels
+    valid = np.ones((1, 10, 10), bool)
+    hole = valid.copy()
+    hole[:, 0] = False
+    assert region_psnr(predicted, target, valid) == pytest.approx(10 * np.log10(65025 / 10))
+    assert region_psnr(predicted, target, hole) == np.inf
+    valid[:, 5:] = False
+    assert region_psnr(predicted, target, valid) == pytest.approx(10 * np.log10(65025 / 20))
 
 
 def test_ssim_agrees_with_scipy():
@@ -65,7 +89,7 @@ def test_ssim_agrees_with_scipy():
         np.mean([ssim_map(c[..., k], t[..., k])[r] for k in range(3)])
         for c, t, r in zip(composite, target.astype(float), region, strict=True)
     ]
-    np.testing.assert_allclose(hole_ssim(predicted, target, region), expected, atol=1e-5)
+    np.testing.assert_allclose(region_ssim(predicted, target, region), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -81,11 +105,11 @@ def test_predictions_outside_the_region_do_not_count(metric, seed):
 def test_ranges(seed):
     predicted, target, region = pictures(seed, n=2, side=12)
     region[:, 0, 0] = True
-    assert (hole_psnr(predicted, target, region) >= 0).all()
+    assert (region_psnr(predicted, target, region) >= 0).all()
     assert (
-        (hole_l1(predicted, target, region) >= 0) & (hole_l1(predicted, target, region) <= 1)
+        (region_l1(predicted, target, region) >= 0) & (region_l1(predicted, target, region) <= 1)
     ).all()
-    assert (np.abs(hole_ssim(predicted, target, region)) <= 1 + 1e-4).all()
+    assert (np.abs(region_ssim(predicted, target, region)) <= 1 + 1e-4).all()
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -122,4 +146,4 @@ def test_refuses_bad_input(metric):
 def test_ssim_refuses_small_pictures():
     predicted, target, region = pictures(side=10)
     with pytest.raises(ValueError, match="11 pixels"):
-        hole_ssim(predicted, target, region)
+        region_ssim(predicted, target, region)

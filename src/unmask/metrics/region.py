@@ -1,19 +1,59 @@
-"""How sharp the hole of a restored picture is beside the true one's.
+"""Agreement and sharpness of restored pictures over a region: the hole, or all valid pixels.
 
-A mean error rewards blur: where what is hidden cannot be known, the mean of all that is plausible
-costs least. These figures tell a blurred answer from a sharp one without asking where its detail
-lies.
+No figure here depends on predicted pixels outside the region. A mean error rewards blur: where what
+is hidden cannot be known, the mean of all that is plausible costs least. Sharpness tells a blurred
+answer from a sharp one, wherever its detail lies.
 """
 
 import cv2
 import numpy as np
 
-from unmask.metrics.inputs import Array, read_pictures, to_numpy
+from unmask.metrics.inputs import PEAK, Array, read_pictures, region_mean, to_numpy
 
-BOX_RADIUS = 4  # pixels of a frame of 256, whose eyes are 77 pixels apart: a box of 9 x 9
+BEST_PSNR = 60.0  # dB, which PSNRs are capped at before they are averaged: a match is infinite
+FRAME = 256  # side in pixels of the frame whose scale is 1; its eyes are 77 pixels apart
+BOX_RADIUS = 4  # pixels of that frame: a box of 9 x 9
 
 
-def hole_detail(pictures: Array, region: Array, scale: Array) -> np.ndarray:
+def region_psnr(predicted: Array, target: Array, region: Array) -> np.ndarray:
+    """Return the peak signal-to-noise ratio over the region of each picture.
+
+    Args:
+        predicted: restored pictures, uint8 or float in 0..255, shape (N, H, W, C).
+        target: true pictures, same shape and range.
+        region: bool (N, H, W), true on the pixels that count.
+
+    Returns:
+        float64 (N,), in dB; positive infinity where the region agrees exactly.
+
+    Raises:
+        ValueError: if shapes or ranges are wrong or a picture's region is empty.
+    """
+    predicted, target, region = read_pictures(predicted, target, region)
+    squared_error = region_mean(((predicted - target) ** 2).mean(axis=-1), region)
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(PEAK**2 / squared_error)
+
+
+def region_l1(predicted: Array, target: Array, region: Array) -> np.ndarray:
+    """Return the mean absolute difference over the region of each picture.
+
+    Args:
+        predicted: restored pictures, uint8 or float in 0..255, shape (N, H, W, C).
+        target: true pictures, same shape and range.
+        region: bool (N, H, W), true on the pixels that count.
+
+    Returns:
+        float64 (N,), 0..1, as a share of the range 255.
+
+    Raises:
+        ValueError: if shapes or ranges are wrong or a picture's region is empty.
+    """
+    predicted, target, region = read_pictures(predicted, target, region)
+    return region_mean(np.abs(predicted - target).mean(axis=-1), region) / PEAK
+
+
+def region_detail(pictures: Array, region: Array, scale: Array) -> np.ndarray:
     """Return the mean high-pass energy over the inner region of each picture.
 
     It is the mean of |x - mean of x over a box around it| over the channels and the pixels of the
@@ -24,11 +64,11 @@ def hole_detail(pictures: Array, region: Array, scale: Array) -> np.ndarray:
     Args:
         pictures: uint8 or float in 0..255, shape (N, H, W, C).
         region: bool (N, H, W), true on the pixels that count.
-        scale: (N,), the picture's pixels per pixel of a frame of 256; 1 in such a frame.
+        scale: (N,), above 0: the picture's pixels per pixel of a frame of side FRAME.
 
     Returns:
         float64 (N,), in grey levels, 0..255; 0 where the region is thinner than the margins, so
-        that this picture weighs nothing in `sharpness`.
+        that this picture adds nothing to `sharpness`.
 
     Raises:
         ValueError: if shapes or ranges are wrong, a picture's region is empty, or a scale is not
@@ -60,8 +100,8 @@ def sharpness(predicted: Array, true: Array) -> float:
     would be ruled by the few true faces that are out of focus.
 
     Args:
-        predicted: `hole_detail` of the restored pictures, (N,).
-        true: `hole_detail` of the true pictures, (N,).
+        predicted: `region_detail` of the restored pictures, (N,).
+        true: `region_detail` of the true pictures, (N,).
 
     Returns:
         0 or more: 1 as sharp as the truth, less where blurred, more where noisy. NaN where the
