@@ -37,7 +37,7 @@ def test_loss_of_one_batch_falls(name, rate, steps, share, smoke, masked, models
     module.train()
     losses = []
     for _ in range(steps):
-        loss = module.training_step(batch, 0)
+        loss = module.training_step(batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

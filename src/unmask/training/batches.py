@@ -1,6 +1,7 @@
 """Batches as pure functions of (seed, epoch, step), so that a resumed training sees the same."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,19 +11,25 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from unmask.datasets.cache import Split
 
-#: From a split, a face's index, its variant and a generator to one training sample.
+#: Makes arrays by name from (split, index of a face, index of its mask, random generator).
 Sample = Callable[[Split, int, int, np.random.Generator], dict[str, np.ndarray]]
 
 
 class Steps(Sampler[list[tuple[int, int, int]]]):
     """The batches of one epoch: lists of (step, slot, face) for one of `world` processes.
 
-    Faces are drawn in shuffled passes over the split; the batch is shared among the processes
-    slot by slot, so that any number of processes sees the same global batch. In a pass over N faces
+    Faces come in shuffled passes over the split; the slots of a batch are dealt out to the
+    processes, so that any number of processes sees the same global batch. In a pass over N faces
     one of weight w comes N w / sum(w) times, rounded up or down (systematic resampling).
 
     Args:
-        weights: (N,) of the faces, above 0; where all are equal, each comes once a pass.
+        weights: (N,) of the faces, above 0; where all are equal, each comes once per pass.
+        batch: number of faces of the global batch.
+        steps: number of batches per epoch.
+        epoch: index of the epoch, from 0.
+        seed: of the passes' order.
+        rank: index of this process, 0..world - 1.
+        world: number of processes.
     """
 
     def __init__(
@@ -62,7 +69,13 @@ class Steps(Sampler[list[tuple[int, int, int]]]):
 
 
 class Augmented(Dataset):
-    """Training samples by (step, slot, face); the three and the seed fix every random choice."""
+    """Augmented samples by (step, slot, face); these and the seed determine every random choice.
+
+    Args:
+        split: the faces, each of whose masks is as likely.
+        sample: makes a sample.
+        seed: of the random choices.
+    """
 
     def __init__(self, split: Split, sample: Sample, seed: int) -> None:
         self._split, self._sample, self._seed = split, sample, seed
@@ -74,7 +87,13 @@ class Augmented(Dataset):
 
 
 class Fixed(Dataset):
-    """`limit` faces spread over a split, each with one fixed view of its first variant."""
+    """Samples of faces evenly spread over a split, each of its first mask and always the same.
+
+    Args:
+        split: the faces.
+        sample: makes a sample.
+        limit: number of faces, at most.
+    """
 
     def __init__(self, split: Split, sample: Sample, limit: int) -> None:
         self._split, self._sample = split, sample
@@ -89,9 +108,9 @@ class Fixed(Dataset):
 
 
 def collate(samples: list[dict[str, np.ndarray]]) -> dict[str, Tensor]:
-    """Stack samples; uint8 pictures (S, S, 3) become float (N, 3, S, S) in [0, 1].
+    """Stack N samples; uint8 pictures (S, S, 3) become float (N, 3, S, S) in [0, 1].
 
-    Pictures keep the channels last in memory, which halves a training step on a CPU.
+    Pictures are channels-last in memory, which halves the time of a training step on a CPU.
     """
     batch = {}
     for name in samples[0]:
@@ -102,11 +121,16 @@ def collate(samples: list[dict[str, np.ndarray]]) -> dict[str, Tensor]:
     return batch
 
 
-def loader(dataset: Dataset, workers: int, **options) -> DataLoader:
-    """A data loader of this project's batches; `options` are torch's sampler or batch size.
+def loader(dataset: Dataset, workers: int, **options: Any) -> DataLoader:
+    """Make a data loader of collated batches.
 
-    With workers OpenCV is left one thread in this process too: a worker that is forked while a
-    thread of its pool holds the pool's lock waits for that lock for ever.
+    With worker processes OpenCV is limited to one thread in this process too: a worker that is
+    forked while a thread of OpenCV's pool holds the pool's lock would wait for that lock for ever.
+
+    Args:
+        dataset: the samples.
+        workers: number of worker processes; 0 loads in this process.
+        options: DataLoader's `batch_size` or `batch_sampler`.
     """
     if workers:
         cv2.setNumThreads(1)

@@ -10,19 +10,27 @@ from unmask.config.params import Gender
 from unmask.datasets.cache import Split
 from unmask.errors import UnmaskError
 from unmask.losses.gender import labelled_cross_entropy
+from unmask.metrics.classification import gender_accuracy
 from unmask.sheets import captioned, grid
 from unmask.training.batches import Sample
 from unmask.training.module import NetworkModule, pixels
 
 
 class UnlabelledError(UnmaskError):
-    """Faces of which none has a gender."""
+    """Faces none of which has a gender label."""
 
 
 class GenderModule(NetworkModule):
-    """Binary cross-entropy on roughly aligned masked faces."""
+    """Trains by binary cross-entropy on roughly aligned masked faces.
+
+    Arguments are those of NetworkModule.
+
+    Raises:
+        UnlabelledError: when no face of a split has a gender label.
+    """
 
     name, monitor, mode = "gender", "val/accuracy", "max"
+    params: Gender
 
     def __init__(
         self, params: Gender, train: Split, val: Split, seed: int, workers: int = 0
@@ -35,17 +43,21 @@ class GenderModule(NetworkModule):
         super().__init__(params, train, val, seed, workers)
 
     def training_sample(self) -> Sample:
+        """Return the maker of samples with errors of alignment and changed light."""
         return partial(aligned, size=self.params.image_size, photometric=self.params.photometric)
 
     def validation_sample(self) -> Sample:
+        """Return the maker of samples as the frame shows them."""
         return partial(unchanged, size=self.params.image_size)
 
-    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
+    def training_step(self, batch: dict[str, Tensor]) -> Tensor:
+        """Compute and log the loss of a batch."""
         loss = labelled_cross_entropy(self.network(batch["image"]).float(), batch["gender"])
         self.report({"loss": loss})
         return loss
 
-    def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
+    def validation_step(self, batch: dict[str, Tensor]) -> None:
+        """Log loss and accuracy over the faces of known gender."""
         known = batch["gender"].isfinite()
         if known.any():
             logits = self.network(batch["image"]).float()[known]
@@ -53,12 +65,13 @@ class GenderModule(NetworkModule):
             self.log_dict(
                 {
                     "val/loss": labelled_cross_entropy(logits, labels),
-                    "val/accuracy": ((logits > 0) == (labels > 0.5)).float().mean(),
+                    "val/accuracy": gender_accuracy(logits.sigmoid(), labels.long()),
                 },
                 batch_size=int(known.sum()),
             )
 
     def sheet(self, batch: dict[str, Tensor]) -> np.ndarray:
+        """Draw eight faces, captioned with the label and the probability of 'male'."""
         probability = self.network(batch["image"]).float().sigmoid().tolist()
         words = {0.0: "female", 1.0: "male"}
         cells = [

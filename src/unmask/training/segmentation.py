@@ -3,46 +3,58 @@
 from functools import partial
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
+from torchvision.models.detection.roi_heads import RoIHeads
 
 from unmask.augmentation.views import in_surroundings, unchanged
 from unmask.config.params import Segmentation
 from unmask.datasets.cache import Split
 from unmask.losses.segmentation import mask_loss, total_loss
-from unmask.models.segmentation import FACE_MASK, detection_target
+from unmask.metrics.iou import mask_iou
+from unmask.models.segmentation import FACE_MASK, SegmentationNet, detection_target
 from unmask.sheets import grid, with_outlines
 from unmask.training.batches import Sample
 from unmask.training.module import NetworkModule, pixels
 
 
 class SegmentationModule(NetworkModule):
-    """The multi-task loss of Mask R-CNN with one instance a picture."""
+    """Trains by the multi-task loss of Mask R-CNN, with one instance per picture.
+
+    Arguments are those of NetworkModule.
+    """
 
     name, monitor, mode = "segmentation", "val/iou", "max"
+    params: Segmentation
+    network: SegmentationNet
 
     def __init__(
         self, params: Segmentation, train: Split, val: Split, seed: int, workers: int = 0
     ) -> None:
         super().__init__(params, train, val, seed, workers)
-        heads = self.network.network.roi_heads  # torchvision's, whose mask loss is fixed
+        # torchvision's heads compute a mask loss without weights: hooks keep what another one needs
+        heads = self.network.network.roi_heads
+        assert isinstance(heads, RoIHeads)
         heads.mask_roi_pool.register_forward_hook(self._keep_boxes)
         heads.mask_predictor.register_forward_hook(self._keep_logits)
 
-    def _keep_boxes(self, pool, inputs: tuple, pooled: Tensor) -> None:
+    def _keep_boxes(self, _pool: nn.Module, inputs: tuple, _pooled: Tensor) -> None:
         self._boxes: list[Tensor] = inputs[1]
 
-    def _keep_logits(self, predictor, inputs: tuple, logits: Tensor) -> None:
+    def _keep_logits(self, _predictor: nn.Module, _inputs: tuple, logits: Tensor) -> None:
         self._logits = logits[:, FACE_MASK]
 
     def training_sample(self) -> Sample:
+        """Return the maker of samples that show the face in its surroundings."""
         return partial(
             in_surroundings, size=self.params.image_size, photometric=self.params.photometric
         )
 
     def validation_sample(self) -> Sample:
+        """Return the maker of samples as the frame shows them."""
         return partial(unchanged, size=self.params.image_size)
 
-    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
+    def training_step(self, batch: dict[str, Tensor]) -> Tensor:
+        """Compute and log the losses of a batch."""
         targets = [detection_target(mask) for mask in batch["mask"]]
         losses = self.network(batch["image"], targets)
         masks = [target["masks"] for target in targets]
@@ -51,13 +63,13 @@ class SegmentationModule(NetworkModule):
         self.report({"loss": loss, **losses})
         return loss
 
-    def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
-        predicted = self.network(batch["image"])[0] > 0.5
-        both = (predicted & batch["mask"]).sum(dim=(1, 2))
-        either = (predicted | batch["mask"]).sum(dim=(1, 2)).clamp_min(1)
-        self.log("val/iou", (both / either).mean(), batch_size=len(predicted))
+    def validation_step(self, batch: dict[str, Tensor]) -> None:
+        """Log the intersection over union of predicted and true masks."""
+        overlap = mask_iou(self.network(batch["image"])[0] > 0.5, batch["mask"])
+        self.log("val/iou", float(overlap.mean()), batch_size=len(overlap))
 
     def sheet(self, batch: dict[str, Tensor]) -> np.ndarray:
+        """Draw six faces with the outlines of true and predicted masks."""
         predicted = (self.network(batch["image"])[0] > 0.5).cpu().numpy()
         true = batch["mask"].cpu().numpy()
         cells = [
