@@ -1,8 +1,8 @@
 """Agreement and sharpness of restored pictures over a region: the hole, or all valid pixels.
 
 No figure here depends on predicted pixels outside the region. A mean error rewards blur: where what
-is hidden cannot be known, the mean of all that is plausible costs least. Sharpness tells a blurred
-answer from a sharp one, wherever its detail lies.
+is hidden cannot be known, the mean of all plausible pictures has the least. Sharpness distinguishes
+a blurred restoration from a sharp one, wherever its detail is.
 """
 
 import cv2
@@ -58,8 +58,8 @@ def region_detail(pictures: Array, region: Array, scale: Array) -> np.ndarray:
 
     It is the mean of |x - mean of x over a box around it| over the channels and the pixels of the
     region, less a margin of 1.5 box radii from its border, so that no pixel outside the region is
-    read. The box's radius is 4 pixels times `scale`, rounded, at least 1: the same part of a face
-    at every size of it.
+    read. The box's radius is 4 pixels times `scale`, rounded, at least 1: the box covers the same
+    part of a face at every resolution.
 
     Args:
         pictures: uint8 or float in 0..255, shape (N, H, W, C).
@@ -97,7 +97,7 @@ def sharpness(predicted: Array, true: Array) -> float:
     """Return the high-pass energy of restored holes as a share of the true ones'.
 
     The energies of all faces are summed before they are divided: a mean of each face's own ratio
-    would be ruled by the few true faces that are out of focus.
+    would be dominated by the few true faces that are out of focus.
 
     Args:
         predicted: `region_detail` of the restored pictures, (N,).

@@ -63,8 +63,8 @@ class _Transform(GeneralizedRCNNTransform):
         """
         del original_image_sizes
         if not self.training:
-            for found, shape in zip(result, image_shapes, strict=True):
-                found["masks"] = pasted(found["masks"], found["boxes"], shape)
+            for detection, shape in zip(result, image_shapes, strict=True):
+                detection["masks"] = pasted(detection["masks"], detection["boxes"], shape)
         return result
 
 
@@ -124,10 +124,10 @@ class SegmentationNet(Network):
         detections = self.network(list(images))
         probability = images.new_zeros(len(images), *images.shape[-2:])
         score = images.new_zeros(len(images))
-        for index, found in enumerate(detections):
-            if len(found["scores"]):
-                probability[index] = found["masks"][0, 0]
-                score[index] = found["scores"][0]
+        for index, detection in enumerate(detections):
+            if len(detection["scores"]):
+                probability[index] = detection["masks"][0, 0]
+                score[index] = detection["scores"][0]
         return probability, score
 
 

@@ -73,9 +73,9 @@ class GenderModule(NetworkModule):
     def sheet(self, batch: dict[str, Tensor]) -> np.ndarray:
         """Draw eight faces, captioned with the label and the probability of 'male'."""
         probability = self.network(batch["image"]).float().sigmoid().tolist()
-        words = {0.0: "female", 1.0: "male"}
+        names = {0.0: "female", 1.0: "male"}
         cells = [
-            captioned(image, f"{words.get(label, '?')}: {p:.2f} male")
+            captioned(image, f"{names.get(label, '?')}: {p:.2f} male")
             for image, label, p in zip(
                 pixels(batch["image"]), batch["gender"].tolist(), probability, strict=True
             )

@@ -40,7 +40,6 @@ _COARSE_WEIGHT = 0.5  # of the coarse output's L1, where there is a detail stage
 _BY_BLOCK = ("stem.", "output.", "detail.")  # layers whose shapes depend on the block's side
 _GRADIENT_NORM = 5.0  # what the generator's gradients are clipped to
 
-
 _Weights = tuple[Tensor, ...] | list[Tensor]
 
 
@@ -123,7 +122,7 @@ class InpaintingModule(NetworkModule):
         return self.average.module
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Train generator with posterior, and discriminator, by an AdamW of their own each."""
+        """Train generator and posterior by one AdamW, the discriminator by another."""
         generator = torch.optim.AdamW(
             [*self.network.parameters(), *self.posterior.parameters()],
             self.params.learning_rate,
@@ -274,7 +273,7 @@ class InpaintingModule(NetworkModule):
         self._details.clear()
 
     def validation_step(self, batch: dict[str, Tensor]) -> None:
-        """Log the hole PSNR of faces filled with z = 0, and keep the detail of the sharp ones."""
+        """Log the hole PSNR of faces filled with z = 0; keep the detail of those that `sharp` marks."""
         zeros = batch["image"].new_zeros(len(batch["image"]), self.params.latent)
         filled, true = pixels(self._filled(batch, zeros)), pixels(batch["image"])
         region = (batch["hole"] & batch["valid"]).cpu().numpy()

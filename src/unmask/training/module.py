@@ -154,7 +154,7 @@ class NetworkModule(L.LightningModule):
         return loader(dataset, 0, batch_size=self.params.batch_size)
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Seed torch by (seed, epoch, step, process), so that a resumed training goes on alike."""
+        """Seed torch by (seed, epoch, step, process), so that a resumed training is the same."""
         del batch
         entropy = [self._seed, self.current_epoch, batch_idx, self.trainer.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
