@@ -1,5 +1,7 @@
-"""Flow `promote`: the gate judges a version; it is promoted if every rule holds and, where params
-say by hand, a person agrees."""
+"""Flow `promote`: the gate judges a version, which becomes champion if every rule holds.
+
+Where `loop.promote` is by_hand, a person must agree too.
+"""
 
 import sys
 from pathlib import Path
@@ -13,7 +15,13 @@ from flows.retries import RETRY_POLICY
 
 
 class Decision(RunInput):
-    """What a person says about a version that the gate lets pass."""
+    """The form that a person fills in about a version that passed the gate.
+
+    Attributes:
+        decision: whether to promote the version.
+        why: for the champion's history.
+        who: the person's name.
+    """
 
     decision: Literal["promote", "refuse"]
     why: str
@@ -21,7 +29,13 @@ class Decision(RunInput):
 
 
 def gate_table(version: str, champion: str | None, reasons: list[dict]) -> str:
-    """Markdown: every rule of the gate, whether it holds, and the figures behind it."""
+    """The gate's verdict as a Markdown table.
+
+    Args:
+        version: number of the judged version.
+        champion: number of the champion that it was compared with, if any.
+        reasons: a dict per rule: `rule`, `holds` and `text`.
+    """
     against = f"against champion {champion}" if champion else "without a champion"
     rows = [
         f"| {'holds' if r['holds'] else '**fails**'} | {r['rule']} | {r['text']} |" for r in reasons
@@ -32,58 +46,74 @@ def gate_table(version: str, champion: str | None, reasons: list[dict]) -> str:
 
 @task(**RETRY_POLICY)
 def judge_challenger(
-    version: str | None = None, *, by_hand: bool = False, again: bool = False
+    version: str | None = None, *, by_hand: bool = False, after_rollback: bool = False
 ) -> bool | str:
-    """Judge a version, by default the challenger, log every reason and move the alias.
+    """Judge a version by the gate, log every reason and, if it passes, make it champion.
 
     Args:
-        by_hand: leave the alias; what the gate said before, against the same champion, stands.
-        again: judge a version that was rolled back too.
+        version: its number; None takes the challenger.
+        by_hand: leave the champion to a person; an earlier verdict against the same champion is
+            used again.
+        after_rollback: judge a version that was rolled back too.
 
     Returns:
-        Whether the version is the champion now; by hand its number where a person is to be asked.
+        Whether the version is the champion now; with `by_hand`, the number of a version that
+        passed and waits for a person.
     """
     from unmask.config.params import load_params
     from unmask.registry import promotion
 
     logger, masked = get_run_logger(), Path("data/masked")
     if by_hand:
-        done = promotion.judged(version, again=again)
-        done = done or promotion.judge_version(load_params(), masked, version, again=again)
+        judgement = promotion.last_judgement(
+            version, after_rollback=after_rollback
+        ) or promotion.judge_version(load_params(), masked, version, after_rollback=after_rollback)
     else:
-        done = promotion.promote(load_params(), masked, version, again=again)
-    if done.verdict is None:
-        logger.info(f"version {done.version} already is the champion")
+        judgement = promotion.promote(load_params(), masked, version, after_rollback=after_rollback)
+    number, verdict = judgement.version, judgement.verdict
+    if verdict is None:
+        logger.info(f"version {number} already is the champion")
         return True
-    for reason in done.verdict.reasons:
+    for reason in verdict.reasons:
         logger.info(f"{'pass' if reason.holds else 'FAIL'}: {reason.text}")
-    table = gate_table(done.version, done.champion, done.verdict.as_json()["reasons"])
-    create_markdown_artifact(table, key="gate", description=f"version {done.version}")
-    if by_hand and done.verdict.promote:
-        logger.info(f"version {done.version} passed the gate and waits for a person")
-        return done.version
-    logger.info(f"version {done.version} was {done.verdict.summary}")
-    return done.verdict.promote
+    table = gate_table(number, judgement.champion, verdict.as_json()["reasons"])
+    create_markdown_artifact(table, key="gate", description=f"version {number}")
+    if by_hand and verdict.promote:
+        logger.info(f"version {number} passed the gate and waits for a person")
+        return number
+    logger.info(f"version {number} was {verdict.summary}")
+    return verdict.promote
+
+
+def _verdict(version: str) -> dict:
+    """The verdict recorded on a version that was judged."""
+    from unmask.registry.versions import RegistryError, verdict_of
+
+    verdict = verdict_of(version)
+    if verdict is None:
+        raise RegistryError(f"version {version} has no verdict: run `unmask models promote` first.")
+    return verdict
 
 
 @task(**RETRY_POLICY)
-def record(version: str, decision: Decision) -> bool:
-    """Do what a person decided, and record who, when and why."""
-    from unmask.registry.champions import refuse, succeed
-    from unmask.registry.versions import verdict_of
+def carry_out(version: str, decision: Decision) -> bool:
+    """Carry out a person's decision, and record who made it, when and why.
+
+    Returns:
+        Whether the version is the champion now.
+    """
+    from unmask.registry.champions import record_refusal, replace_champion
 
     if decision.decision == "promote":
-        succeed(verdict_of(version)["champion"], version, decision.why, who=decision.who)
+        replace_champion(_verdict(version)["champion"], version, decision.why, who=decision.who)
     else:
-        refuse(version, decision.why, who=decision.who)
+        record_refusal(version, decision.why, who=decision.who)
     get_run_logger().info(f"{decision.who}: {decision.decision} version {version}: {decision.why}")
     return decision.decision == "promote"
 
 
-def _described(version: str) -> str:
-    from unmask.registry.versions import verdict_of
-
-    verdict = verdict_of(version)
+def _verdict_table(version: str) -> str:
+    verdict = _verdict(version)
     return gate_table(version, verdict["champion"], verdict["reasons"])
 
 
@@ -91,23 +121,26 @@ def _described(version: str) -> str:
 def promote(version: str | None = None) -> bool:
     """Judge a version by the gate and make it champion if it passes.
 
-    As a deployment with `loop.promote: by_hand` it suspends for what a person says about a version
-    that passes. A decision is about one version: where the challenger changed meanwhile, or the
-    champion did and the gate now refuses, it does not count.
+    As a deployment with `loop.promote: by_hand` it suspends until a person decides about a version
+    that passes. A decision counts for that version only: if the challenger changed meanwhile, or
+    the champion changed and the gate now refuses, it is ignored.
 
     Args:
-        version: its number, also of one that was rolled back; by default the challenger.
+        version: its number, also of one that was rolled back; None takes the challenger.
+
+    Returns:
+        Whether the version is the champion now.
     """
     from unmask.config.params import load_params
 
     named = version is not None
     if load_params().loop.promote == "automatic" or runtime.deployment.id is None:
-        return judge_challenger(version, again=named)
-    passed = judge_challenger(version, by_hand=True, again=named)
+        return bool(judge_challenger(version, after_rollback=named))
+    passed = judge_challenger(version, by_hand=True, after_rollback=named)
     if isinstance(passed, bool):
         return passed
-    asked = Decision.with_initial_data(description=_described(passed))
-    return record(passed, suspend_flow_run(wait_for_input=asked, key=f"version-{passed}"))
+    form = Decision.with_initial_data(description=_verdict_table(passed))
+    return carry_out(passed, suspend_flow_run(wait_for_input=form, key=f"version-{passed}"))
 
 
 if __name__ == "__main__":

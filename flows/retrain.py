@@ -6,17 +6,18 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from filelock import FileLock
 from prefect import State, flow, get_run_logger, runtime, task
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.states import Completed
 
 from flows.promote import judge_challenger
-from flows.retries import RETRY_POLICY, is_away
+from flows.retries import RETRY_POLICY, is_temporary
 from flows.stages import new_pipeline, run_stages
 
 if TYPE_CHECKING:
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def _alone(root: Path) -> Iterator[Path]:
-    """Wait until no other retraining of the project runs; clones that a killed one left are
-    removed. Gives the folder for clones."""
-    from unmask.retraining.plan import STATE
+def _exclusive(root: Path) -> Iterator[Path]:
+    """Wait until no other retraining of the project runs, and keep others waiting meanwhile.
 
-    clones = root / STATE
+    Clones that a killed retraining left are removed.
+
+    Yields:
+        The folder for clones.
+    """
+    from unmask.retraining.plan import CLONES
+
+    clones = root / CLONES
     clones.mkdir(parents=True, exist_ok=True)
     with FileLock(root / ".unmask" / "retrain.lock"):
         for left in clones.iterdir():
@@ -40,15 +46,18 @@ def _alone(root: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _working_in(root: Path, clone: Path) -> Iterator[None]:
-    """Work in a clone with its code, and with the project's tracking store and state: a training
-    that failed goes on when it is tried again, and the locks are the project's."""
-    from unmask.retraining.clone import absolute_tracking_uri, code_of
+    """Make a clone the working directory, with its own code but the project's tracking store.
+
+    Its .unmask is the project's too, so that the locks are shared and a training that failed
+    resumes from its checkpoint when it is retried.
+    """
+    from unmask.retraining.clone import absolute_tracking_uri, code_environment
 
     (clone / ".unmask").symlink_to(root / ".unmask")
     before = dict(os.environ)
     uri = absolute_tracking_uri(root)
     try:
-        os.environ.update({**code_of(clone), "MLFLOW_TRACKING_URI": uri})
+        os.environ.update({**code_environment(clone), "MLFLOW_TRACKING_URI": uri})
         with contextlib.chdir(clone):
             yield
     finally:
@@ -58,7 +67,7 @@ def _working_in(root: Path, clone: Path) -> Iterator[None]:
 
 @task(**RETRY_POLICY)
 def find_champion() -> str | None:
-    """The commit of the champion, before an hour of training finds that the store is away."""
+    """The commit of the champion; fails early, before the training, if the store is down."""
     from unmask.registry.champions import commit_of_champion
 
     return commit_of_champion()
@@ -66,24 +75,42 @@ def find_champion() -> str | None:
 
 @task(**RETRY_POLICY)
 def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
-    """Make the clone, with its params and data; returns the new faces that were accepted."""
+    """Make the clone with its params and data.
+
+    Args:
+        root: the folder of the user's project.
+        clone: the folder to make; replaced where an earlier attempt left it.
+        plan: what to do.
+
+    Returns:
+        The folders of new faces that were accepted.
+    """
     from unmask.retraining import plan as retraining
 
-    shutil.rmtree(clone, ignore_errors=True)  # of a try before this
+    shutil.rmtree(clone, ignore_errors=True)
     return retraining.prepare(root, clone, plan)
 
 
 @task(**RETRY_POLICY)
 def store_data(clone: Path) -> None:
     """Push data and weights to DVC's remote, if the project has one."""
-    from unmask.retraining.clone import put_data
+    from unmask.retraining.clone import push_data
 
-    put_data(clone)
+    push_data(clone)
 
 
 @task
 def publish(clone: Path, version: str, reason: str) -> str:
-    """Commit, tag and push what was trained; returns the commit."""
+    """Commit, tag and push what was trained.
+
+    Args:
+        clone: the folder of the retraining.
+        version: number of the version that it registered.
+        reason: why it was retrained.
+
+    Returns:
+        The commit's hash.
+    """
     from unmask.retraining import plan as retraining
 
     commit = retraining.publish(clone, version, reason)
@@ -92,16 +119,16 @@ def publish(clone: Path, version: str, reason: str) -> str:
 
 
 @task(**RETRY_POLICY)
-def note_origin(version: str, commit: str) -> None:
-    """Say in the registry which commit a version comes from."""
-    from unmask.registry.origin import note_commit
+def record_commit(version: str, commit: str) -> None:
+    """Tag a version in the registry with the commit that it comes from."""
+    from unmask.registry.origin import tag_commit
     from unmask.registry.versions import NAME
     from unmask.tracking import connect
 
-    note_commit(connect(), NAME, version, commit)
+    tag_commit(connect(), NAME, version, commit)
 
 
-def _reason(drops: list, changes: dict | None, drift: str | None) -> str:
+def _reason(drops: Sequence[Drop], changes: dict | None, drift: str | None) -> str:
     parts = [f"new faces {', '.join(d.key for d in drops)}"] if drops else []
     parts += [f"params {', '.join(sorted(changes))}"] if changes else []
     return " and ".join(parts) + (f", drift {drift}" if drift else "")
@@ -124,60 +151,66 @@ def retrain(changes: dict | None = None, drift: str | None = None) -> State | st
     """Train and register a new version if there is new validated data or a declared param changes.
 
     All is done in a clone under .unmask/retrain, which is removed at the end; branch, tag and
-    version stay. Another retraining that runs is waited for. Where it fails the champion goes on
-    serving, and new faces are tried again, `loop.attempts` times in all; a version that was made
-    before it failed is judged by the flow `promote`.
+    version stay. It waits while another retraining runs. If it fails, the champion keeps serving,
+    and a later run tries the new faces again, up to `loop.attempts` times; a version that was
+    registered before the failure can be judged by the flow `promote`.
 
     Args:
-        changes: dotted names of declared params to values, as the drift event gives them.
-        drift: the drift's id.
+        changes: new values by dotted names of params that `loop.declared` allows, as the drift
+            event carries them; None for none.
+        drift: id of the drift that started this run; None where none did.
 
     Returns:
-        The version, or the state 'nothing changed'.
+        The version's number, or a state whose message says why nothing was trained here.
     """
     from unmask.config.params import load_params
     from unmask.retraining import plan as retraining
-    from unmask.retraining.drops import Records
+    from unmask.retraining.drops import DropRecords
 
     root, logger = Path.cwd(), get_run_logger()
     loop = load_params().loop
     if loop.pool == "gpu":
         if runtime.deployment.name == "retrain":
-            given = {"changes": changes, "drift": drift}
-            run = run_deployment("retrain/retrain-gpu", parameters=given, timeout=0)
+            run = _start_deployment("retrain/retrain-gpu", {"changes": changes, "drift": drift})
             return Completed(message=f"handed to the work pool gpu as {run.name}")
         _check_device()
-    with _alone(root) as clones:
-        plan = retraining.plan(root, load_params(), changes, find_champion())
-        if plan.nothing:
+    with _exclusive(root) as clones:
+        plan = retraining.make_plan(root, load_params(), changes, find_champion())
+        if plan.is_empty:
             return Completed(message="nothing changed: no new faces, and no param would differ")
         clone = clones / new_pipeline()
-        records = Records(root / retraining.RECORDS)
-        drops = []
+        records = DropRecords(root / retraining.RECORDS)
+        drops: list[Drop] = []
         try:
             drops = prepare(root, clone, plan)
-            if not drops and not plan.altered:
+            if not drops and not plan.params_changed:
                 return Completed(message="nothing changed: no new faces were accepted")
-            reason = _reason(drops, changes if plan.altered else None, drift)
+            reason = _reason(drops, changes if plan.params_changed else None, drift)
             logger.info(f"retraining for {reason}")
             with _working_in(root, clone):
                 run_stages(clone)
                 store_data(clone)
                 registered = json.loads(Path("reports/registered.json").read_text())
                 version = registered["version"]
-                note_origin(version, publish(clone, version, reason))
-                drops = []  # are versioned now; whatever fails from here on is about the version
+                record_commit(version, publish(clone, version, reason))
+                drops = []  # versioned now: what fails from here on is no fault of the new faces
                 passed = judge_challenger(version, by_hand=loop.promote == "by_hand")
         except Exception as error:
-            for drop in () if is_away(error) else drops:
+            for drop in () if is_temporary(error) else drops:
                 failed = records.count_failure(drop)
                 logger.error(f"new faces {drop.key}: {failed} of {loop.attempts} trainings failed")
             raise
         finally:
             shutil.rmtree(clone, ignore_errors=True)
     if passed and loop.promote == "by_hand" and runtime.deployment.id:
-        run_deployment("promote/promote", parameters={"version": version}, timeout=0)
+        _start_deployment("promote/promote", {"version": version})
     return version
+
+
+def _start_deployment(name: str, parameters: dict[str, Any]) -> FlowRun:
+    """Start a run of a deployment without waiting for its end."""
+    # returns no coroutine, as its type allows, where it is called from a flow that is not async
+    return cast(FlowRun, run_deployment(name, parameters=parameters, timeout=0))
 
 
 if __name__ == "__main__":

@@ -1,28 +1,46 @@
-"""When a task is tried again: where a server or storage is away, never where code is wrong."""
+"""When a task is retried: after a server or storage did not answer, never after a defect."""
 
+from collections.abc import Callable
 from errno import EIO
+from typing import Any, TypedDict
 
 import httpx
-from prefect.cache_policies import NO_CACHE
+from prefect import State, Task
+from prefect.cache_policies import NO_CACHE, CachePolicy
+from prefect.client.schemas.objects import TaskRun
 from prefect.tasks import exponential_backoff
 
 from unmask.errors import TEMPORARY
 
 
-def is_away(error: object) -> bool:
-    """Whether an error says that something did not answer: itself, or by a stage's exit status.
+def is_temporary(error: object) -> bool:
+    """Whether an error, or a stage's exit status in it, says that a server did not answer.
 
     EIO is a disk's error, and what s3fs makes of an S3 server's.
     """
     botocore = type(error).__module__.startswith("botocore.")
     of_storage = botocore or (isinstance(error, OSError) and error.errno == EIO)
-    broke_off = isinstance(error, ConnectionError | TimeoutError | httpx.TransportError)
-    return of_storage or broke_off or getattr(error, "status", None) == TEMPORARY
+    of_network = isinstance(error, ConnectionError | TimeoutError | httpx.TransportError)
+    return of_storage or of_network or getattr(error, "status", None) == TEMPORARY
 
 
-RETRY_POLICY = {
+def _failed_temporarily(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    return is_temporary(state.result(raise_on_failure=False))
+
+
+class RetryPolicy(TypedDict):
+    """The arguments of Prefect's `task` that say when it is retried and what is cached."""
+
+    cache_policy: CachePolicy
+    retries: int
+    retry_delay_seconds: Callable[[int], list[float]]
+    retry_condition_fn: Callable[[Task[..., Any], TaskRun, State[Any]], bool]
+
+
+#: At most three retries, after about 5, 10 and 20 seconds; DVC caches, so Prefect does not.
+RETRY_POLICY: RetryPolicy = {
     "cache_policy": NO_CACHE,
     "retries": 3,
     "retry_delay_seconds": exponential_backoff(backoff_factor=5),
-    "retry_condition_fn": lambda task, run, state: is_away(state.result(raise_on_failure=False)),
+    "retry_condition_fn": _failed_temporarily,
 }

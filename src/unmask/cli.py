@@ -68,10 +68,10 @@ def data_check(
 ) -> None:
     """Say whether a FOLDER of new annotated faces may enter a training, and what fails in it."""
     from unmask.config.params import load_params
-    from unmask.retraining.new_faces import judge_faces, known_faces
+    from unmask.retraining.new_faces import judge_faces, known_hashes
 
     params = load_params()
-    report = judge_faces(folder, params, known_faces(params, Path()))
+    report = judge_faces(folder, params, known_hashes(params, Path()))
     typer.echo(report.as_markdown())
     if out is not None:
         report.write(out)
@@ -87,7 +87,7 @@ def models_list() -> None:
     for version in list_versions():
         aliases = ", ".join(version.aliases) or "-"
         typer.echo(
-            f"{version.number:>4}  {aliases:<22} {version.created}  {version.packed[:12]}  "
+            f"{version.number:>4}  {aliases:<22} {version.created}  {version.packed_md5[:12]}  "
             f"{version.verdict}"
         )
 
@@ -160,7 +160,7 @@ def models_promote(
     from unmask.config.params import load_params
     from unmask.registry.promotion import promote
 
-    done = promote(load_params(), Path("data/masked"), version, again=version is not None)
+    done = promote(load_params(), Path("data/masked"), version, after_rollback=version is not None)
     if done.verdict is None:
         typer.echo(f"version {done.version} already is the champion")
         return
@@ -192,7 +192,7 @@ def models_reproduce(
 
     done = reproduce(version, out or Path(f".unmask/reproduced/v{version}"))
     rebuilt = f"trained again: {', '.join(done.rebuilt)}" if done.rebuilt else "all from the cache"
-    typer.echo(f"{done.folder}: version {version}, packed md5 {done.packed}, {rebuilt}")
+    typer.echo(f"{done.folder}: version {version}, packed md5 {done.packed_md5}, {rebuilt}")
 
 
 @models_app.command("history")

@@ -132,7 +132,7 @@ def test_a_drop_waits_while_it_is_written_and_while_a_server_is_away(project):
     changing = (
         "import unmask.retraining.plan as r; from unmask.retraining.drops import DropError\n"
         "def take(*given): raise DropError('late changed while it was read')\n"
-        "r.take = take\n"
+        "r.copy_good_faces = take\n"
     )
     away = (
         "import flows.retrain as f; from unmask.tracking import StoreAwayError\n"

@@ -5,22 +5,22 @@ import pytest
 from prefect import flow
 from prefect.testing.utilities import prefect_test_harness
 
-from flows.retries import RETRY_POLICY, is_away
+from flows.retries import RETRY_POLICY, is_temporary
 from flows.stages import StageError, _stream
 from unmask.errors import TEMPORARY, UnmaskError
-from unmask.retraining.clone import CloneError, StorageError
+from unmask.retraining.clone import CloneError, RemoteError
 from unmask.tracking import StoreAwayError, TrackingError
 
 
-def test_only_what_is_away_is_tried_again():
-    away = [StoreAwayError("no answer"), StorageError("no answer"), ConnectionResetError()]
-    away += [httpx.ConnectError("no answer")]
-    assert all(map(is_away, away))
+def test_only_what_is_temporary_is_tried_again():
+    temporary = [StoreAwayError("no answer"), RemoteError("no answer"), ConnectionResetError()]
+    temporary += [httpx.ConnectError("no answer")]
+    assert all(map(is_temporary, temporary))
     wrong = [UnmaskError("x"), TrackingError("moved"), CloneError("x"), ValueError(), OSError()]
-    assert not any(map(is_away, wrong))
+    assert not any(map(is_temporary, wrong))
     stage = ["dvc", "repro"]
-    assert is_away(StageError(stage, 255, ["ERROR: failed to run: x, exited with 75"]))
-    assert not is_away(StageError(stage, 255, ["ERROR: failed to run: x, exited with 1"]))
+    assert is_temporary(StageError(stage, 255, ["ERROR: failed to run: x, exited with 75"]))
+    assert not is_temporary(StageError(stage, 255, ["ERROR: failed to run: x, exited with 1"]))
     assert RETRY_POLICY["retries"] > 0
 
 
@@ -35,4 +35,4 @@ def test_a_command_that_fails_is_told_with_its_last_lines(tmp_path):
     with prefect_test_harness(server_startup_timeout=180), pytest.raises(StageError) as told:
         failing()
     assert str(told.value).endswith(f"ended with 3: one | exited with {TEMPORARY}")
-    assert is_away(told.value)
+    assert is_temporary(told.value)

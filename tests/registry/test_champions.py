@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 import pytest
 from mlflow import MlflowClient
 
-from unmask.registry.champions import history, make_champion, roll_back, rolled_back, succeed
+from unmask.registry.champions import (
+    history,
+    make_champion,
+    replace_champion,
+    roll_back,
+    rollback_of,
+)
 from unmask.registry.versions import CHAMPION, NAME, RegistryError, version_of
 from unmask.tracking import connect
 
@@ -98,12 +104,12 @@ def test_an_alias_moved_by_hand_is_rolled_back_to_the_last_champion_on_record(cl
 def test_what_was_rolled_back_is_known_until_it_is_promoted_again(client):
     make_champion("1", "first")
     make_champion("2", "better")
-    assert rolled_back("2") is None
+    assert rollback_of("2") is None
     change = roll_back("worse")
-    assert rolled_back("2") == change
-    assert rolled_back("1") is None
+    assert rollback_of("2") == change
+    assert rollback_of("1") is None
     make_champion("2", "better after all")
-    assert rolled_back("2") is None
+    assert rollback_of("2") is None
 
 
 def test_of_promotions_judged_against_one_champion_the_first_wins(client):
@@ -111,7 +117,7 @@ def test_of_promotions_judged_against_one_champion_the_first_wins(client):
 
     def try_to(version: str) -> str | RegistryError:
         try:
-            return succeed("1", version, "better than 1").version
+            return replace_champion("1", version, "better than 1").version
         except RegistryError as error:
             return error
 

@@ -67,7 +67,7 @@ class Project:
     client: MlflowClient
 
     def judge(self, version: str | None = None) -> Promotion:
-        return promote(self.params, self.masked, version, again=version is not None)
+        return promote(self.params, self.masked, version, after_rollback=version is not None)
 
     def judge_on(self, faces: int, version: str, **gate) -> Promotion:
         """Judge on fewer faces than there are."""
@@ -76,7 +76,7 @@ class Project:
             "gate": self.params.gate.model_copy(update=gate),
         }
         params = self.params.model_copy(update=changed)
-        return promote(params, self.masked, version, again=True)
+        return promote(params, self.masked, version, after_rollback=True)
 
 
 def params_of(path: Path) -> Params:

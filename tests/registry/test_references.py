@@ -10,7 +10,7 @@ from unmask.registry.champions import make_champion
 from unmask.registry.references import (
     REFERENCE,
     RELEASED_REFERENCE,
-    keep_reference,
+    attach_reference,
     reference_of_champion,
 )
 from unmask.registry.versions import NAME, RegistryError, register
@@ -39,10 +39,10 @@ def test_a_champion_s_reference_is_its_own(store):
     with pytest.raises(RegistryError, match=r"version 1, the champion, has no reference"):
         reference_of_champion()
     with pytest.raises(RegistryError, match=r"one\.parquet is missing: run `dvc repro reference`"):
-        keep_reference(number, store / "one.parquet")
+        attach_reference(number, store / "one.parquet")
     for content in (b"one", b"one", b"another", b"one"):
         (store / "one.parquet").write_bytes(content)
-        keep_reference(number, store / "one.parquet")
+        attach_reference(number, store / "one.parquet")
         file, name = reference_of_champion()
         assert (file.read_bytes(), name) == (content, "unmask/1")
     run = connect().get_model_version(NAME, number).run_id

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from unmask.retraining.clone import StorageError, default_remote, dvc, get_data, git, make_clone
+from unmask.retraining.clone import RemoteError, default_remote, dvc, git, make_clone, pull_data
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def test_a_clone_has_the_project_s_remote_and_commits_nothing_of_it(root, tmp_pa
     clone = tmp_path / "deep" / "clone"
     make_clone(root, clone, "HEAD")
     assert default_remote(clone) == "team"
-    get_data(clone, ["data.txt"])
+    pull_data(clone, ["data.txt"])
     assert (clone / "data.txt").read_text() == "faces"
     assert git(clone, "status", "--porcelain") == ""
     git(clone, "add", "--all")
@@ -46,5 +46,5 @@ def test_a_remote_that_is_away_is_worth_another_try(root, tmp_path):
     dvc(root, "remote", "modify", "--local", "team", "endpointurl", "http://127.0.0.1:9")
     clone = tmp_path / "clone"
     make_clone(root, clone, "HEAD")
-    with pytest.raises(StorageError, match="pull"):
-        get_data(clone, ["data.txt"])
+    with pytest.raises(RemoteError, match="pull"):
+        pull_data(clone, ["data.txt"])

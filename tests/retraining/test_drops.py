@@ -2,12 +2,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from unmask.faces.folder import read_annotations
-from unmask.retraining.drops import DropError, Records, drops_in, take
-from unmask.retraining.new_faces import Failure, Report
+from unmask.retraining.drops import DropError, DropRecords, copy_good_faces, drops_in
+from unmask.retraining.new_faces import NewFacesReport, RejectedFace
 
 
-def report(good: tuple[str, ...], *refusals: str) -> Report:
-    return Report("mine", 4, good, (Failure("x", "schema", "why"),), refusals)
+def report(good: tuple[str, ...], *refusals: str) -> NewFacesReport:
+    return NewFacesReport("mine", 4, good, (RejectedFace("x", "schema", "why"),), refusals)
 
 
 def test_a_drop_is_known_by_its_bytes(face_folder, tmp_path):
@@ -28,7 +28,7 @@ def test_a_drop_is_known_by_its_bytes(face_folder, tmp_path):
 def test_only_good_faces_are_taken(face_folder, tmp_path):
     folder = face_folder(4)
     (drop,) = drops_in(tmp_path)
-    take(drop, report(("000.png", "002.png")), tmp_path / "taken")
+    copy_good_faces(drop, report(("000.png", "002.png")), tmp_path / "taken")
     taken = read_annotations(tmp_path / "taken", "folder")
     assert [face.path.name for face in taken] == ["000.png", "002.png"]
     assert {file.name for file in (tmp_path / "taken").iterdir()} == {
@@ -47,19 +47,19 @@ def test_a_drop_that_changed_since_it_was_judged_is_not_taken(face_folder, tmp_p
     table = pq.read_table(folder / "annotations.parquet")
     pq.write_table(table.slice(0, 1), folder / "annotations.parquet")
     with pytest.raises(DropError, match="changed while it was read"):
-        take(drop, report(("000.png",)), tmp_path / "taken")
+        copy_good_faces(drop, report(("000.png",)), tmp_path / "taken")
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_records_remember_refusals_and_failed_trainings(face_folder, tmp_path):
     face_folder(2)
     (drop,) = drops_in(tmp_path)
-    records = Records(tmp_path / "records")
-    assert not records.refused(drop)
-    assert records.attempts(drop) == 0
-    records.keep(drop, report(("000.png",)))
-    assert not records.refused(drop)
+    records = DropRecords(tmp_path / "records")
+    assert not records.was_refused(drop)
+    assert records.failed_attempts(drop) == 0
+    records.save_report(drop, report(("000.png",)))
+    assert not records.was_refused(drop)
     assert [records.count_failure(drop) for _ in range(2)] == [1, 2]
-    assert Records(tmp_path / "records").attempts(drop) == 2
-    assert "why" in (records.keep(drop, report((), "too few")) / "report.md").read_text()
-    assert records.refused(drop)
+    assert DropRecords(tmp_path / "records").failed_attempts(drop) == 2
+    assert "why" in (records.save_report(drop, report((), "too few")) / "report.md").read_text()
+    assert records.was_refused(drop)

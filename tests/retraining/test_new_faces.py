@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from unmask.config.params import Params, Source
 from unmask.faces.sources import Sampled
 from unmask.geometry.landmarks import mirrored
-from unmask.retraining.new_faces import judge_faces, known_faces, shape_error
+from unmask.retraining.new_faces import judge_faces, known_hashes, shape_error
 
 FACE = Sampled(0, 0, 100).read().landmarks.astype(np.float64)
 
@@ -88,7 +88,7 @@ def test_pictures_that_the_sources_have_are_left_out(face_folder, smoke):
     params = strict.model_copy(
         update={"faces": strict.faces.model_copy(update={"sources": sources})}
     )
-    known = known_faces(params, there.parent)
+    known = known_hashes(params, there.parent)
     assert set(known) == {f"folder/there/{i:03d}.png" for i in range(4)}
     report = judge_faces(face_folder(6, name="new"), params, known)
     assert [f.reason for f in report.failures] == [

@@ -8,9 +8,9 @@ from project import ROOT
 
 from unmask.config.params import ParamsError, load_params
 from unmask.config.profiles import use_profile
-from unmask.retraining.drops import Records, drops_in
-from unmask.retraining.new_faces import Report
-from unmask.retraining.plan import RECORDS, plan
+from unmask.retraining.drops import DropRecords, drops_in
+from unmask.retraining.new_faces import NewFacesReport
+from unmask.retraining.plan import RECORDS, Plan, make_plan
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -42,20 +42,20 @@ def root(tmp_path) -> Path:
     return folder
 
 
-def planned(root: Path, champion: str | None = None, **changes):
-    return plan(root, load_params(root / "params.yaml"), changes, champion)
+def planned(root: Path, champion: str | None = None, **changes) -> Plan:
+    return make_plan(root, load_params(root / "params.yaml"), changes, champion)
 
 
 def test_there_is_nothing_to_do_without_new_faces_or_changes(root):
-    assert planned(root).nothing
-    assert planned(root, seed=0).nothing
+    assert planned(root).is_empty
+    assert planned(root, seed=0).is_empty
     assert planned(root).base == git(root, "rev-parse", "HEAD")
 
 
 def test_a_change_of_a_declared_param_is_a_reason(root):
     done = planned(root, seed=3)
-    assert done.altered
-    assert not done.nothing
+    assert done.params_changed
+    assert not done.is_empty
     assert "seed: 3" in done.params
     with pytest.raises(ParamsError, match="'image_size' may not be changed"):
         planned(root, image_size=128)
@@ -66,20 +66,20 @@ def test_new_faces_are_a_reason_until_they_are_taken_refused_or_fail_too_often(r
     face_folder(2).rename(root / "data" / "drop" / "mine")
     (drop,) = drops_in(root / "data" / "drop")
     assert planned(root).drops == (drop,)
-    records = Records(root / RECORDS)
-    records.keep(drop, Report("mine", 2, (), (), ()))
+    records = DropRecords(root / RECORDS)
+    records.save_report(drop, NewFacesReport("mine", 2, (), (), ()))
     for _ in range(3):
         assert planned(root).drops == (drop,)
         records.count_failure(drop)
-    assert planned(root).nothing
+    assert planned(root).is_empty
     (root / RECORDS / drop.key / "attempts.txt").unlink()
-    records.keep(drop, Report("mine", 2, (), (), ("few",)))
-    assert planned(root).nothing
+    records.save_report(drop, NewFacesReport("mine", 2, (), (), ("few",)))
+    assert planned(root).is_empty
     (root / RECORDS / drop.key / "report.json").unlink()
     git(root, "checkout", "--quiet", "-b", "retrain/1")
     commit(root, "taken", **{f"data__sources__{drop.key}.dvc": "outs: []\n"})
     git(root, "checkout", "--quiet", "main")
-    assert planned(root).nothing
+    assert planned(root).is_empty
 
 
 def test_retrainings_build_on_the_champion_until_the_user_commits(root):
@@ -89,15 +89,16 @@ def test_retrainings_build_on_the_champion_until_the_user_commits(root):
         states.append(commit(root, number, more=number))
     git(root, "checkout", "--quiet", "main")
     newest = planned(root, states[2])
-    assert (newest.base, newest.carried) == (states[2], None)
+    assert (newest.base, newest.data_commit) == (states[2], None)
     refused = planned(root, states[1])  # the last's params are left, not its data
-    assert (refused.base, refused.carried) == (states[1], states[2])
+    assert (refused.base, refused.data_commit) == (states[1], states[2])
     start = git(root, "rev-parse", "HEAD")
     for unknown in (None, "unknown", "0" * 40):  # of another repository, perhaps
-        assert (planned(root, unknown).base, planned(root, unknown).carried) == (start, states[2])
+        plan = planned(root, unknown)
+        assert (plan.base, plan.data_commit) == (start, states[2])
     head = commit(root, "mine", other="x")
     committed = planned(root, states[2])
-    assert (committed.base, committed.carried) == (head, states[2])
+    assert (committed.base, committed.data_commit) == (head, states[2])
     git(root, "merge", "--quiet", "-m", "merge", "retrain/3")
     merged = planned(root, states[2])
-    assert (merged.base, merged.carried) == (git(root, "rev-parse", "HEAD"), None)
+    assert (merged.base, merged.data_commit) == (git(root, "rev-parse", "HEAD"), None)

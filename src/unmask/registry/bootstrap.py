@@ -7,11 +7,16 @@ def lower_bound(gains: np.ndarray, confidence: float, resamples: int) -> float:
     """One-sided lower confidence bound of the mean gain.
 
     Args:
-        gains: (N,) challenger minus champion, face by face; finite.
+        gains: (N,) challenger minus champion, per face; finite.
+        confidence: that the true mean lies above the bound, in (0, 1).
+        resamples: number of bootstrap resamples, at least 1.
+
+    Returns:
+        The bound, in the unit of the gains.
     """
     rng = np.random.default_rng(0)
-    drawn = rng.integers(len(gains), size=(resamples, len(gains)))
-    return float(np.quantile(gains[drawn].mean(axis=1), 1 - confidence))
+    resampled = rng.integers(len(gains), size=(resamples, len(gains)))
+    return float(np.quantile(gains[resampled].mean(axis=1), 1 - confidence))
 
 
 def upper_bounds(
@@ -21,24 +26,29 @@ def upper_bounds(
     confidence: float,
     resamples: int,
 ) -> np.ndarray:
-    """One-sided upper confidence bounds (K,) of the mean gains of K groups of faces.
+    """One-sided simultaneous upper confidence bounds of the mean gains of K groups of faces.
 
-    All of them hold at once with the confidence asked for, however many and however overlapping
-    the groups are: every resample of the eval_set gives the deviations of all groups, in standard
-    errors, and the largest of them makes the bounds.
+    All bounds hold at once with the wanted confidence, however many groups there are and however
+    they overlap: each resample of the faces gives the deviation of every group in standard errors,
+    and the largest of them sets the bounds.
 
     Args:
-        gains: (M,) a group, finite.
-        members: (M,) a group, the indices of its faces.
-        faces: in all.
+        gains: per group, (M,) the gains of its faces; finite.
+        members: per group, (M,) the indices of its faces, in 0..faces-1.
+        faces: number of faces in all groups together, which one resample draws.
+        confidence: that every true mean lies below its bound, in (0, 1).
+        resamples: number of bootstrap resamples, at least 1.
+
+    Returns:
+        (K,) the bounds, in the unit of the gains.
     """
-    means = np.array([gained.mean() for gained in gains])
+    means = np.array([of_group.mean() for of_group in gains])
     shares = np.zeros((faces, len(gains)))
-    for column, (group, gained) in enumerate(zip(members, gains, strict=True)):
-        shares[group, column] = (gained - gained.mean()) / len(gained)
+    for column, (group, of_group) in enumerate(zip(members, gains, strict=True)):
+        shares[group, column] = (of_group - of_group.mean()) / len(of_group)
     rng = np.random.default_rng(0)
-    drawn = rng.multinomial(faces, np.full(faces, 1 / faces), size=resamples)
-    deviations = drawn @ shares
+    counts = rng.multinomial(faces, np.full(faces, 1 / faces), size=resamples)
+    deviations = counts @ shares
     errors = deviations.std(axis=0)
     largest = (-deviations / np.where(errors > 0, errors, 1)).max(axis=1)
     return means + np.quantile(largest, confidence) * errors

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from unmask.config.params import NETWORKS
@@ -21,24 +22,27 @@ _COLUMNS = {
 }
 
 
-def _row(cells: list[object]) -> str:
-    shown = (f"{float(c):.3f}".rstrip("0").rstrip(".") if _is_number(c) else c or "" for c in cells)
-    return "| " + " | ".join(shown) + " |"
+_Cell = str | float | None
 
 
-def _is_number(cell: object) -> bool:
+def _row(cells: Sequence[_Cell]) -> str:
+    return "| " + " | ".join(map(_shown, cells)) + " |"
+
+
+def _shown(cell: _Cell) -> str:
+    """A number, or a text that is one, with at most three decimals; any other text as it is."""
     try:
-        float(cell)
-    except (TypeError, ValueError):
-        return False
-    return True
+        return f"{float('' if cell is None else cell):.3f}".rstrip("0").rstrip(".")
+    except ValueError:
+        return str(cell or "")
 
 
-def _table(header: list[str], rows: list[list[object]]) -> list[str]:
+def _table(header: Sequence[str], rows: Sequence[Sequence[_Cell]]) -> list[str]:
     return [_row(header), "|" + "---|" * len(header), *map(_row, rows), ""]
 
 
 def _training(models: Path) -> list[str]:
+    """A line per network: its training steps, image size, first weights and faces."""
     lines = []
     for name in NETWORKS:
         params = json.loads((models / name / PARAMS).read_text())
@@ -53,17 +57,17 @@ def _training(models: Path) -> list[str]:
 
 
 def model_card(models: Path, reports: Path, split: str = "test", *, framed: bool = True) -> str:
-    """Markdown: what the model does, how it was trained, how it scores, what it must not be for.
+    """The model card in Markdown: purpose, limits, forbidden uses, training and scores.
 
     Args:
         models: the folder of the stored networks.
         reports: the folder of the evaluation's metrics.json and plots/slices.csv.
-        split: that it scored.
-        framed: whether it scored canonical frames, or pictures as their sources give them.
+        split: name of the split that the evaluation scored, e.g. 'test' or 'holdout'.
+        framed: whether canonical frames were scored; false means pictures at native resolution.
     """
     scores = json.loads((reports / "metrics.json").read_text())
     chain = scores["chain"]
-    known = [column for column in _COLUMNS if column in chain]
+    measured = [column for column in _COLUMNS if column in chain]
     fills = {"whole chain": chain, **scores["baselines"]}
     with (reports / "plots" / "slices.csv").open(newline="") as file:
         columns, *slices = csv.reader(file)
@@ -99,8 +103,8 @@ def model_card(models: Path, reports: Path, split: str = "test", *, framed: bool
             "input; the other fills are given the true mask. Definitions: docs/metrics.md.",
             "",
             *_table(
-                ["fill", *(_COLUMNS[column] for column in known)],
-                [[name, *(row[column] for column in known)] for name, row in fills.items()],
+                ["fill", *(_COLUMNS[column] for column in measured)],
+                [[name, *(row[column] for column in measured)] for name, row in fills.items()],
             ),
             f"Mask IoU {chain['mask_iou']:.3f}, boundary IoU {chain['mask_boundary_iou']:.3f}, "
             f"NME {chain['nme']:.4f}, gender accuracy "

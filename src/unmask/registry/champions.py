@@ -1,4 +1,4 @@
-"""Changes of the champion: promotion, rollback, and who made them, when and why."""
+"""Changes of the champion: promotion and rollback, with who made each, when and why."""
 
 import getpass
 import json
@@ -15,7 +15,7 @@ from unmask.registry.versions import (
     CHAMPION,
     NAME,
     RegistryError,
-    champion,
+    champion_version,
     find_version,
     kept_versions,
     registered_model,
@@ -23,15 +23,21 @@ from unmask.registry.versions import (
 )
 from unmask.tracking import connect
 
-_CHANGE = "unmask.champion."  # begins the key of a change's tag
-_WHY = 1000  # characters kept; a tag of a registered model holds 5,000
+_TAG_PREFIX = "unmask.champion."  # of the tags that record changes
+_LONGEST_WHY = 1000  # characters; a tag of a registered model holds 5,000
 
 
 @dataclass(frozen=True)
-class Change:
-    """One change of the champion: from and to which version, by whom, when (UTC) and why.
+class ChampionChange:
+    """One entry of the champion's history; its fields are the keys of its JSON tag.
 
-    `kind` is 'promote', 'rollback', or 'refuse' where a person kept the champion `previous`.
+    Attributes:
+        kind: 'promote'; 'rollback'; or 'refuse', where a person kept the champion.
+        version: number of the version that became champion, or that was refused.
+        previous: number of the champion before; None where there was none.
+        who: name of the user or person who decided.
+        when: UTC, ISO 8601 to the second.
+        why: the reason that was given.
     """
 
     kind: str
@@ -42,11 +48,12 @@ class Change:
     why: str
 
 
-def history() -> list[Change]:
+def history() -> list[ChampionChange]:
     """Every change of the champion, and every refusal by a person, oldest first."""
     model = registered_model(connect())
     tags = model.tags if model else {}
-    return [Change(**json.loads(tags[key])) for key in sorted(tags) if key.startswith(_CHANGE)]
+    keys = sorted(key for key in tags if key.startswith(_TAG_PREFIX))
+    return [ChampionChange(**json.loads(tags[key])) for key in keys]
 
 
 def _user() -> str:
@@ -56,101 +63,111 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _alone() -> FileLock:
-    """Held while the champion changes, so that what was looked up still holds."""
+def _champion_lock() -> FileLock:
+    """Lock that is held from reading the champion until it has changed."""
     return FileLock(project_root() / ".unmask" / "champion.lock")
 
 
 def _record(
     client: MlflowClient, version: str, why: str, kind: str, who: str | None = None
-) -> Change:
-    """Do a change and record it, as a tag of its own that no other change overwrites."""
+) -> ChampionChange:
+    """Make a change and record it in a tag of its own, which no other change overwrites."""
     find_version(client, version)
     now = datetime.now(UTC)
-    change = Change(
+    change = ChampionChange(
         kind,
         version,
         version_of(CHAMPION),
         who or _user(),
         now.isoformat(timespec="seconds"),
-        why[:_WHY],
+        why[:_LONGEST_WHY],
     )
     if kind != "refuse":
         client.set_registered_model_alias(NAME, CHAMPION, version)
     entry = json.dumps(asdict(change), ensure_ascii=False)
-    client.set_registered_model_tag(NAME, f"{_CHANGE}{now:%Y%m%dT%H%M%S.%f}", entry)
+    client.set_registered_model_tag(NAME, f"{_TAG_PREFIX}{now:%Y%m%dT%H%M%S.%f}", entry)
     return change
 
 
-def make_champion(version: str, why: str) -> Change:
-    """Point `champion` at a version and record who did it, when and why.
+def make_champion(version: str, why: str) -> ChampionChange:
+    """Point `champion` at a version, whatever the gate says, and record who did it, when and why.
 
     Raises:
         RegistryError: when there is no such version.
     """
     client = connect()
-    with _alone():
+    with _champion_lock():
         return _record(client, version, why, "promote")
 
 
 def commit_of_champion() -> str | None:
-    """The commit that the champion comes from, or None where there is no champion."""
-    number = champion()
+    """The git commit that the champion was made from, or None where there is no champion."""
+    number = champion_version()
     return find_version(connect(), number).tags.get(COMMIT) if number else None
 
 
-def refuse(version: str, why: str, who: str | None = None) -> Change:
-    """Record that a person kept the champion.
+def record_refusal(version: str, why: str, who: str | None = None) -> ChampionChange:
+    """Record that a person refused a version that passed the gate; the champion stays.
 
     Args:
-        who: by default the user that runs this.
+        version: number of the refused version.
+        why: the person's reason; cut to 1,000 characters.
+        who: the person; None takes the user that runs this process.
 
     Raises:
         RegistryError: when there is no such version.
     """
     client = connect()
-    with _alone():
+    with _champion_lock():
         return _record(client, version, why, "refuse", who)
 
 
-def succeed(champion: str | None, version: str, why: str, who: str | None = None) -> Change:
-    """Make a version champion that was judged against `champion`, if that still is the champion.
+def replace_champion(
+    champion: str | None, version: str, why: str, who: str | None = None
+) -> ChampionChange:
+    """Promote a version that was judged against `champion`, if that still is the champion.
+
+    Repeating a call that succeeded changes nothing more.
 
     Args:
-        who: by default the user that runs this.
+        champion: number of the champion that the gate compared with; None where there was none.
+        version: number of the version to promote.
+        why: the reason; cut to 1,000 characters.
+        who: the person who decided; None takes the user that runs this process.
 
     Raises:
         RegistryError: when another version became champion meanwhile.
     """
     client = connect()
-    with _alone():
+    with _champion_lock():
         present = version_of(CHAMPION)
-        if present == version:  # a try before this moved the alias, and perhaps no more
+        if present == version:  # an earlier attempt moved the alias, but may not have recorded it
             last = [change for change in history() if change.kind != "refuse"][-1:]
             if last and last[0].version == version:
                 return last[0]
         elif present != champion:
             raise RegistryError(
-                f"version {version} was judged against {_named(champion)}, but meanwhile the "
-                f"champion became {_named(present)}: run `unmask models promote {version}` again."
+                f"version {version} was judged against {_described(champion)}, but meanwhile the "
+                f"champion became {_described(present)}: run `unmask models promote {version}` "
+                "again."
             )
         return _record(client, version, why, "promote", who)
 
 
-def _named(champion: str | None) -> str:
+def _described(champion: str | None) -> str:
     return f"version {champion}" if champion else "no champion"
 
 
-def roll_back(why: str) -> Change:
+def roll_back(why: str) -> ChampionChange:
     """Make the version that was champion before the present one champion again.
 
-    Rolling back twice goes back twice. Versions that were deleted are passed over.
+    Each further rollback goes one champion further back. Deleted versions are skipped.
 
     Raises:
-        RegistryError: when there was none.
+        RegistryError: when there is no earlier champion.
     """
     client = connect()
-    with _alone():
+    with _champion_lock():
         champions: list[str] = []
         for change in history():
             if change.kind == "rollback":
@@ -165,8 +182,8 @@ def roll_back(why: str) -> Change:
         return _record(client, earlier[-1], why, "rollback")
 
 
-def rolled_back(version: str) -> Change | None:
-    """The rollback that took a version out of service, if that was the last that became of it."""
+def rollback_of(version: str) -> ChampionChange | None:
+    """The rollback that demoted a version, or None where it was promoted since or never demoted."""
     changes = [change for change in history() if change.kind != "refuse"]
     concerned = [change for change in changes if version in (change.version, change.previous)]
     last = concerned[-1] if concerned else None

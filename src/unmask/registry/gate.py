@@ -1,4 +1,4 @@
-"""The gate: may a challenger replace the champion? A pure function that gives its reasons."""
+"""The gate: may a challenger replace the champion? A pure function from scores to a verdict."""
 
 import math
 from dataclasses import dataclass
@@ -13,18 +13,20 @@ _NAMES = {"perceptual": "perceptual distance", "hole_psnr": "hole PSNR"}
 
 @dataclass(frozen=True)
 class GateScores:
-    """A model's scores on the gate set.
+    """A model's scores on the N faces of the gate set; arrays are in the set's order.
 
     Attributes:
-        hole_psnr: (N,) dB, face by face in the eval_set's order.
-        perceptual: (N,) distance; a loss, not a quality.
-        mask_iou, nme: (N,) in [0, 1]; an error for nme.
-        gender_right: (N,) 1 or 0; NaN where the source does not say.
-        bare_restored: share of faces without a mask that are altered all the same.
-        sharpness: of all holes, as a share of the true ones'.
-        over_mean_face, over_telea: hole PSNR above the baseline's, dB.
-        groups: indices (M,) of the faces of each slice.
-        seconds: (P,) of P pictures that both models restored in turn.
+        hole_psnr: (N,) dB.
+        perceptual: (N,) perceptual distance in the hole, at least 0; lower is better.
+        mask_iou: (N,) in [0, 1].
+        nme: (N,) normalised mean error of the landmarks, at least 0; lower is better.
+        gender_right: (N,) 1 or 0; NaN where the source gives no gender.
+        sharpness: of all holes, divided by that of the true pixels; 1 is as sharp.
+        over_mean_face: mean hole PSNR less that of the mean-face baseline, dB.
+        over_telea: mean hole PSNR less that of Telea's inpainting, dB.
+        bare_restored: share of faces without a mask that are altered all the same, in [0, 1].
+        groups: per slice, indices (M,) of its faces.
+        seconds: (P,) latency on P pictures, measured in turn with the other model.
     """
 
     hole_psnr: np.ndarray
@@ -40,7 +42,7 @@ class GateScores:
     seconds: np.ndarray
 
     def figures(self) -> dict[str, float]:
-        """The means by name; NaN where nothing was measured."""
+        """Mean scores, scalars and the median latency by name; NaN where nothing was measured."""
         arrays = {
             "hole_psnr": self.hole_psnr,
             "perceptual": self.perceptual,
@@ -60,7 +62,13 @@ class GateScores:
 
 @dataclass(frozen=True)
 class Reason:
-    """One rule, whether it holds, and the figures behind it."""
+    """The result of one rule of the gate.
+
+    Attributes:
+        rule: its name, e.g. 'floor NME' or 'slice gender=male'.
+        holds: whether the challenger keeps to it.
+        text: the figures behind that, and what was wanted.
+    """
 
     rule: str
     holds: bool
@@ -69,12 +77,13 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether to promote: when every rule holds."""
+    """The gate's decision, with the result of every rule."""
 
     reasons: tuple[Reason, ...]
 
     @property
     def promote(self) -> bool:
+        """Whether the challenger may be promoted: every rule holds."""
         return all(reason.holds for reason in self.reasons)
 
     @property
@@ -84,7 +93,7 @@ class Verdict:
         return "promoted" if not failed else "refused: " + "; ".join(failed)
 
     def as_json(self) -> dict:
-        """For the version's tag."""
+        """The value of the version's tag `unmask.gate`."""
         return {
             "promote": self.promote,
             "summary": self.summary,
@@ -92,11 +101,11 @@ class Verdict:
         }
 
 
-def _floor(name: str, value: float, floor: float, *, ceiling: bool = False) -> Reason:
-    holds = bool(math.isfinite(value) and (value <= floor if ceiling else value >= floor))
+def _limit(name: str, value: float, limit: float, *, ceiling: bool = False) -> Reason:
+    holds = bool(math.isfinite(value) and (value <= limit if ceiling else value >= limit))
     bound = "at most" if ceiling else "at least"
     shown = f"{value:.4g}" if math.isfinite(value) else "is missing or not finite"
-    return Reason(f"floor {name}", holds, f"{name} {shown}, {bound} {floor:.4g} wanted")
+    return Reason(f"floor {name}", holds, f"{name} {shown}, {bound} {limit:.4g} wanted")
 
 
 def _band(name: str, value: float, least: float, most: float) -> Reason:
@@ -106,26 +115,26 @@ def _band(name: str, value: float, least: float, most: float) -> Reason:
 
 
 def _floors(scores: GateScores, params: Gate) -> list[Reason]:
-    floors, found = params.floors, scores.figures()
+    floors, figures = params.floors, scores.figures()
     over = "hole PSNR over"
     return [
-        _floor("mask IoU", found["mask_iou"], floors.mask_iou),
-        _floor("NME", found["nme"], floors.nme, ceiling=True),
-        _floor("gender accuracy", found["gender_accuracy"], floors.gender_accuracy),
-        _floor(f"{over} mean face", scores.over_mean_face, floors.hole_psnr_over_mean_face),
-        _floor(f"{over} Telea", scores.over_telea, floors.hole_psnr_over_telea),
-        _floor("bare faces altered", scores.bare_restored, floors.bare_restored, ceiling=True),
+        _limit("mask IoU", figures["mask_iou"], floors.mask_iou),
+        _limit("NME", figures["nme"], floors.nme, ceiling=True),
+        _limit("gender accuracy", figures["gender_accuracy"], floors.gender_accuracy),
+        _limit(f"{over} mean face", scores.over_mean_face, floors.hole_psnr_over_mean_face),
+        _limit(f"{over} Telea", scores.over_telea, floors.hole_psnr_over_telea),
+        _limit("bare faces altered", scores.bare_restored, floors.bare_restored, ceiling=True),
         _band("sharpness", scores.sharpness, *floors.sharpness),
     ]
 
 
-def _gained(
+def _gains(
     challenger: GateScores, champion: GateScores, metric: str, faces: np.ndarray
 ) -> np.ndarray:
-    """What the faces (M,) gained, (M,).
+    """The challenger's gain (M,) on each of the faces (M,), given by their indices.
 
-    Of hole PSNR in dB; of the perceptual distance what it fell by, as a share of the champion's
-    mean on these faces. A champion without any distance cannot be beaten: that share is not finite.
+    A gain in hole PSNR is in dB. A gain in the perceptual distance is its decrease, as a share of
+    the champion's mean on these faces; it is not finite where that mean is 0.
     """
     change = getattr(challenger, metric)[faces] - getattr(champion, metric)[faces]
     if metric == "hole_psnr":
@@ -135,17 +144,28 @@ def _gained(
 
 
 @dataclass(frozen=True)
-class _Change:
-    """What the faces `members` (M,) gained, (M,); they may lose `tolerance` in the mean."""
+class _NonInferiority:
+    """The rule that a group of faces must not lose more than a tolerance in the mean.
+
+    Attributes:
+        rule, name: of the rule, and of the gain in its text.
+        members: (M,) indices of the group's faces.
+        gains: (M,) of those faces.
+        tolerance: loss in the mean that is always allowed, above 0, in the unit of the gains.
+    """
 
     rule: str
     name: str
     members: np.ndarray
-    gained: np.ndarray
+    gains: np.ndarray
     tolerance: float
 
     def reason(self, bound: float, params: Gate) -> Reason:
-        mean = float(self.gained.mean()) if self.gained.size else math.nan
+        """The rule's result, by the upper confidence bound of the mean gain.
+
+        A loss beyond the tolerance is excused where the bound is at least 0: chance explains it.
+        """
+        mean = float(self.gains.mean()) if self.gains.size else math.nan
         holds = math.isfinite(mean) and (mean >= -self.tolerance or bound >= 0)
         return Reason(
             self.rule,
@@ -156,27 +176,34 @@ class _Change:
         )
 
 
-def _changes(challenger: GateScores, champion: GateScores, params: Gate) -> list[_Change]:
+def _non_inferiority_rules(
+    challenger: GateScores, champion: GateScores, params: Gate
+) -> list[_NonInferiority]:
+    """A rule per mean other than the primary metric's, and per slice that is large enough."""
     primary = params.primary
     accuracy = challenger.gender_right - champion.gender_right
-    everyone = np.arange(len(accuracy))
-    known = everyone[~np.isnan(champion.gender_right)]
+    all_faces = np.arange(len(accuracy))
+    labelled = all_faces[~np.isnan(champion.gender_right)]
+    mask_iou, nme = challenger.mask_iou - champion.mask_iou, champion.nme - challenger.nme
     means = [
-        ("mask IoU", everyone, challenger.mask_iou - champion.mask_iou, params.mask_iou_tolerance),
-        ("NME", everyone, champion.nme - challenger.nme, params.nme_tolerance),
-        ("gender accuracy", known, accuracy[known], params.gender_accuracy_tolerance),
+        ("mask IoU", all_faces, mask_iou, params.mask_iou_tolerance),
+        ("NME", all_faces, nme, params.nme_tolerance),
+        ("gender accuracy", labelled, accuracy[labelled], params.gender_accuracy_tolerance),
     ]
     if primary != "hole_psnr":
-        psnr = _gained(challenger, champion, "hole_psnr", everyone)
-        means.insert(0, ("hole PSNR", everyone, psnr, params.hole_psnr_tolerance))
+        psnr = _gains(challenger, champion, "hole_psnr", all_faces)
+        means.insert(0, ("hole PSNR", all_faces, psnr, params.hole_psnr_tolerance))
     return [
-        *(_Change(f"not worse {name}", f"gain in {name}", *rest) for name, *rest in means),
         *(
-            _Change(
+            _NonInferiority(f"not worse {name}", f"gain in {name}", faces, gains, tolerance)
+            for name, faces, gains, tolerance in means
+        ),
+        *(
+            _NonInferiority(
                 f"slice {name}",
                 f"gain in {_NAMES[primary]} of {name}",
                 group,
-                _gained(challenger, champion, primary, group),
+                _gains(challenger, champion, primary, group),
                 getattr(params.slice_tolerance, primary),
             )
             for name, group in challenger.groups.items()
@@ -186,27 +213,27 @@ def _changes(challenger: GateScores, champion: GateScores, params: Gate) -> list
 
 
 def _not_worse(challenger: GateScores, champion: GateScores, params: Gate) -> list[Reason]:
-    changes = _changes(challenger, champion, params)
-    sound = [c for c in changes if c.gained.size and np.isfinite(c.gained).all()]
-    bounds = dict.fromkeys((c.rule for c in changes), math.nan)
-    if sound:
-        gained, members = [c.gained for c in sound], [c.members for c in sound]
+    rules = _non_inferiority_rules(challenger, champion, params)
+    finite = [rule for rule in rules if rule.gains.size and np.isfinite(rule.gains).all()]
+    bounds = dict.fromkeys((rule.rule for rule in rules), math.nan)
+    if finite:
+        gains, members = [rule.gains for rule in finite], [rule.members for rule in finite]
         faces = len(challenger.hole_psnr)
-        found = upper_bounds(gained, members, faces, params.loss_confidence, params.resamples)
-        bounds |= {c.rule: float(b) for c, b in zip(sound, found, strict=True)}
-    return [change.reason(bounds[change.rule], params) for change in changes]
+        found = upper_bounds(gains, members, faces, params.loss_confidence, params.resamples)
+        bounds |= {rule.rule: float(bound) for rule, bound in zip(finite, found, strict=True)}
+    return [rule.reason(bounds[rule.rule], params) for rule in rules]
 
 
 def _better(challenger: GateScores, champion: GateScores, params: Gate) -> Reason:
-    name, everyone = _NAMES[params.primary], np.arange(len(challenger.hole_psnr))
-    gained = _gained(challenger, champion, params.primary, everyone)
-    finite = np.isfinite(gained).all()
-    bound = lower_bound(gained, params.confidence, params.resamples) if finite else math.nan
+    name, all_faces = _NAMES[params.primary], np.arange(len(challenger.hole_psnr))
+    gains = _gains(challenger, champion, params.primary, all_faces)
+    finite = np.isfinite(gains).all()
+    bound = lower_bound(gains, params.confidence, params.resamples) if finite else math.nan
     unit, digits = ("dB", 3) if params.primary == "hole_psnr" else ("of the champion's", 4)
     return Reason(
         "better",
         bool(bound > 0),
-        f"{name} better by {gained.mean():+.{digits}f} {unit}, of which {bound:+.{digits}f} at "
+        f"{name} better by {gains.mean():+.{digits}f} {unit}, of which {bound:+.{digits}f} at "
         f"{params.confidence:.0%} confidence, more than 0 wanted",
     )
 
@@ -224,18 +251,27 @@ def _latency(challenger: GateScores, champion: GateScores, params: Gate) -> Reas
 def judge(challenger: GateScores, champion: GateScores | None, params: Gate) -> Verdict:
     """Judge a challenger by absolute floors and, where there is one, against the champion.
 
-    Against a champion it must be better on the primary metric with the confidence asked for, lose
-    on it in no slice, and in no other mean, by more than the tolerance, unless chance explains the
-    loss, and not be slower than the ratio. Slices of too few faces are not judged. A figure that is
-    missing or not finite fails, and so do too few faces.
+    Against a champion it must be better on the primary metric at the confidence that params set,
+    lose no more than the tolerance on that metric in any slice and on any other metric in the mean,
+    unless chance explains the loss, and not be slower than the allowed ratio. Slices with too few
+    faces are not judged. Scores that are missing or not finite fail, and so does a gate set with
+    too few faces.
+
+    Args:
+        challenger: its scores.
+        champion: scores on the same faces; None judges by the floors alone.
+        params: section `gate` of params.yaml.
+
+    Raises:
+        ValueError: when the two were scored on different numbers of faces.
     """
     faces = len(challenger.hole_psnr)
     enough = f"{faces} faces were scored, at least {params.minimum_faces} wanted"
     reasons = [Reason("faces", faces >= params.minimum_faces, enough)]
     if not faces:
         return Verdict(tuple(reasons))
-    each = (challenger.hole_psnr, challenger.perceptual, challenger.seconds)
-    finite = np.isfinite(np.concatenate(each)).all()
+    measured = (challenger.hole_psnr, challenger.perceptual, challenger.seconds)
+    finite = np.isfinite(np.concatenate(measured)).all()
     text = "hole PSNR, perceptual distance and time of every face are numbers"
     reasons.append(Reason("finite", bool(finite), text))
     reasons += _floors(challenger, params)

@@ -1,4 +1,4 @@
-"""The chain to restore with: the champion, the released weights, or what a URI names."""
+"""The chain to restore with: the champion's, the released weights' or another model's by URI."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def find_networks(uri: str | None = None) -> tuple[Path, str]:
             else the release.
 
     Returns:
-        (their folder, the model's name and version).
+        (their folder, the model's name and version, e.g. 'unmask/3').
 
     Raises:
         RegistryError: when the URI names no model.
@@ -45,7 +45,13 @@ def find_networks(uri: str | None = None) -> tuple[Path, str]:
 
 
 def load_chain(uri: str | None = None) -> tuple[Chain, str]:
-    """The chain of a model, named as for `find_networks`, and its name and version.
+    """Load the chain of a model.
+
+    Args:
+        uri: as for `find_networks`.
+
+    Returns:
+        (the chain, the model's name and version).
 
     Raises:
         RegistryError: when the URI names no model.

@@ -1,4 +1,4 @@
-"""What a version was made from: git commit, dvc.lock, params and data versions."""
+"""The lineage of a version: git commit, dvc.lock, params and data versions."""
 
 import os
 import subprocess
@@ -32,7 +32,9 @@ def log_origin(run: StageRun, models: Path) -> dict[str, str]:
     """Log params and data versions beside the run's dvc.lock.
 
     Args:
-        models: the folder of the networks; only those of the project come from its dvc.lock.
+        run: the MLflow run that registers the version.
+        models: the folder of the networks; of a folder other than the project's models/, which
+            dvc.lock does not describe, nothing but the commit is kept.
 
     Returns:
         The tags for the version.
@@ -49,7 +51,13 @@ def log_origin(run: StageRun, models: Path) -> dict[str, str]:
 
 
 def write_origin(client: MlflowClient, run_id: str, root: Path) -> None:
-    """Put the dvc.lock, params and data versions of a version's run into a project."""
+    """Restore the dvc.lock, params and data versions of a version's run into a project.
+
+    Args:
+        client: of the store that holds the run.
+        run_id: id of the run that registered the version.
+        root: the project's folder; its files of the same names are replaced.
+    """
     artifacts = [item.path for item in client.list_artifacts(run_id)]
     with TemporaryDirectory() as folder:
         for name in ("dvc.lock", "params.yaml", "data"):
@@ -63,6 +71,13 @@ def write_origin(client: MlflowClient, run_id: str, root: Path) -> None:
             target.write_bytes(file.read_bytes())
 
 
-def note_commit(client: MlflowClient, name: str, version: str, commit: str) -> None:
-    """Say that a version's params, data and lock are in a commit."""
+def tag_commit(client: MlflowClient, name: str, version: str, commit: str) -> None:
+    """Tag a version with the git commit that holds its params, data versions and dvc.lock.
+
+    Args:
+        client: of the registry.
+        name: the registered model's name.
+        version: the version's number.
+        commit: full hash.
+    """
     client.set_model_version_tag(name, version, COMMIT, commit)

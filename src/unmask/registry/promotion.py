@@ -20,28 +20,34 @@ from unmask.evaluation.scores import TrueFaces
 from unmask.evaluation.slices import groups_of
 from unmask.inference.chain import Chain
 from unmask.models.stored import StoredModelError
-from unmask.registry.champions import rolled_back, succeed
+from unmask.registry.champions import replace_champion, rollback_of
 from unmask.registry.gate import GateScores, Reason, Verdict, judge
-from unmask.registry.latency import seconds_in_turn
+from unmask.registry.latency import measure_latencies
 from unmask.registry.loading import load_chain
 from unmask.registry.versions import (
     CHALLENGER,
     CHAMPION,
     NAME,
-    RegistryAwayError,
     RegistryError,
+    RegistryUnavailableError,
     tag_verdict,
     verdict_of,
     version_of,
 )
 from unmask.tracking import stage_run
 
-_UNNAMEABLE = re.compile(r"[^\w. -]")  # in a metric's name
+_NOT_IN_METRIC_NAMES = re.compile(r"[^\w. -]")
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What became of a challenger; `verdict` is None where it already is the champion."""
+    """The outcome of judging a version.
+
+    Attributes:
+        version: its number.
+        champion: number of the champion that it was judged against; None where there was none.
+        verdict: the gate's; None where the version already is the champion.
+    """
 
     version: str
     champion: str | None
@@ -55,6 +61,7 @@ def _scores(
     baselines: dict[str, float],
     seconds: np.ndarray,
 ) -> GateScores:
+    """A chain's scores; `baselines` are mean hole PSNRs in dB, `seconds` the chain's latencies."""
     measured, _ = measure_chain(chain, eval_set, truth)
     psnr = measured.table["hole_psnr"]
     right = (measured.gender_male > 0.5) == (eval_set.gender == 1)
@@ -73,8 +80,12 @@ def _scores(
     )
 
 
-def _score_all(chains: dict[str, Chain], eval_set: EvaluationSet, train_images: tuple) -> dict:
-    """The scores of every version on the same faces."""
+def _score_all(
+    chains: dict[str, Chain],
+    eval_set: EvaluationSet,
+    train_images: tuple[np.ndarray, np.ndarray],
+) -> dict[str, GateScores]:
+    """The scores of every version on the same faces; the mean face is fitted to `train_images`."""
     truth = TrueFaces(
         eval_set.images, eval_set.valid, eval_set.masks, eval_set.landmarks, identity=False
     )
@@ -83,18 +94,18 @@ def _score_all(chains: dict[str, Chain], eval_set: EvaluationSet, train_images: 
         name: float(truth.psnr(fill_pictures(fill, eval_set)).mean())
         for name, fill in {"mean_face": mean_face.fill, "telea": telea}.items()
     }
-    seconds = seconds_in_turn(list(chains.values()), eval_set)
+    latencies = measure_latencies(list(chains.values()), eval_set)
     return {
-        version: _scores(chain, eval_set, truth, baselines, taken)
-        for (version, chain), taken in zip(chains.items(), seconds, strict=True)
+        version: _scores(chain, eval_set, truth, baselines, seconds)
+        for (version, chain), seconds in zip(chains.items(), latencies, strict=True)
     }
 
 
 def _figures(scores: GateScores, minimum_slice: int) -> dict[str, float]:
-    """Means and slices under names that MLflow takes, those that are numbers."""
+    """The finite means and slice means, under names that MLflow accepts for metrics."""
     primaries = {"hole_psnr": scores.hole_psnr, "perceptual": scores.perceptual}
     figures = scores.figures() | {
-        f"slice/{_UNNAMEABLE.sub('_', name)}/{metric}": float(values[members].mean())
+        f"slice/{_NOT_IN_METRIC_NAMES.sub('_', name)}/{metric}": float(values[members].mean())
         for name, members in scores.groups.items()
         for metric, values in primaries.items()
         if len(members) >= minimum_slice
@@ -105,7 +116,7 @@ def _figures(scores: GateScores, minimum_slice: int) -> dict[str, float]:
 def _champion_chain(version: str) -> Chain:
     try:
         return load_chain(f"models:/{NAME}/{version}")[0]
-    except RegistryAwayError:
+    except RegistryUnavailableError:
         raise
     except (RegistryError, StoredModelError, OSError) as error:
         raise RegistryError(
@@ -115,24 +126,34 @@ def _champion_chain(version: str) -> Chain:
 
 
 def promote(
-    params: Params, masked: Path, version: str | None = None, *, again: bool = False
+    params: Params, masked: Path, version: str | None = None, *, after_rollback: bool = False
 ) -> Promotion:
-    """Judge a version as `judge_version` does and, if every rule holds, make it champion."""
-    done = judge_version(params, masked, version, again=again)
-    if done.verdict is not None and done.verdict.promote:
-        succeed(done.champion, done.version, "the gate's rules all held")
-    return done
-
-
-def judged(version: str | None = None, *, again: bool = False) -> Promotion | None:
-    """What the gate said of a version against the present champion, if it was asked already.
+    """Judge a version as `judge_version` does and, if every rule holds, make it champion.
 
     Args:
-        version: None takes the challenger.
-        again: also of one that was rolled back since.
+        params: the project's, with the gate's rules.
+        masked: the folder of the masked faces, whose gate split both models are scored on.
+        version: number of the version; None takes the challenger.
+        after_rollback: judge a version that was rolled back too, which is refused otherwise.
+
+    Raises:
+        RegistryError: as `judge_version`, or when the champion was replaced meanwhile.
+    """
+    promotion = judge_version(params, masked, version, after_rollback=after_rollback)
+    if promotion.verdict is not None and promotion.verdict.promote:
+        replace_champion(promotion.champion, promotion.version, "the gate's rules all held")
+    return promotion
+
+
+def last_judgement(version: str | None = None, *, after_rollback: bool = False) -> Promotion | None:
+    """The recorded verdict on a version against the present champion, or None.
+
+    Args:
+        version: number of the version; None takes the challenger.
+        after_rollback: whether a verdict still counts after the version was rolled back.
     """
     number = version or version_of(CHALLENGER)
-    if number is None or (not again and rolled_back(number)):
+    if number is None or (not after_rollback and rollback_of(number)):
         return None
     verdict, champion = verdict_of(number), version_of(CHAMPION)
     if verdict is None or verdict.get("champion") != champion:
@@ -141,18 +162,20 @@ def judged(version: str | None = None, *, again: bool = False) -> Promotion | No
 
 
 def judge_version(
-    params: Params, masked: Path, version: str | None = None, *, again: bool = False
+    params: Params, masked: Path, version: str | None = None, *, after_rollback: bool = False
 ) -> Promotion:
-    """Judge a version by the gate; the champion stays.
+    """Judge a version by the gate and record the verdict as its tag; the champion stays.
 
     Args:
-        masked: the masked faces, whose gate split both models are scored on.
-        version: the version to judge; None takes the challenger.
-        again: judge one that was rolled back too, which is refused otherwise: a person asks for it.
+        params: the project's, with the gate's rules.
+        masked: the folder of the masked faces, whose gate split both models are scored on.
+        version: number of the version to judge; None takes the challenger.
+        after_rollback: judge a version that was rolled back too, which is refused otherwise; for
+            a version that a person named.
 
     Raises:
-        RegistryError: when there is no challenger or no such version, when the champion cannot be
-            loaded, or when it was replaced while the version was judged.
+        RegistryError: when there is no challenger or no such version, or when the champion cannot
+            be loaded.
     """
     version = version or version_of(CHALLENGER)
     if version is None:
@@ -160,7 +183,7 @@ def judge_version(
     champion = version_of(CHAMPION)
     if champion == version:
         return Promotion(version, champion, None)
-    if not again and (change := rolled_back(version)):
+    if not after_rollback and (change := rollback_of(version)):
         text = (
             f"{change.who} rolled version {version} back at {change.when} ({change.why}): "
             f"`unmask models promote {version}` judges it again"
@@ -174,10 +197,11 @@ def judge_version(
     with stage_run("gate", tags) as run:
         eval_set = select_faces(split, params.evaluate.max_faces)
         scores = _score_all(chains, eval_set, fitting_faces(open_split(masked, "train")))
-        verdict = judge(scores[version], scores.get(champion), params.gate)
-        for role, scored in {"challenger": version, "champion": champion}.items():
-            if scored:
-                figures = _figures(scores[scored], params.gate.minimum_slice)
+        of_champion = scores[champion] if champion else None
+        verdict = judge(scores[version], of_champion, params.gate)
+        for role, number in {"challenger": version, "champion": champion}.items():
+            if number:
+                figures = _figures(scores[number], params.gate.minimum_slice)
                 run.metrics({f"{role}/{name}": value for name, value in figures.items()})
         run.text("\n".join(f"{r.holds}: {r.rule}: {r.text}" for r in verdict.reasons), "gate.txt")
         run.tag({"unmask.champion": champion or "", "unmask.verdict": verdict.summary[:4000]})

@@ -1,10 +1,10 @@
-"""The registered model as MLflow runs it (models from code: this file is the model's code)."""
+"""The registered model as MLflow runs it: its signature and its Python class."""
 
 from pathlib import Path
+from typing import Any
 
-import mlflow
 import pandas as pd
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc import PythonModel, PythonModelContext
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, Object, Property
 
@@ -44,30 +44,40 @@ PARAMS = ParamSchema(
 
 
 class Unmask(PythonModel):
-    """Column `image` (base64 JPEG or PNG) to `image` (base64 PNG, same size), `faces`, `mask`
-    (base64 PNG, 255 where pixels were replaced), and `samples` (base64 PNG), other plausible
-    restorations, as many as are asked for."""
+    """Restores one picture per row, by the networks in the version's artifacts."""
 
-    def load_context(self, context) -> None:
+    def load_context(self, context: PythonModelContext) -> None:
         """Load the four networks."""
-        self._crops = Chain.load(Path(context.artifacts["networks"]))
-        self._photos = PhotoRestorer(self._crops)
+        self._chain = Chain.load(Path(context.artifacts["networks"]))
+        self._photo_restorer = PhotoRestorer(self._chain)
 
-    def predict(self, context, model_input: pd.DataFrame, params: dict | None = None):
+    def predict(
+        self,
+        context: PythonModelContext | None,  # noqa: ARG002, MLflow passes it
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
+    ) -> pd.DataFrame:
         """Restore every picture.
 
         Args:
-            model_input: column `image`.
-            params: `crop`, whether each picture shows one face, so that none is looked for;
-                `gender`: auto, male or female; `samples`: 0 to 32; `seed` of their draws.
+            context: unused.
+            model_input: column `image`, the bytes of a JPEG or PNG file as base64.
+            params: `crop`: whether each picture shows one face, so that no face is searched for;
+                `gender`: auto, male or female; `samples`: 0 to 32; `seed`: of the samples' draws,
+                at least 0. A missing one takes the default of the signature.
+
+        Returns:
+            A row per picture with columns `image`, a base64 PNG of the same size; `faces`, what was
+            found of each face; `mask`, a base64 PNG, 255 where pixels were replaced; and `samples`,
+            other plausible restorations as base64 PNGs, as many as `samples` says.
 
         Raises:
             PictureError: naming the row that holds no image.
-            OptionError: naming the param that does not fit.
+            OptionError: naming the param whose value does not fit.
         """
-        given = {"crop": False, "gender": "auto", "samples": 0, "seed": 0, **(params or {})}
-        options = RestoreOptions.parse(given["gender"], given["samples"], given["seed"])
-        restorer = self._crops if given["crop"] else self._photos
+        values = {"crop": False, "gender": "auto", "samples": 0, "seed": 0, **(params or {})}
+        options = RestoreOptions.parse(values["gender"], values["samples"], values["seed"])
+        restorer = self._chain if values["crop"] else self._photo_restorer
         answers = []
         for row, text in enumerate(model_input["image"]):
             picture = from_base64(text, f"row {row}")
@@ -82,6 +92,3 @@ class Unmask(PythonModel):
                 }
             )
         return pd.DataFrame(answers)
-
-
-mlflow.models.set_model(Unmask())

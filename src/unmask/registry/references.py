@@ -1,4 +1,4 @@
-"""The reference that a version's drift is measured from, kept with the version."""
+"""The drift reference of a version, logged as an artifact of the version's run."""
 
 import shutil
 from pathlib import Path
@@ -9,19 +9,19 @@ from mlflow.exceptions import MlflowException
 
 from unmask.models.stored import RELEASED, packed_md5
 from unmask.project import md5_of
-from unmask.registry.versions import NAME, RegistryError, champion, find_version
+from unmask.registry.versions import NAME, RegistryError, champion_version, find_version
 from unmask.tracking import connect
 
 REFERENCE = "unmask.reference"
 RELEASED_REFERENCE = RELEASED / "reference.parquet"
 
 
-def keep_reference(version: str, table: Path) -> None:
-    """Log a reference with a version, unless it is the one that the version has.
+def attach_reference(version: str, table: Path) -> None:
+    """Log a drift reference with a version; the one that it has already is not logged again.
 
     Args:
         version: the version's number.
-        table: the reference, a Parquet file.
+        table: the reference's Parquet file.
 
     Raises:
         RegistryError: when the file is missing.
@@ -43,13 +43,13 @@ def reference_of_champion() -> tuple[Path, str]:
     """The champion's reference, or, where there is no champion, that of the released weights.
 
     Returns:
-        (its file, the name and version of the model whose it is).
+        (its Parquet file, name and version of its model, e.g. 'unmask/3').
 
     Raises:
         RegistryError: when the champion has none.
-        RegistryAwayError: when the store does not answer.
+        RegistryUnavailableError: when the store does not answer.
     """
-    number = champion()
+    number = champion_version()
     if number is None:
         return RELEASED_REFERENCE, f"{NAME}/release-{packed_md5(RELEASED)[:8]}"
     found = find_version(connect(), number)

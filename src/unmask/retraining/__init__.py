@@ -1,1 +1,1 @@
-"""New data and changed params: from a drop folder to a version of its own."""
+"""Retraining from new faces or changed params, in a clone, up to a version of its own."""

@@ -16,27 +16,35 @@ class CloneError(UnmaskError):
     """A command of git or DVC that failed; the message holds its last lines."""
 
 
-class StorageError(CloneError):
-    """A storage of DVC that did not take or give data, and may when it is asked again."""
+class RemoteError(CloneError):
+    """A DVC remote that did not take or give data; the same command may succeed later."""
 
     status = TEMPORARY
 
 
 def _run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, check=False, env=environment
     )
-    if done.returncode:
-        said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        told = " | ".join(said[-_LAST_LINES:])
+    if process.returncode:
+        output = (process.stdout + process.stderr).splitlines()
+        lines = [line.strip() for line in output if line.strip()]
+        last = " | ".join(lines[-_LAST_LINES:])
         raise CloneError(
-            f"{' '.join(command[-4:])} in {folder} ended with {done.returncode}: {told}"
+            f"{' '.join(command[-4:])} in {folder} ended with {process.returncode}: {last}"
         )
-    return done.stdout
+    return process.stdout
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in a repository, without its optional writes; returns what it prints.
+    """Run git in a repository without taking optional locks.
+
+    Args:
+        folder: in the repository.
+        *arguments: of the command line, after `git`.
+
+    Returns:
+        What it prints, stripped.
 
     Raises:
         CloneError: with its last lines, when it fails.
@@ -45,35 +53,43 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def dvc(folder: Path, *arguments: str, **environment: str) -> str:
-    """Run DVC in a project with that project's code; returns what it prints.
+    """Run DVC in a project, whose stages then run that project's code.
+
+    Args:
+        folder: the project's.
+        *arguments: of the command line, after `dvc`.
+        **environment: further environment variables.
+
+    Returns:
+        What it prints.
 
     Raises:
         CloneError: with its last lines, when it fails.
     """
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
-    return _run(command, folder, {**os.environ, **code_of(folder), **environment})
+    return _run(command, folder, {**os.environ, **code_environment(folder), **environment})
 
 
-def code_of(folder: Path) -> dict[str, str]:
-    """Environment in which the stages' `python` is this one and `unmask` the project's own code."""
-    ours = {"PATH": Path(sys.executable).parent, "PYTHONPATH": folder / "src"}
+def code_environment(folder: Path) -> dict[str, str]:
+    """Environment variables for this Python interpreter and the code of the project in `folder`."""
+    prepended = {"PATH": Path(sys.executable).parent, "PYTHONPATH": folder / "src"}
     joined = {
         name: f"{first}{os.pathsep}{os.environ.get(name, '')}".rstrip(os.pathsep)
-        for name, first in ours.items()
+        for name, first in prepended.items()
     }
     return {**joined, "PYTHONUNBUFFERED": "1"}
 
 
 def absolute_tracking_uri(root: Path) -> str:
-    """The tracking store of the project at `root`, as any working directory can name it."""
+    """The tracking URI of the project at `root`, valid in any working directory."""
     uri = tracking_uri()
     if uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
         return f"sqlite:///{root / uri.removeprefix('sqlite:///')}"
     return uri if ":" in uri else str(root / uri)
 
 
-def _storage(root: Path) -> tuple[Path, dict[str, str]]:
-    """The project's DVC cache, and its remotes that are folders, by name."""
+def _cache_and_remotes(root: Path) -> tuple[Path, dict[str, str]]:
+    """The folder of the project's DVC cache, and the paths of its remotes on this machine."""
     from dvc.repo import Repo
 
     with Repo(str(root)) as repo:
@@ -86,8 +102,9 @@ def make_clone(root: Path, folder: Path, commit: str) -> None:
     """Clone the project at a commit; DVC's cache, remotes and settings are the project's.
 
     Args:
-        root: the project, which must be the top of its git repository.
-        folder: the clone, which must not exist.
+        root: the project's folder, which must be the top of its git repository.
+        folder: the clone, which must not exist yet.
+        commit: anything that git resolves to a commit of the project.
 
     Raises:
         CloneError: when git or DVC fails, e.g. because there is no such commit.
@@ -101,18 +118,18 @@ def make_clone(root: Path, folder: Path, commit: str) -> None:
         for key, fallback in (("user.name", "unmask"), ("user.email", "unmask@localhost")):
             git(folder, "config", key, git(root, "config", "--default", fallback, "--get", key))
         with (folder / ".git" / "info" / "exclude").open("a") as file:
-            file.write("/.unmask\n")  # a link, perhaps
+            file.write("/.unmask\n")  # `/.unmask/` of .gitignore matches no symbolic link
         for key in ("commit.gpgsign", "tag.gpgsign"):
             git(folder, "config", key, "false")
-        git(folder, "update-index", "--skip-worktree", ".dvc/config")  # ours is not committed
+        git(folder, "update-index", "--skip-worktree", ".dvc/config")  # never commit the copy below
         for config in ("config", "config.local"):
             if (root / ".dvc" / config).is_file():
                 shutil.copy(root / ".dvc" / config, folder / ".dvc")
-        cache, folders = _storage(root)
+        cache, remotes = _cache_and_remotes(root)
         dvc(folder, "cache", "dir", "--local", str(cache))
-        for name, url in folders.items():
-            place = str((root / ".dvc" / url).resolve())
-            dvc(folder, "remote", "modify", "--local", name, "url", place)
+        for name, path in remotes.items():
+            absolute = str((root / ".dvc" / path).resolve())
+            dvc(folder, "remote", "modify", "--local", name, "url", absolute)
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -126,34 +143,38 @@ def default_remote(folder: Path) -> str | None:
         return repo.config["core"].get("remote")
 
 
-def get_data(folder: Path, targets: list[str]) -> None:
-    """Put tracked data into a project, from the cache and, where there is one, the remote.
+def pull_data(folder: Path, targets: list[str]) -> None:
+    """Check out tracked data in a project, from the cache and, where there is one, the remote.
 
     What neither holds stays missing.
 
+    Args:
+        folder: the project's.
+        targets: stages, .dvc files or outs, as DVC's command line takes them.
+
     Raises:
-        StorageError: when the remote fails.
+        RemoteError: when the remote fails.
     """
     if not targets:
         return
     if default_remote(folder):
-        _ask_remote(folder, "pull", "--allow-missing", *targets)
+        _transfer(folder, "pull", "--allow-missing", *targets)
     else:
         dvc(folder, "checkout", "--allow-missing", *targets)
 
 
-def put_data(folder: Path) -> None:
+def push_data(folder: Path) -> None:
     """Push data and weights to the project's remote, if it has one.
 
     Raises:
-        StorageError: when the remote fails.
+        RemoteError: when the remote fails.
     """
     if default_remote(folder):
-        _ask_remote(folder, "push")
+        _transfer(folder, "push")
 
 
-def _ask_remote(folder: Path, *command: str) -> None:
+def _transfer(folder: Path, *command: str) -> None:
     try:
         dvc(folder, *command)
     except CloneError as error:
-        raise StorageError(str(error)) from error
+        raise RemoteError(str(error)) from error

@@ -1,4 +1,4 @@
-"""The drop folder: new annotated faces, each folder known by its bytes."""
+"""The drop folder: users put folders of new annotated faces ("drops") there."""
 
 import json
 import re
@@ -13,18 +13,23 @@ import pyarrow.parquet as pq
 from unmask.errors import UnmaskError
 from unmask.faces.folder import SourceError, annotation_rows, annotations_of
 from unmask.project import whole_folder
-from unmask.retraining.new_faces import Report
+from unmask.retraining.new_faces import NewFacesReport
 
 _ATTEMPTS = "attempts.txt"
 
 
 class DropError(UnmaskError):
-    """A drop that cannot be taken; the message says why."""
+    """A drop that cannot be copied; the message says why."""
 
 
 @dataclass(frozen=True)
 class Drop:
-    """A folder of new faces; `key` is its name with a digest of all its bytes."""
+    """A folder of new faces.
+
+    Attributes:
+        folder: where it is.
+        key: its name and a digest of all its files' paths and bytes, which identifies it.
+    """
 
     folder: Path
     key: str
@@ -48,15 +53,20 @@ def _key(folder: Path) -> str:
 
 
 def drops_in(folder: Path) -> list[Drop]:
-    """The folders of a drop folder, by name; none where it does not exist."""
+    """The drops in a drop folder, sorted by name; none where the folder does not exist."""
     if not folder.is_dir():
         return []
     found = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
     return [Drop(f, _key(f)) for f in found]
 
 
-def take(drop: Drop, report: Report, out: Path) -> None:
-    """Copy a drop's good faces, and their rows, to the folder `out`, whole or not at all.
+def copy_good_faces(drop: Drop, report: NewFacesReport, out: Path) -> None:
+    """Copy a drop's good faces and their annotations to a new folder, whole or not at all.
+
+    Args:
+        drop: the faces.
+        report: on the drop; names the good faces.
+        out: the folder to write, laid out as a source of faces; replaced where it exists.
 
     Raises:
         DropError: when the drop was changed since it was judged.
@@ -78,32 +88,35 @@ def take(drop: Drop, report: Report, out: Path) -> None:
             )
 
 
-class Records:
-    """What became of drops, in one folder a drop: its report, and how often training failed.
+class DropRecords:
+    """What became of drops, in one folder per drop: its report, and how often training failed.
 
-    A drop whose bytes change has another key, so it is judged anew.
+    A drop whose bytes change has another key, so it is judged again.
+
+    Args:
+        folder: holds the folders of all drops.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def keep(self, drop: Drop, report: Report) -> Path:
-        """Keep a drop's report; returns the folder it is in."""
+    def save_report(self, drop: Drop, report: NewFacesReport) -> Path:
+        """Write a drop's report; returns the folder it is in."""
         report.write(self._folder / drop.key)
         return self._folder / drop.key
 
-    def attempts(self, drop: Drop) -> int:
+    def failed_attempts(self, drop: Drop) -> int:
         """How many trainings with the drop have failed."""
         file = self._folder / drop.key / _ATTEMPTS
         return int(file.read_text()) if file.is_file() else 0
 
     def count_failure(self, drop: Drop) -> int:
-        """Note one more failed training; returns how many that makes."""
-        number = self.attempts(drop) + 1
+        """Count one more failed training with the drop; returns the new count."""
+        number = self.failed_attempts(drop) + 1
         (self._folder / drop.key / _ATTEMPTS).write_text(f"{number}\n")
         return number
 
-    def refused(self, drop: Drop) -> bool:
+    def was_refused(self, drop: Drop) -> bool:
         """Whether the drop was judged and refused."""
         report = self._folder / drop.key / "report.json"
         return report.is_file() and not json.loads(report.read_text())["accepted"]

@@ -1,4 +1,4 @@
-"""New annotated faces, judged before they may enter a training."""
+"""Validation of new annotated faces before they may enter a training."""
 
 import json
 from collections import Counter
@@ -27,13 +27,18 @@ from unmask.parallel import ordered_map
 from unmask.project import write_whole
 
 _OLDEST = 120  # years
-_BEYOND = 0.25  # of the picture's sides: as far as a jaw may lie outside
+_JAW_MARGIN = 0.25  # how far the jaw may lie outside the picture, as a share of its sides
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A face that is left out: its file, what failed (schema, range, picture, landmarks or
-    duplicate) and why."""
+class RejectedFace:
+    """A face that is left out; its fields are keys of the JSON report.
+
+    Attributes:
+        file: of the picture, relative to the folder.
+        kind: what failed: 'schema', 'range', 'picture', 'landmarks' or 'duplicate'.
+        reason: a sentence.
+    """
 
     file: str
     kind: str
@@ -41,25 +46,34 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What became of a folder's faces; it is refused when `refusals` says why."""
+class NewFacesReport:
+    """The result of validating a folder of faces; its fields are keys of the JSON report.
+
+    Attributes:
+        folder: its name.
+        faces: number of annotated faces in it.
+        good: files of the faces that may be used, relative to the folder.
+        failures: the faces that may not.
+        refusals: why the whole folder is refused, a sentence each; empty when it is accepted.
+    """
 
     folder: str
     faces: int
     good: tuple[str, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[RejectedFace, ...]
     refusals: tuple[str, ...]
 
     @property
     def accepted(self) -> bool:
+        """Whether the good faces may enter a training."""
         return not self.refusals
 
     def as_json(self) -> str:
-        """All of it, for machines."""
+        """The content of report.json."""
         return json.dumps({"accepted": self.accepted, **asdict(self)}, indent=1) + "\n"
 
     def as_markdown(self) -> str:
-        """The verdict, the counts by kind and a row a failure."""
+        """The content of report.md: the verdict, the counts by kind and a row per failure."""
         lines = [f"# New faces: {self.folder}", ""]
         lines += [f"**Refused:** {reason}" for reason in self.refusals] or ["**Accepted.**"]
         lines += ["", f"{self.faces} faces, {len(self.good)} good, {len(self.failures)} left out"]
@@ -73,7 +87,7 @@ class Report:
         return "\n".join(lines) + "\n"
 
     def write(self, folder: Path) -> None:
-        """Write report.md, and report.json last, so that where it is all is."""
+        """Write report.md, then report.json, whose presence says that both are complete."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in (("report.md", self.as_markdown()), ("report.json", self.as_json())):
             write_whole(folder / name, text.encode())
@@ -81,26 +95,34 @@ class Report:
 
 @cache
 def _mean_shape() -> np.ndarray:
-    """(68, 2) landmarks of the mean face, in units of the frame."""
+    """(68, 2) landmarks of the embedded face model's mean face, in its own coordinates."""
     return AppearanceModel.load(EMBEDDED).shape.mean.reshape(COUNT, 2)
 
 
 def shape_error(landmarks: np.ndarray) -> float:
-    """RMS distance of landmarks (68, 2) from the mean face's, with the same eyes, in eye distances.
+    """How far landmarks are from a face's: RMS distance to those of the mean face.
+
+    Both are aligned by their eyes first, so position, size and rotation do not count.
+
+    Args:
+        landmarks: (68, 2) pixels, in iBUG-68 order.
+
+    Returns:
+        The distance in eye distances; below 0.3 for 99 % of UTKFace's annotated faces.
 
     Raises:
         ValueError: when both eyes lie at one point.
     """
-    placed = [
+    aligned = [
         move_points(points.astype(np.float64), canonical_transform(points, 1))
         for points in (landmarks, _mean_shape())
     ]
-    squares = ((placed[0] - placed[1]) ** 2).sum(axis=1)
+    squares = ((aligned[0] - aligned[1]) ** 2).sum(axis=1)
     return float(np.sqrt(squares.mean()) / EYE_DISTANCE)
 
 
-def _misplaced(landmarks: np.ndarray, height: int, width: int, rules: NewData) -> str | None:
-    """Why landmarks cannot be those of a face in a picture, or None."""
+def _landmark_fault(landmarks: np.ndarray, height: int, width: int, rules: NewData) -> str | None:
+    """Why landmarks (68, 2) cannot be a face's in a picture of that size in pixels, or None."""
     apart = float(np.hypot(*np.subtract(*eye_centres(landmarks))))
     if apart < rules.eye_distance:
         return f"the eyes lie {apart:.1f} pixels apart, at least {rules.eye_distance:g} wanted"
@@ -108,7 +130,7 @@ def _misplaced(landmarks: np.ndarray, height: int, width: int, rules: NewData) -
     inner = np.delete(landmarks, np.r_[JAW], axis=0)
     if ((inner < 0) | (inner > sides - 1)).any():
         return "a landmark of brows, nose, eyes or mouth lies outside the picture"
-    if ((landmarks < -_BEYOND * sides) | (landmarks > (1 + _BEYOND) * sides)).any():
+    if ((landmarks < -_JAW_MARGIN * sides) | (landmarks > (1 + _JAW_MARGIN) * sides)).any():
         return "a landmark of the jaw lies far outside the picture"
     error = shape_error(landmarks)
     if error > rules.shape_error:
@@ -116,31 +138,33 @@ def _misplaced(landmarks: np.ndarray, height: int, width: int, rules: NewData) -
     return None
 
 
-def _seen(item: AnnotatedPicture, rules: NewData, size: int) -> int | Failure:
-    """The picture's hash, or why it cannot be used."""
+def _hash_or_reject(item: AnnotatedPicture, rules: NewData, size: int) -> int | RejectedFace:
+    """The perceptual hash of a face's frame of `size` pixels, or why it cannot be used."""
     file = item.id.split("/", 2)[2]
     if item.age is not None and not 0 <= item.age <= _OLDEST:
-        return Failure(file, "range", f"age {item.age}, 0 to {_OLDEST} wanted")
+        return RejectedFace(file, "range", f"age {item.age}, 0 to {_OLDEST} wanted")
     try:
         face = item.read()
     except UnreadableImage as error:
-        return Failure(file, "picture", str(error))
-    if reason := _misplaced(face.landmarks, *face.image.shape[:2], rules):
-        return Failure(file, "landmarks", reason)
+        return RejectedFace(file, "picture", str(error))
+    height, width = face.image.shape[:2]
+    if reason := _landmark_fault(face.landmarks, height, width, rules):
+        return RejectedFace(file, "landmarks", reason)
     return picture_hash(framed(face, size).image)
 
 
-def _hash(item: Item, size: int) -> int | None:
+def _hash_or_none(item: Item, size: int) -> int | None:
     try:
         return picture_hash(framed(item.read(), size).image)
     except (UnreadableImage, ValueError):
         return None
 
 
-def known_faces(params: Params, root: Path) -> dict[str, int]:
-    """Ids and hashes of the pictures in the sources that params name.
+def known_hashes(params: Params, root: Path) -> dict[str, int]:
+    """Perceptual hashes, by face id, of the pictures in the sources that params name.
 
     Args:
+        params: the project's.
         root: the folder of params.yaml.
 
     Raises:
@@ -152,69 +176,83 @@ def known_faces(params: Params, root: Path) -> dict[str, int]:
         if source.path is not None
         for item in items_of(source, root, params.seed, params.image_size)
     ]
-    hashes = ordered_map(partial(_hash, size=params.image_size), items, params.faces.workers)
+    hashes = ordered_map(
+        partial(_hash_or_none, size=params.image_size), items, params.faces.workers
+    )
     return {i.id: value for i, value in zip(items, hashes, strict=True) if value is not None}
 
 
-def _readable(folder: Path, rows: Iterable[dict]) -> tuple[list[AnnotatedPicture], list[Failure]]:
-    items, failures, files = [], [], set()
+def _parse_rows(
+    folder: Path, rows: Iterable[dict]
+) -> tuple[list[AnnotatedPicture], list[RejectedFace]]:
+    """The annotation rows that fit the schema, each of a file of its own, and the others."""
+    items: list[AnnotatedPicture] = []
+    failures: list[RejectedFace] = []
+    files: set[Path] = set()
     for row in rows:
         name = str(row["file"])
         try:
             item = annotated_picture(row, folder, "folder")
         except SourceError as error:
-            failures.append(Failure(name, "schema", str(error)))
+            failures.append(RejectedFace(name, "schema", str(error)))
             continue
         if folder.resolve() not in item.path.resolve().parents:
-            failures.append(Failure(name, "schema", "the file lies outside the folder"))
+            failures.append(RejectedFace(name, "schema", "the file lies outside the folder"))
         elif item.path in files:
-            failures.append(Failure(name, "duplicate", "the file has a row already"))
+            failures.append(RejectedFace(name, "duplicate", "the file has a row already"))
         else:
             files.add(item.path)
             items.append(item)
     return items, failures
 
 
-def _repeating(
+def _duplicates(
     items: Sequence[AnnotatedPicture], hashes: Sequence[int], known: dict[str, int]
 ) -> dict[int, str]:
-    """Index of each picture that repeats one before it or a known one, and the id of that."""
+    """Index of each picture that nearly repeats an earlier or known one, and the id of that."""
     ids = [*known, *(item.id for item in items)]
     values = np.array([*known.values(), *hashes], np.uint64)
-    gone: dict[int, str] = {}
+    found: dict[int, str] = {}
     for index, value in enumerate(hashes):
         first = near_duplicates(value, values[: len(known) + index])
         if len(first):
-            gone[index] = ids[first[0]]
-    return gone
+            found[index] = ids[first[0]]
+    return found
 
 
-def judge_faces(folder: Path, params: Params, known: dict[str, int]) -> Report:
-    """Judge a folder of new annotated faces.
+def judge_faces(folder: Path, params: Params, known: dict[str, int]) -> NewFacesReport:
+    """Validate a folder of new annotated faces.
 
     Args:
         folder: laid out as for the source `folder`.
-        params: whose `loop.new_data` says what is asked for.
-        known: ids and hashes of the pictures that are there already.
+        params: the project's; `loop.new_data` has the rules.
+        known: perceptual hashes, by face id, of the pictures that the project has already.
 
     Returns:
-        What became of each face, and why the folder is refused if it is.
+        The good faces, those that are left out, and why the folder is refused if it is.
     """
     rules = params.loop.new_data
     try:
         rows = annotation_rows(folder)
     except SourceError as error:
-        return Report(folder.name, 0, (), (), (str(error),))
-    items, failures = _readable(folder, rows)
-    look = partial(_seen, rules=rules, size=params.image_size)
-    seen = list(ordered_map(look, items, params.faces.workers))
-    failures += [answer for answer in seen if isinstance(answer, Failure)]
-    whole = [(i, a) for i, a in zip(items, seen, strict=True) if not isinstance(a, Failure)]
-    items, hashes = [i for i, _ in whole], [value for _, value in whole]
-    gone = _repeating(items, hashes, known)
+        return NewFacesReport(folder.name, 0, (), (), (str(error),))
+    items, failures = _parse_rows(folder, rows)
+    hash_or_reject = partial(_hash_or_reject, rules=rules, size=params.image_size)
+    results = list(ordered_map(hash_or_reject, items, params.faces.workers))
+    failures += [result for result in results if isinstance(result, RejectedFace)]
+    hashed = [
+        (item, result)
+        for item, result in zip(items, results, strict=True)
+        if not isinstance(result, RejectedFace)
+    ]
+    items, hashes = [item for item, _ in hashed], [value for _, value in hashed]
+    duplicates = _duplicates(items, hashes, known)
     names = [str(item.path.relative_to(folder)) for item in items]
-    failures += [Failure(names[i], "duplicate", f"repeats {what}") for i, what in gone.items()]
-    good = tuple(name for index, name in enumerate(names) if index not in gone)
+    failures += [
+        RejectedFace(names[index], "duplicate", f"repeats {other}")
+        for index, other in duplicates.items()
+    ]
+    good = tuple(name for index, name in enumerate(names) if index not in duplicates)
     refusals = []
     share = len(failures) / len(rows)
     if share > rules.failures:
@@ -224,4 +262,4 @@ def judge_faces(folder: Path, params: Params, known: dict[str, int]) -> Report:
         )
     if len(good) < rules.minimum:
         refusals.append(f"{len(good)} good faces, at least {rules.minimum} wanted")
-    return Report(folder.name, len(rows), good, tuple(failures), tuple(refusals))
+    return NewFacesReport(folder.name, len(rows), good, tuple(failures), tuple(refusals))

@@ -10,18 +10,13 @@ from unmask.config.params import Params, load_params
 from unmask.config.profiles import add_sources, change_params
 from unmask.errors import UnmaskError
 from unmask.faces.folder import TABLES
-from unmask.retraining.clone import (
-    dvc,
-    get_data,
-    git,
-    make_clone,
-)
-from unmask.retraining.drops import Drop, DropError, Records, drops_in, take
-from unmask.retraining.new_faces import judge_faces, known_faces
+from unmask.retraining.clone import dvc, git, make_clone, pull_data
+from unmask.retraining.drops import Drop, DropError, DropRecords, copy_good_faces, drops_in
+from unmask.retraining.new_faces import judge_faces, known_hashes
 
-BRANCHES = "retrain"
-STATE = Path(".unmask/retrain")  # the clone of a retraining that is under way
-RECORDS = Path(".unmask/drops")  # what became of the folders of new faces
+BRANCHES = "retrain"  # a retraining's branch is retrain/<name of its clone>
+CLONES = Path(".unmask/retrain")  # holds the clone of the retraining in progress
+RECORDS = Path(".unmask/drops")  # holds `DropRecords`
 _SOURCES = "data/sources"
 
 
@@ -34,38 +29,41 @@ class Plan:
     """What a retraining would do.
 
     Attributes:
-        base: the commit it starts from.
-        carried: a later state of an earlier retraining, whose new data is taken over, or None.
-        params: the text of params.yaml with the changes asked for.
-        altered: whether that differs from the base's.
-        drops: folders of new faces that no training saw yet and that were not refused.
+        base: the commit that it starts from.
+        data_commit: the newest retrained commit, whose new data is added to the base's; None where
+            the base has it all.
+        params: the text of params.yaml with the requested changes.
+        params_changed: whether that text differs from the base's.
+        drops: folders of new faces that are in no training yet and were not refused.
     """
 
     base: str
-    carried: str | None
+    data_commit: str | None
     params: str
-    altered: bool
+    params_changed: bool
     drops: tuple[Drop, ...]
 
     @property
-    def nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether there is no reason to retrain."""
-        return not self.altered and not self.drops
+        return not self.params_changed and not self.drops
 
 
 def _contains(root: Path, commit: str, other: str) -> bool:
+    """Whether `other` is `commit` or an ancestor of it."""
     return git(root, "merge-base", commit, other) == other
 
 
 def _base(root: Path, champion: str | None) -> tuple[str, str | None]:
-    """(commit to start from, state whose data is carried over).
+    """The attributes `base` and `data_commit` of a `Plan`, given the champion's commit.
 
-    That is the champion's state where it contains the commit checked out, so that retrainings build
-    on one another, but on none that was refused or rolled back; else the commit checked out, so
-    that what the user commits counts. New data of the newest retrained state is carried over.
+    The base is the champion's commit if that contains the one checked out: retrainings then build
+    on one another, but not on a version that was refused or rolled back. Otherwise the base is the
+    commit checked out, so that what the user committed since counts.
     """
     base = git(root, "rev-parse", "HEAD")
-    if champion in git(root, "rev-list", "--all").split() and _contains(root, champion, base):
+    known = git(root, "rev-list", "--all").split()
+    if champion is not None and champion in known and _contains(root, champion, base):
         base = champion
     newest = git(
         root, "for-each-ref", "--sort=-refname", "--count=1", "--format=%(objectname)",
@@ -74,52 +72,52 @@ def _base(root: Path, champion: str | None) -> tuple[str, str | None]:
     return base, newest if newest and not _contains(root, base, newest) else None
 
 
-def _was_taken(root: Path, drop: Drop) -> bool:
-    """Whether a commit of any branch or tag versions the drop's data."""
+def _is_versioned(root: Path, drop: Drop) -> bool:
+    """Whether a commit of any branch or tag has the drop's data as a source."""
     return bool(git(root, "log", "-1", "--all", "--format=%H", "--", f"{_SOURCES}/{drop.key}.dvc"))
 
 
-def plan(
+def make_plan(
     root: Path, params: Params, changes: dict[str, object] | None, champion: str | None
 ) -> Plan:
-    """What a retraining would start from and do; writes nothing.
+    """Find out what a retraining would start from and do; writes nothing.
 
     Args:
-        root: the user's project.
-        params: its params, of which `loop` counts; all others are the base's.
-        changes: dotted names of declared params to values.
-        champion: its commit, if there is one.
+        root: the folder of the user's project.
+        params: its params, of which only `loop` is used; all others come from the base commit.
+        changes: new values by dotted names of params that `loop.declared` allows; None for none.
+        champion: the commit that the champion was made from; None where there is none.
 
     Raises:
         ParamsError: for a change that is not declared or does not fit.
     """
-    base, carried = _base(root, champion)
+    base, data_commit = _base(root, champion)
     before = git(root, "show", f"{base}:params.yaml") + "\n"
     after = change_params(before, changes or {}, params.loop.declared)
-    records = Records(root / RECORDS)
+    records = DropRecords(root / RECORDS)
     drops = [
         drop
         for drop in drops_in(root / params.loop.drop)
-        if not _was_taken(root, drop)
-        and not records.refused(drop)
-        and records.attempts(drop) < params.loop.attempts
+        if not _is_versioned(root, drop)
+        and not records.was_refused(drop)
+        and records.failed_attempts(drop) < params.loop.attempts
     ]
-    return Plan(base, carried, after, after != before, tuple(drops))
+    return Plan(base, data_commit, after, after != before, tuple(drops))
 
 
-def _carry(clone: Path, state: str) -> list[str]:
-    """Take over the new data that another state has; returns its folders."""
-    there = git(clone, "ls-tree", "--name-only", state, f"{_SOURCES}/").split("\n")
-    lacking = [p for p in there if p.endswith(".dvc") and not (clone / p).exists()]
+def _add_data_of(clone: Path, commit: str) -> list[str]:
+    """Add the .dvc files of sources that only another commit has; returns the sources' paths."""
+    paths = git(clone, "ls-tree", "--name-only", commit, f"{_SOURCES}/").split("\n")
+    lacking = [path for path in paths if path.endswith(".dvc") and not (clone / path).exists()]
     for pointer in lacking:
-        (clone / pointer).write_text(git(clone, "show", f"{state}:{pointer}") + "\n")
-    named = YAML(typ="safe").load(git(clone, "show", f"{state}:params.yaml"))["faces"]["sources"]
+        (clone / pointer).write_text(git(clone, "show", f"{commit}:{pointer}") + "\n")
+    named = YAML(typ="safe").load(git(clone, "show", f"{commit}:params.yaml"))["faces"]["sources"]
     folders = {pointer.removesuffix(".dvc") for pointer in lacking}
     return [source["path"] for source in named if source.get("path") in folders]
 
 
 def _version_sources(root: Path, clone: Path, params: Params) -> None:
-    """Version the sources that params name and git does not know, as they are in the project."""
+    """Add sources that params name and no commit has to DVC, copied from the user's project."""
     for source in params.faces.sources:
         if source.path is None or Path(source.path).is_absolute():
             continue
@@ -137,7 +135,7 @@ def _version_sources(root: Path, clone: Path, params: Params) -> None:
             )
         shutil.copytree(root / source.path, clone / source.path)
         parts = [source.path]
-        for table in (f"{source.path}{suffix}" for suffix in TABLES):  # where it lies beside
+        for table in (f"{source.path}{suffix}" for suffix in TABLES):  # beside the folder
             if (root / table).is_file():
                 shutil.copy(root / table, clone / table)
                 parts.append(table)
@@ -145,47 +143,49 @@ def _version_sources(root: Path, clone: Path, params: Params) -> None:
 
 
 def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
-    """Clone the base, judge the new faces, add the good ones as sources, and commit it all.
+    """Clone the base, validate the new faces, add the good ones as sources, and commit it all.
 
     The reports on new faces are kept under .unmask/drops of the user's project.
 
     Args:
-        clone: where to; its branch is retrain/<its name>.
+        root: the folder of the user's project.
+        clone: the folder to make, which must not exist; its branch is retrain/<the folder's name>.
+        plan: what to do.
 
     Returns:
         The drops that were accepted.
 
     Raises:
         RetrainError: when a source cannot be versioned.
-        StorageError: when DVC's remote does not give the data.
+        RemoteError: when DVC's remote does not give the data.
         CloneError: when git or DVC fails otherwise.
     """
     make_clone(root, clone, plan.base)
     git(clone, "checkout", "--quiet", "-b", f"{BRANCHES}/{clone.name}")
-    paths = _carry(clone, plan.carried) if plan.carried else []
+    paths = _add_data_of(clone, plan.data_commit) if plan.data_commit else []
     file = clone / "params.yaml"
     file.write_text(add_sources(plan.params, paths))
     pointers = sorted((clone / _SOURCES).glob("*.dvc"))
-    get_data(clone, [str(pointer.relative_to(clone)) for pointer in pointers])
+    pull_data(clone, [str(pointer.relative_to(clone)) for pointer in pointers])
     params = load_params(file)
     _version_sources(root, clone, params)
-    accepted, known = [], known_faces(params, clone) if plan.drops else {}
+    accepted, known = [], known_hashes(params, clone) if plan.drops else {}
     for drop in plan.drops:
         report = judge_faces(drop.folder, params, known)
         if report.accepted:
             path = f"{_SOURCES}/{drop.key}"
             try:
-                take(drop, report, clone / path)
-            except (DropError, FileNotFoundError) as error:  # is being written: next time
+                copy_good_faces(drop, report, clone / path)
+            except (DropError, FileNotFoundError) as error:  # still being written: left for later
                 print(error)
                 continue
             dvc(clone, "add", path)
             file.write_text(add_sources(file.read_text(), [path]))
             accepted.append(drop)
-            known = known_faces(load_params(file), clone)
-        kept = Records(root / RECORDS).keep(drop, report)
+            known = known_hashes(load_params(file), clone)
+        record = DropRecords(root / RECORDS).save_report(drop, report)
         verdict = f"refused: {'; '.join(report.refusals)}" if report.refusals else "accepted"
-        print(f"new faces {drop.folder.name}: {verdict}, see {kept / 'report.md'}")
+        print(f"new faces {drop.folder.name}: {verdict}, see {record / 'report.md'}")
     git(clone, "add", "--all")
     if git(clone, "status", "--porcelain"):
         git(clone, "commit", "--quiet", "-m", "Set params and data of a retraining")
@@ -197,20 +197,29 @@ def publish(clone: Path, version: str, reason: str) -> str:
 
     Branch and tag appear together or not at all; what is checked out there stays.
 
+    Args:
+        clone: the folder of the retraining, in which all stages ran.
+        version: number of the version that it registered.
+        reason: why it was retrained, for the messages of commit and tag.
+
     Returns:
-        The commit.
+        The commit's hash.
     """
     git(clone, "add", "--all")
     git(clone, "commit", "--quiet", "--allow-empty", "-m", f"Retrain: {reason}")
-    tag = f"model-v{version}"
     refs = [f"refs/heads/{BRANCHES}/{clone.name}"]
-    if git(clone, "tag", "--list", tag):
-        if git(clone, "show", f"{tag}:dvc.lock") == git(clone, "show", "HEAD:dvc.lock"):
-            tag = None  # the same weights again keep their first tag
-        else:
-            tag = f"{tag}-{clone.name}"  # of an earlier registry, whose numbers began anew
-    if tag:
+    if tag := _new_tag(clone, version):
         git(clone, "tag", "-a", tag, "-m", f"unmask version {version}: {reason}")
         refs.append(f"refs/tags/{tag}")
     git(clone, "push", "--quiet", "--atomic", "origin", *refs)
     return git(clone, "rev-parse", "HEAD")
+
+
+def _new_tag(clone: Path, version: str) -> str | None:
+    """The tag to give a version, or None where the same dvc.lock has it already."""
+    tag = f"model-v{version}"
+    if not git(clone, "tag", "--list", tag):
+        return tag
+    if git(clone, "show", f"{tag}:dvc.lock") == git(clone, "show", "HEAD:dvc.lock"):
+        return None
+    return f"{tag}-{clone.name}"  # an earlier registry, which numbered from 1 too, has the other

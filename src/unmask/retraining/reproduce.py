@@ -1,4 +1,4 @@
-"""A registered version made again: its code, params, data and weights, in a folder of their own."""
+"""Reproduces a registered version: its code, params, data and weights, in a new folder."""
 
 import shutil
 from dataclasses import dataclass
@@ -9,28 +9,39 @@ from dvc.repo import Repo
 from unmask.models.stored import packed_md5
 from unmask.project import project_root
 from unmask.registry.origin import CHANGED, COMMIT, LOCK, write_origin
-from unmask.registry.versions import PACKED, RegistryError, find_version
-from unmask.retraining.clone import CloneError, dvc, get_data, git, make_clone
+from unmask.registry.versions import PACKED_MD5, RegistryError, find_version
+from unmask.retraining.clone import CloneError, dvc, git, make_clone, pull_data
 from unmask.tracking import connect
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A version's project in `folder`; `rebuilt` are the stages that had to run."""
+    """A reproduced version.
+
+    Attributes:
+        folder: its project, with data and weights.
+        packed_md5: of the weights and params of its four networks, equal to the registered one.
+        rebuilt: the stages that had to run, since neither cache nor remote held their outs.
+    """
 
     folder: Path
-    packed: str
+    packed_md5: str
     rebuilt: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Tracked:
-    """Something that DVC tracks: how its command line names it, its outs, whether it is a source
-    (else a stage makes it)."""
+    """A source of faces that DVC tracks, or a stage.
+
+    Attributes:
+        target: its name on DVC's command line.
+        outs: relative to the project.
+        is_source: whether it is a source, which no stage makes.
+    """
 
     target: str
     outs: tuple[Path, ...]
-    source: bool
+    is_source: bool
 
 
 def _tracked(folder: Path) -> list[_Tracked]:
@@ -44,8 +55,8 @@ def _tracked(folder: Path) -> list[_Tracked]:
             )
             for stage in repo.index.stages
         ]
-    made = ("data", "models")
-    return [t for t in found if t.source or (t.outs and t.outs[0].parts[0] in made)]
+    wanted = ("data", "models")
+    return [t for t in found if t.is_source or (t.outs and t.outs[0].parts[0] in wanted)]
 
 
 def _missing(folder: Path, tracked: list[_Tracked]) -> list[str]:
@@ -59,16 +70,18 @@ def reproduce(version: str, out: Path) -> Reproduction:
     tracking store in the clone.
 
     Args:
-        out: a folder that must not exist.
+        version: its number.
+        out: the folder to make, which must not exist.
 
     Raises:
-        RegistryError: for no such version, one that no project's stages made, or when something is
-            missing; names what.
+        RegistryError: when there is no such version or no project's stages made it, when `out`
+            exists, when a commit or data is missing, or when the weights come out different.
+        CloneError: when git or DVC fails otherwise.
     """
     client, root = connect(), project_root()
     registered = find_version(client, version)
     tags = registered.tags
-    if LOCK not in tags:
+    if LOCK not in tags or registered.run_id is None:
         raise RegistryError(
             f"version {version} does not come from a project's stages (it was imported, or made "
             "before dvc.lock was kept with each version), so there is nothing to make again."
@@ -85,34 +98,35 @@ def reproduce(version: str, out: Path) -> Reproduction:
     make_clone(root, folder, tags[COMMIT])
     try:
         write_origin(client, registered.run_id, folder)
-        return _rebuilt(folder, version, tags)
+        return _restore_outs(folder, version, tags)
     except BaseException:
         shutil.rmtree(folder)
         raise
 
 
-def _rebuilt(folder: Path, version: str, tags: dict[str, str]) -> Reproduction:
+def _restore_outs(folder: Path, version: str, tags: dict[str, str]) -> Reproduction:
+    """Pull a clone's data and weights, run the stages whose outs are missing, and check the md5."""
     tracked = _tracked(folder)
-    sources, made = [t for t in tracked if t.source], [t for t in tracked if not t.source]
-    get_data(folder, [t.target for t in tracked])
+    sources, stages = [t for t in tracked if t.is_source], [t for t in tracked if not t.is_source]
+    pull_data(folder, [t.target for t in tracked])
     rebuilt: list[str] = []
-    gone = _missing(folder, made)
-    if lost := _missing(folder, sources):
+    missing_outs = _missing(folder, stages)
+    if missing_sources := _missing(folder, sources):
         raise RegistryError(
             f"version {version} cannot be made again: neither the DVC cache nor a remote holds "
-            f"{', '.join(lost + gone)}."
+            f"{', '.join(missing_sources + missing_outs)}."
         )
-    if gone:
+    if missing_outs:
         own_store = f"sqlite:///{folder / 'mlflow.db'}"
-        stages = [t.target for t in made]
-        lines = dvc(folder, "repro", *stages, MLFLOW_TRACKING_URI=own_store).splitlines()
+        targets = [t.target for t in stages]
+        lines = dvc(folder, "repro", *targets, MLFLOW_TRACKING_URI=own_store).splitlines()
         rebuilt = [line.split("'")[1] for line in lines if line.startswith("Running stage '")]
     packed = packed_md5(folder / "models")
-    if packed != tags[PACKED]:
+    if packed != tags[PACKED_MD5]:
         changed = tags.get(CHANGED)
         why = f"; its code had changes that no commit holds: {changed}" if changed else ""
         raise RegistryError(
             f"the networks made for version {version} have md5 {packed}, not the registered "
-            f"{tags[PACKED]} (another machine, library or number of threads){why}."
+            f"{tags[PACKED_MD5]} (another machine, library or number of threads){why}."
         )
     return Reproduction(folder, packed, tuple(rebuilt))
