@@ -1,6 +1,6 @@
-"""Flow `restore_inbox`: the new photos of an inbox, restored once each.
+"""Flow `restore_inbox`: restores each new photo of an inbox once.
 
-`unmask.inbox.queue` says what lies where in it.
+`unmask.inbox.queue` documents the inbox's folders.
 """
 
 import argparse
@@ -22,26 +22,40 @@ from prefect.states import Completed, Crashed, State
 from flows.retries import RETRY_POLICY
 from unmask.config.params import Inbox, load_params
 from unmask.errors import UnmaskError
-from unmask.inbox.queue import FAILED, NEW, Answers, Outcome, Restorer, claim, unfinished, waiting
+from unmask.inbox.queue import (
+    FAILED,
+    NEW,
+    BatchProcessor,
+    Outcome,
+    Restorer,
+    claim,
+    unfinished_batches,
+    waiting_photos,
+)
 from unmask.inbox.storage import Storage, storage_of
 from unmask.project import project_root, write_whole
 
-_LISTED = 100  # failures in the artifact
+_LISTED = 100  # failed photos that the report names
 
 
 class DefectError(UnmaskError):
-    """Photos that the code failed on; the message says where they are."""
+    """Photos that could not be restored because of a defect; the message says where they are."""
 
 
 @task(**RETRY_POLICY)
 def find_work(storage: Storage, settle: float) -> tuple[list[str], list[str]]:
-    """The batches that a killed run left, and the photos that wait."""
-    return unfinished(storage), waiting(storage, settle, time.time())
+    """The batches that a killed run left, and the photos of new/ unchanged for `settle` seconds."""
+    return unfinished_batches(storage), waiting_photos(storage, settle, time.time())
 
 
 @task(**RETRY_POLICY)
 def load_restorer(model: str | None, crop: bool) -> Restorer:
-    """The champion, else the released weights, or what `model` names."""
+    """Load the model, by default the champion, else the released weights.
+
+    Args:
+        model: URI of a registered model, or None.
+        crop: whether each photo shows one face, so that no face is searched for.
+    """
     from unmask.inference.photo import restorer_of
     from unmask.monitoring.batches import BATCHES, write_batch
     from unmask.monitoring.summaries import summarise
@@ -58,27 +72,37 @@ def load_restorer(model: str | None, crop: bool) -> Restorer:
 
 
 @task(**RETRY_POLICY)
-def find_answers(storage: Storage, restorer: Restorer) -> Answers:
-    """What is answered already."""
-    return Answers(storage, restorer)
+def make_processor(storage: Storage, restorer: Restorer) -> BatchProcessor:
+    """List the answers in the inbox, so that no photo is restored again."""
+    return BatchProcessor(storage, restorer)
 
 
 @task(**RETRY_POLICY)
 def restore_batch(
-    storage: Storage, answers: Answers, batch: str, photos: list[str]
+    storage: Storage, processor: BatchProcessor, batch: str, photos: list[str]
 ) -> list[Outcome]:
-    """Take photos into a batch and restore what is in it.
+    """Move photos into a batch and restore all that it holds.
+
+    Args:
+        storage: the inbox.
+        processor: restores the batch.
+        batch: its name.
+        photos: paths relative to new/; none for a batch that a killed run left.
 
     Returns:
-        An outcome a photo.
+        One outcome per photo.
     """
     claim(storage, photos, batch)
-    return answers.finish(batch)
+    return processor.process(batch)
 
 
 @task
 def write_report(outcomes: list[Outcome], model: str) -> str:
-    """Keep the run's counts and failures as an artifact.
+    """Write the run's counts and failures as a Prefect artifact.
+
+    Args:
+        outcomes: one per photo.
+        model: the model's name and version.
 
     Returns:
         The counts in one line.
@@ -99,60 +123,69 @@ def write_report(outcomes: list[Outcome], model: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text for a cell of a Markdown table; a file's name may be no text."""
+    """Text for a cell of a Markdown table; a file's name in it need not be valid UTF-8."""
     readable = text.encode(errors="backslashreplace").decode()
     return " ".join(readable.split()).replace("|", "\\|")
 
 
 @contextmanager
-def alone(lock: Path) -> Iterator[bool]:
-    """Hold the inbox while no other process does; yields whether it is held.
+def exclusive(path: Path) -> Iterator[bool]:
+    """Lock the inbox, unless another process has; the lock ends with its process.
 
-    The lock ends with its process. The run whose process was killed while it held the inbox would
-    be 'Running' for ever: the next one to hold it declares it crashed.
+    A run whose process is killed would stay 'Running' in Prefect for ever, so the next run that
+    gets the lock marks it as crashed.
+
+    Args:
+        path: the file to lock.
+
+    Yields:
+        Whether this process holds the lock.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(lock)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
     try:
-        held.acquire(timeout=0)
+        lock.acquire(timeout=0)
     except Timeout:
         yield False
         return
-    holder = lock.with_name(f"{lock.name}.run")
+    holder = path.with_name(f"{path.name}.run")
     try:
         if holder.is_file():
-            _declare_crashed(UUID(holder.read_text()))
+            _mark_crashed(UUID(holder.read_text()))
         write_whole(holder, str(runtime.flow_run.id).encode())
         yield True
         holder.unlink()
     finally:
-        held.release()
+        lock.release()
 
 
-def _declare_crashed(run: UUID) -> None:
+def _mark_crashed(run: UUID) -> None:
     with get_client(sync_client=True) as client:
         try:
-            if client.read_flow_run(run).state.is_final():
-                return
+            state = client.read_flow_run(run).state
         except ObjectNotFound:  # of another Prefect server
+            return
+        if state is not None and state.is_final():
             return
         message = "its process ended while it held the inbox; a later run finishes its batch"
         client.set_flow_run_state(run, Crashed(message=message), force=True)
 
 
 def _restore(storage: Storage, params: Inbox, model: str | None) -> str:
-    left, photos = find_work(storage, params.settle_seconds)
-    if not left and not photos:
+    """Restore all that waits in the inbox; returns the counts in one line."""
+    unfinished, photos = find_work(storage, params.settle_seconds)
+    if not unfinished and not photos:
         return "nothing new"
     restorer = load_restorer(model, params.crop)
-    answers = find_answers(storage, restorer)
-    batches, begun = [(batch, []) for batch in left], f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
-    for start in range(0, len(photos), params.batch_size):
-        some = photos[start : start + params.batch_size]
-        batches.append((f"inbox-{begun}-{len(batches):06d}", some))
+    processor = make_processor(storage, restorer)
+    batches: list[tuple[str, list[str]]] = [(batch, []) for batch in unfinished]
+    started = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+    for first in range(0, len(photos), params.batch_size):
+        name = f"inbox-{started}-{len(batches):06d}"
+        batches.append((name, photos[first : first + params.batch_size]))
     outcomes: list[Outcome] = []
     for batch, some in batches:
-        outcomes += restore_batch(storage, answers, batch, some)
+        outcomes += restore_batch(storage, processor, batch, some)
         get_run_logger().info(f"{len(outcomes)} photos, {len(photos)} were new")
         if any(outcome.defect for outcome in outcomes):
             break
@@ -167,14 +200,17 @@ def _restore(storage: Storage, params: Inbox, model: str | None) -> str:
 
 @flow(name="restore_inbox", log_prints=True)
 def restore_inbox(model: str | None = None) -> State:
-    """Restore what is new in the inbox that params.yaml names, each photo once.
+    """Restore each new photo of the inbox that params.yaml names once.
 
     Args:
-        model: URI of the registered model; by default the champion, else the released weights.
+        model: URI of the registered model; None takes the champion, else the released weights.
+
+    Returns:
+        A completed state, whose message has the counts; 'Skipped' while another run is at work.
     """
     params = load_params().inbox
     storage = storage_of(params.url)
-    with alone(storage.lock) as held:
+    with exclusive(storage.lock) as held:
         if not held:
             return Completed(name="Skipped", message="another run is at work on the inbox")
         counts = _restore(storage, params, model)
@@ -183,6 +219,6 @@ def restore_inbox(model: str | None = None) -> State:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Restore each new photo of the inbox once.")
     parser.add_argument("--model", help="default: the champion, else the released weights")
     restore_inbox(parser.parse_args().model)

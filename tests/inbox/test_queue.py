@@ -15,7 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from unmask.inbox.queue import Answers, Restorer, claim, unfinished, waiting
+from unmask.inbox.queue import BatchProcessor, Restorer, claim, unfinished_batches, waiting_photos
 from unmask.inbox.storage import Bucket, Folder, Storage
 from unmask.inference.pictures import decode_picture, encode_picture
 from unmask.inference.results import FaceAnswer, Restoration
@@ -56,13 +56,15 @@ class World:
 
     def run(self, size: int = 2) -> list:
         """What one run of the flow does."""
-        photos = waiting(self.storage, 0.0, float("inf"))
-        answers = Answers(self.storage, self.restorer)
-        ended = [one for batch in unfinished(self.storage) for one in answers.finish(batch)]
+        photos = waiting_photos(self.storage, 0.0, float("inf"))
+        processor = BatchProcessor(self.storage, self.restorer)
+        ended = [
+            one for batch in unfinished_batches(self.storage) for one in processor.process(batch)
+        ]
         for start in range(0, len(photos), size):
             batch = f"batch-{next(self.names):04d}"
             claim(self.storage, photos[start : start + size], batch)
-            ended += answers.finish(batch)
+            ended += processor.process(batch)
         return ended
 
     def held(self, folder: str) -> dict[str, bytes]:
@@ -272,15 +274,15 @@ def test_photos_being_written_are_left(tmp_path):
     for name in ("b.jpg", "a.jpg.part", ".hidden.jpg", ".folder/c.jpg", "deep/d.JPG.CRDOWNLOAD"):
         storage.write(f"new/{name}", PHOTOS[0])
     written = (tmp_path / "new" / "b.jpg").stat().st_ctime
-    assert waiting(storage, 10.0, written + 9.9) == []
-    assert waiting(storage, 10.0, written + 10.1) == ["b.jpg"]
+    assert waiting_photos(storage, 10.0, written + 9.9) == []
+    assert waiting_photos(storage, 10.0, written + 10.1) == ["b.jpg"]
 
 
 def test_the_oldest_photos_come_first(tmp_path, monkeypatch):
     storage = Folder(tmp_path)
     times = {"new/c.jpg": 1.0, "new/a.jpg": 2.0, "new/b.jpg": 2.0}
     monkeypatch.setattr(storage, "files", lambda under: times)
-    assert waiting(storage, 0.0, 5.0) == ["c.jpg", "a.jpg", "b.jpg"]
+    assert waiting_photos(storage, 0.0, 5.0) == ["c.jpg", "a.jpg", "b.jpg"]
 
 
 def test_the_same_bytes_are_restored_again_once_their_answer_is_taken_away():
@@ -289,7 +291,7 @@ def test_the_same_bytes_are_restored_again_once_their_answer_is_taken_away():
         assert [one.status for one in world.run()] == ["restored"]
         put(world, "again.jpg", PHOTOS[0])
         assert [one.status for one in world.run()] == ["known"]
-        world.storage.drop("restored")
+        world.storage.delete_folder("restored")
         put(world, "again.jpg", PHOTOS[0])
         assert [one.status for one in world.run()] == ["restored"]
 

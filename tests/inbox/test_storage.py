@@ -65,7 +65,7 @@ def test_moving_replaces_and_leaves_nothing(storage):
 def test_dropping_takes_all_below_a_folder_alone(storage):
     for path in ("work/b/rows/1.json", "work/b/2.json", "work/bb/3.json"):
         storage.write(path, b"{}")
-    storage.drop("work/b")
+    storage.delete_folder("work/b")
     assert set(storage.files("work")) == {"work/bb/3.json"}
 
 

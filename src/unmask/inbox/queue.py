@@ -2,15 +2,15 @@
 
     new/       photos are put here, in folders or not
     work/B/    the photos of batch B and their monitoring rows, while they are restored
-    restored/  NAME-KEY.png, .mask.png and, last of all, .json, which says that the answer is whole
+    restored/  NAME-KEY.png, .mask.png and, last of all, .json, whose presence completes the answer
     done/      NAME-KEY.jpg, the photos whose answers are in restored/
     failed/    NAME-KEY.jpg, the photos that cannot be restored, and why in NAME-KEY.jpg.txt
 
-KEY is the start of the SHA-256 of the photo's bytes: the same bytes are restored once under
-whatever names they come, as long as the answer is in restored/, and other bytes under an old name
-are another photo. A photo is always in new/, work/, done/ or failed/. It is taken into a batch by
-moving it, so that what is written to its old path later is a new photo. What a killed process left
-in work/ is finished by the next one. One process works at a time (`Storage.lock`).
+KEY is the start of the SHA-256 of the photo's bytes: the same bytes are restored once, whatever
+their file names, as long as the answer is in restored/; other bytes under an old name are another
+photo. A photo is always in new/, work/, done/ or failed/. It enters a batch by being moved, so that
+a file written to its old path later is a new photo. The next process finishes what a killed one
+left in work/. One process works at a time (`Storage.lock`).
 """
 
 import json
@@ -29,21 +29,21 @@ from unmask.inference.results import PictureError, Restoration
 
 NEW, WORK, RESTORED, DONE, FAILED = "new", "work", "restored", "done", "failed"
 _BEING_WRITTEN = (".partial", ".part", ".tmp", ".crdownload", ".filepart")
-_KEY = 16  # hexadecimal digits
-_LONGEST, _LONGEST_SUFFIX = 160, 16  # bytes of a name that stay; file systems take 255 in all
+_KEY_DIGITS = 16  # hexadecimal
+_LONGEST_STEM, _LONGEST_SUFFIX = 160, 16  # bytes; file systems take names of 255
 
-Row = dict[str, float | str]
+Row = dict[str, float | str | list[float]]
 
 
 @dataclass(frozen=True)
 class Restorer:
-    """What photos are restored with.
+    """The model that photos are restored with, and where its monitoring rows go.
 
     Attributes:
         restore: from a photo (H, W, 3) uint8 RGB to its restoration.
         model: the model's name and version, for JSON and metadata.
-        summarise: the monitoring rows of a photo and its restoration.
-        record: keeps the rows of a batch under its name; the same name replaces.
+        summarise: from a photo and its restoration to monitoring rows, one per face.
+        record: stores the rows of a batch under the batch's name, replacing earlier ones.
     """
 
     restore: Callable[[np.ndarray], Restoration]
@@ -58,10 +58,10 @@ class Outcome:
 
     Attributes:
         photo: its path in new/.
-        status: 'restored'; 'known', where its bytes were answered before; or 'failed'.
-        faces: the status of each face, where it was restored now.
-        reason: why it failed.
-        defect: whether it failed by an error of the code and not of the photo.
+        status: 'restored'; 'known', where the same bytes were restored before; or 'failed'.
+        faces: the status of each face, where `status` is 'restored'.
+        reason: a sentence, where `status` is 'failed'.
+        defect: whether it failed by a defect of the code rather than of the photo.
     """
 
     photo: str
@@ -71,15 +71,19 @@ class Outcome:
     defect: bool = False
 
 
-def waiting(storage: Storage, settle: float, now: float) -> list[str]:
-    """The photos in new/ that nobody is writing, oldest first.
+def waiting_photos(storage: Storage, settle: float, now: float) -> list[str]:
+    """The photos in new/ that are completely written, oldest first.
 
-    Hidden files, and those with the ending of a download that is under way, are left until they
-    are renamed.
+    Hidden files, and those with the ending of an unfinished download, are ignored until they are
+    renamed.
 
     Args:
-        settle: seconds for which a file must not have changed.
-        now: seconds since 1970.
+        storage: the inbox.
+        settle: seconds for which a file must not have changed, at least 0.
+        now: the time, in seconds since 1970.
+
+    Returns:
+        Paths relative to new/.
     """
     found = {path.removeprefix(f"{NEW}/"): when for path, when in storage.files(NEW).items()}
     settled = (
@@ -92,13 +96,19 @@ def waiting(storage: Storage, settle: float, now: float) -> list[str]:
     return [photo for _, photo in sorted(settled)]
 
 
-def unfinished(storage: Storage) -> list[str]:
-    """The batches that a killed process left, oldest first."""
+def unfinished_batches(storage: Storage) -> list[str]:
+    """Names of the batches that a killed process left, oldest first."""
     return sorted({path.split("/")[1] for path in storage.files(WORK)})
 
 
 def claim(storage: Storage, photos: Iterable[str], batch: str) -> None:
-    """Take photos out of new/ into a batch; those that are gone are passed over."""
+    """Move photos from new/ into a batch; those that are no longer there are skipped.
+
+    Args:
+        storage: the inbox.
+        photos: paths relative to new/.
+        batch: name of the batch; names sort by age.
+    """
     for photo in photos:
         try:
             storage.move(f"{NEW}/{photo}", f"{WORK}/{batch}/photos/{photo}")
@@ -106,41 +116,47 @@ def claim(storage: Storage, photos: Iterable[str], batch: str) -> None:
             continue
 
 
-class Answers:
-    """The answers of a storage, to which those of batches are added."""
+class BatchProcessor:
+    """Restores the photos of batches, knowing which photos were restored before.
+
+    Args:
+        storage: the inbox.
+        restorer: the model.
+    """
 
     def __init__(self, storage: Storage, restorer: Restorer) -> None:
         self._storage, self._restorer = storage, restorer
         names = (PurePosixPath(path) for path in storage.files(RESTORED))
-        self._known = {name.stem[-_KEY:] for name in names if name.suffix == ENDINGS["json"]}
+        self._known = {name.stem[-_KEY_DIGITS:] for name in names if name.suffix == ENDINGS["json"]}
 
-    def finish(self, batch: str) -> list[Outcome]:
-        """Restore what a batch holds, record its rows, and move its photos to done/ and failed/.
+    def process(self, batch: str) -> list[Outcome]:
+        """Restore a batch's photos, record its rows, and move its photos to done/ and failed/.
 
-        Every step may be repeated, and none destroys what an earlier one needs.
+        It may be killed at any point and called again: every step can be repeated, and none
+        destroys what an earlier one needs.
 
         Returns:
-            An outcome a photo that was in the batch still.
+            One outcome per photo that was still in the batch.
         """
         storage, photos, rows = self._storage, f"{WORK}/{batch}/photos", f"{WORK}/{batch}/rows"
-        ended = {path: self._answer(path, batch, rows) for path in sorted(storage.files(photos))}
-        kept = [json.loads(storage.read(path)) for path in sorted(storage.files(rows))]
-        if ended and any(kept):
-            self._restorer.record([row for of_photo in kept for row in of_photo], batch)
-        for path, (_, target) in ended.items():
+        results = {path: self._restore(path, batch, rows) for path in sorted(storage.files(photos))}
+        summaries = [json.loads(storage.read(path)) for path in sorted(storage.files(rows))]
+        if results and any(summaries):
+            self._restorer.record([row for of_photo in summaries for row in of_photo], batch)
+        for path, (_, target) in results.items():
             storage.move(path, target)
-        storage.drop(f"{WORK}/{batch}")
-        return [outcome for outcome, _ in ended.values()]
+        storage.delete_folder(f"{WORK}/{batch}")
+        return [outcome for outcome, _ in results.values()]
 
-    def _answer(self, path: str, batch: str, rows: str) -> tuple[Outcome, str]:
-        """Write a photo's answer, or why there is none; also says where the photo goes."""
+    def _restore(self, path: str, batch: str, rows: str) -> tuple[Outcome, str]:
+        """Write a photo's answer, or why there is none; returns the outcome and its next path."""
         photo = path.removeprefix(f"{WORK}/{batch}/photos/")
         try:
             raw = self._storage.read(path)
         except PermissionError as error:
             return self._set_aside(photo, batch, f"it cannot be read: {error.strerror}")
-        key = sha256(raw).hexdigest()[:_KEY]
-        name, suffix = _named(photo, key)
+        key = sha256(raw).hexdigest()[:_KEY_DIGITS]
+        name, suffix = _keyed_name(photo, key)
         if key in self._known:
             return Outcome(photo, "known"), f"{DONE}/{name}{suffix}"
         try:
@@ -150,7 +166,7 @@ class Answers:
             contents = contents_of(picture, restored, self._restorer.model, save_masks=True)
         except PictureError as error:
             return self._set_aside(photo, key, str(error))
-        except Exception as error:  # one photo must not hold up all others; the run fails by it
+        except Exception as error:  # the rest of the batch goes on; the flow fails later
             reason = f"{photo}: a defect of the code, {type(error).__name__}: {error}"
             return self._set_aside(photo, key, reason, defect=True)
         self._storage.write(f"{rows}/{key}.json", json.dumps(summary).encode())
@@ -163,15 +179,16 @@ class Answers:
     def _set_aside(
         self, photo: str, key: str, reason: str, *, defect: bool = False
     ) -> tuple[Outcome, str]:
-        target = f"{FAILED}/{''.join(_named(photo, key))}"
-        reason = reason.encode(errors="backslashreplace").decode()  # a file's name may be no text
+        target = f"{FAILED}/{''.join(_keyed_name(photo, key))}"
+        # a file's name, which the reason may hold, need not be valid UTF-8
+        reason = reason.encode(errors="backslashreplace").decode()
         self._storage.write(f"{target}.txt", f"{reason}\n".encode())
         return Outcome(photo, "failed", reason=reason, defect=defect), target
 
 
-def _named(photo: str, key: str) -> tuple[str, str]:
-    """A photo's path with its key in place of its suffix, and the suffix; long ones are cut."""
+def _keyed_name(photo: str, key: str) -> tuple[str, str]:
+    """A photo's path with its key in place of its suffix, and the suffix; long names are cut."""
     path = PurePosixPath(photo)
-    stem = os.fsencode(path.stem)[:_LONGEST].decode(errors="ignore")
+    stem = os.fsencode(path.stem)[:_LONGEST_STEM].decode(errors="ignore")
     suffix = path.suffix if len(os.fsencode(path.suffix)) <= _LONGEST_SUFFIX else ""
     return str(path.with_name(f"{stem}-{key}")), suffix
