@@ -120,12 +120,12 @@ def release(
     """Export a model as the weights of the package, scored on the holdout split."""
     from unmask.config.params import load_params
     from unmask.models.stored import RELEASED
-    from unmask.monitoring.reference import make
+    from unmask.monitoring.reference import make_reference
     from unmask.registry.release import release as export
 
     out, params, masked = out or RELEASED, load_params(), Path("data/masked")
     metrics = export(params, masked, model, out, Path("reports/release"))
-    make(params, Path(), masked, out).save(out / "reference.parquet")
+    make_reference(params, Path(), masked, out).save(out / "reference.parquet")
     size = sum(file.stat().st_size for file in out.rglob("*.safetensors")) / 1e6
     typer.echo(f"{out}: {size:.1f} MB, hole PSNR {metrics['chain']['hole_psnr']:.2f} dB")
 

@@ -62,7 +62,7 @@ def test_drift_is_shown_and_told_of_once(root, monkeypatch):
     write_batch(seen_like(reference, 1, 80, darker), root / BATCHES, "second")
     with monkeypatch.context() as patch:
         patch.setattr(flows.monitor, "get_client", away)
-        patch.setattr(flows.monitor, "tell", flows.monitor.tell.with_options(retries=0))
+        patch.setattr(flows.monitor, "send_event", flows.monitor.send_event.with_options(retries=0))
         with pytest.raises(httpx.ConnectError):
             monitor()
     assert monitor() == "drift"  # which the run before could not tell of

@@ -11,7 +11,7 @@ from project import ROOT
 from unmask.config.params import Params, load_params
 from unmask.config.profiles import use_profile
 from unmask.monitoring.batches import BATCHES, write_batch
-from unmask.monitoring.check import Check, Ledger, LedgerError, check
+from unmask.monitoring.check import DriftCheck, Ledger, LedgerError, check_drift
 from unmask.monitoring.drift import DRIFT, STABLE, TOO_FEW
 from unmask.monitoring.reference import Reference
 from unmask.registry.references import RELEASED_REFERENCE
@@ -49,8 +49,8 @@ def reference() -> Reference:
     return Reference.load(RELEASED_REFERENCE)
 
 
-def checked(params: Params, root: Path) -> Check:
-    found = check(params, root)
+def checked(params: Params, root: Path) -> DriftCheck:
+    found = check_drift(params, root)
     found.ledger.write(root)
     return found
 
@@ -66,43 +66,43 @@ def runs(root: Path) -> list[str]:
 
 
 def test_without_a_batch_there_is_nothing_to_say(root, params):
-    assert check(params, root) is None
+    assert check_drift(params, root) is None
 
 
 def test_few_faces_wait_until_there_are_enough(root, params, reference):
     least = params.drift.minimum
     write_batch(seen_like(reference, 0, least // 2, darker), root / BATCHES, "a")
     first = checked(params, root)
-    assert (first.verdict, first.news, first.densities) == (TOO_FEW, False, None)
+    assert (first.verdict, first.is_new, first.densities) == (TOO_FEW, False, None)
     assert "too few" in first.report
     write_batch(seen_like(reference, 1, least, darker), root / BATCHES, "b")
     second = checked(params, root)
     assert second.verdict == DRIFT
     assert second.ledger.judged.keys() == {"a.parquet", "b.parquet"}
-    assert check(params, root) is None
+    assert check_drift(params, root) is None
 
 
 def test_more_of_the_same_is_no_drift(root, params, reference):
     before = len(runs(root)) if (root / "mlflow.db").is_file() else 0
     write_batch(seen_like(reference, 2, 200), root / BATCHES, "a")
     found = checked(params, root)
-    assert (found.verdict, found.features, found.news) == (STABLE, (), False)
+    assert (found.verdict, found.features, found.is_new) == (STABLE, (), False)
     assert len(runs(root)) == before + 1
 
 
 def test_drift_is_told_of_once_for_a_champion(root, params, reference):
     write_batch(seen_like(reference, 3, 100, darker), root / BATCHES, "a")
-    found = check(params, root)
+    found = check_drift(params, root)
     assert found.features == ("brightness",)
-    assert found.news
+    assert found.is_new
     light = params.drift.changes["brightness"]
     assert found.changes == {"seed": found.changes["seed"], **light}
-    again = check(params, root)  # a flow that was killed before it wrote the ledger
-    assert (again.id, again.news, again.changes) == (found.id, True, found.changes)
+    again = check_drift(params, root)  # a flow that was killed before it wrote the ledger
+    assert (again.id, again.is_new, again.changes) == (found.id, True, found.changes)
     again.ledger.write(root)
     write_batch(seen_like(reference, 4, 100, darker), root / BATCHES, "b")
     more = checked(params, root)
-    assert (more.verdict, more.news) == (DRIFT, False)
+    assert (more.verdict, more.is_new) == (DRIFT, False)
     assert more.id != found.id
 
     def redder(row):
@@ -111,14 +111,14 @@ def test_drift_is_told_of_once_for_a_champion(root, params, reference):
     write_batch(seen_like(reference, 5, 100, redder), root / BATCHES, "c")
     other = checked(params, root)
     assert other.features == ("brightness", "colour_a")
-    assert other.news
+    assert other.is_new
     colour = params.drift.changes["colour"]
     assert other.changes == {"seed": other.changes["seed"], **light, **colour}
     ledger = Ledger.read(root)
     assert ledger.announced == ("brightness", "colour")
     Ledger(ledger.judged, "an earlier champion", ledger.announced, {}).write(root)
     write_batch(seen_like(reference, 6, 100, darker), root / BATCHES, "d")
-    assert check(params, root).news
+    assert check_drift(params, root).is_new
 
 
 def test_the_report_is_a_run_of_mlflow(root, params, reference):
@@ -170,9 +170,9 @@ def test_a_replaced_batch_is_judged_again_and_the_same_one_is_not(root, params, 
     write_batch(rows, root / BATCHES, "a")
     checked(params, root)
     write_batch(rows, root / BATCHES, "a")
-    assert check(params, root) is None
+    assert check_drift(params, root) is None
     write_batch(seen_like(reference, 9, 80, darker), root / BATCHES, "a")
-    assert check(params, root).verdict == DRIFT
+    assert check_drift(params, root).verdict == DRIFT
 
 
 def test_faces_that_another_model_restored_are_left_out(root, params, reference):
@@ -180,9 +180,9 @@ def test_faces_that_another_model_restored_are_left_out(root, params, reference)
         return darker(row) | {"model": "another", "embedding": [1.0]}
 
     write_batch(seen_like(reference, 10, 100, elsewhere), root / BATCHES, "a")
-    assert check(params, root).verdict == TOO_FEW
+    assert check_drift(params, root).verdict == TOO_FEW
     write_batch(seen_like(reference, 11, 100), root / BATCHES, "b")
-    found = check(params, root)
+    found = check_drift(params, root)
     assert found.verdict == STABLE
     assert "another model restored, which are left out: 100." in found.report
 
@@ -198,4 +198,4 @@ def test_a_damaged_ledger_is_named(root, params, reference):
     for text in ("{", "[]", json.dumps({"judged": {}})):
         (root / ".unmask" / "monitor.json").write_text(text)
         with pytest.raises(LedgerError, match=r"monitor\.json is damaged"):
-            check(params, root)
+            check_drift(params, root)

@@ -90,8 +90,8 @@ def test_what_is_not_a_number_is_not_counted():
     sample.loc[:19, "sharpness"] = np.nan
     sample.loc[20:29, "sharpness"] = np.inf
     (found,) = (f for f in compare(faces(0, 300), sample, PARAMS) if f.feature == "sharpness")
-    assert (found.known, found.seen) == (300, 70)
-    assert found.now == pytest.approx(sample["sharpness"][30:].mean())
+    assert (found.reference_count, found.sample_count) == (300, 70)
+    assert found.sample_mean == pytest.approx(sample["sharpness"][30:].mean())
 
 
 def test_effect_and_p_are_those_of_the_tests_corrected_step_by_step():

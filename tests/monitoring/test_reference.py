@@ -9,8 +9,8 @@ from unmask.config.params import Drift
 from unmask.inference.chain import Chain
 from unmask.models.stored import RELEASED
 from unmask.monitoring.batches import SCHEMA
-from unmask.monitoring.reference import Reference, UnreadableReferenceError, make
-from unmask.monitoring.summaries import model_of
+from unmask.monitoring.reference import Reference, UnreadableReferenceError, make_reference
+from unmask.monitoring.summaries import chain_md5
 
 PARAMS = Drift(bare=0.2, components=3, alpha=0.01, effect=0.2, minimum=4, changes={})
 
@@ -87,11 +87,11 @@ def test_a_missing_or_damaged_reference_is_named(content, tmp_path):
 @pytest.mark.slow
 def test_val_faces_are_summarised_masked_and_some_bare(smoke, masked, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    reference = make(smoke, Path(), masked, RELEASED)
+    reference = make_reference(smoke, Path(), masked, RELEASED)
     half = len(reference.table) // 2  # profile smoke wants as many bare faces as masked ones
     statuses = reference.table["status"].tolist()
     assert half > 0
     assert statuses[half:].count("no_mask") > half / 2
     assert statuses[:half].count("restored") > half / 2
-    assert reference.model == model_of(Chain.load(RELEASED))
-    assert make(smoke, Path(), masked, RELEASED).table.equals(reference.table)
+    assert reference.model == chain_md5(Chain.load(RELEASED))
+    assert make_reference(smoke, Path(), masked, RELEASED).table.equals(reference.table)

@@ -1,4 +1,4 @@
-"""Batches of summaries on disk: one Parquet file a batch."""
+"""Batches of face summaries on disk: one Parquet file per batch."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class BatchError(UnmaskError):
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write a Parquet file that appears complete, or leaves what was there."""
+    """Write a Parquet file so that it appears complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = pa.BufferOutputStream()
     pq.write_table(table, content, compression="zstd")
@@ -33,14 +33,23 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 def write_batch(rows: list[Row], folder: Path, name: str) -> Path:
-    """Write the rows of `summarise` as FOLDER/NAME.parquet; the same name replaces."""
+    """Write one batch as FOLDER/NAME.parquet, replacing an earlier one of that name.
+
+    Args:
+        rows: as `summarise` makes them.
+        folder: of the batches.
+        name: of the batch, without a suffix.
+
+    Returns:
+        The file.
+    """
     path = folder / f"{name}.parquet"
     write_table(pa.Table.from_pylist(rows, SCHEMA), path)
     return path
 
 
 def batches_in(folder: Path) -> dict[str, str]:
-    """The batches of a folder: file name to md5, by name."""
+    """The md5 of each batch in a folder, by file name, in the order of the names."""
     return {path.name: md5_of([path]) for path in sorted(folder.glob("[!.]*.parquet"))}
 
 

@@ -1,4 +1,4 @@
-"""One check: the batches that were not judged yet against the champion's reference."""
+"""A drift check: batches since the last check against the champion's reference."""
 
 import json
 from dataclasses import dataclass
@@ -23,18 +23,19 @@ _LEDGER = Path(".unmask/monitor.json")
 
 
 class LedgerError(UnmaskError):
-    """A record of earlier checks that cannot be read; the message names its file."""
+    """A ledger of earlier checks that cannot be read; the message names its file."""
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """What earlier checks left: the batches judged, and the drift announced of this champion.
+    """The record of earlier checks; its fields are the keys of .unmask/monitor.json.
 
     Attributes:
-        judged: file name of a batch to its md5; a batch replaced by another is judged again.
-        model: the champion's, see `summaries.model_of`.
-        announced: kinds of drift, the first words of features, that an event was sent of.
-        waiting: features that had too few values so far to the judged batches that hold some.
+        judged: md5 of each batch that was checked, by file name; a batch that was replaced since
+            is checked again.
+        model: the champion of these checks, see `summaries.chain_md5`.
+        announced: kinds of drift (first words of features) whose event was sent for that champion.
+        waiting: by feature that had too few values so far, the checked batches that hold some.
     """
 
     judged: dict[str, str]
@@ -54,7 +55,7 @@ class Ledger:
             return cls({}, "", (), {})
         try:
             tree = {"waiting": {}, **json.loads(path.read_text())}
-            announced = tree.get("announced", tree.get("told"))  # as version 0.1 called it
+            announced = tree["announced" if "announced" in tree else "told"]  # version 0.1's name
             waiting = dict(tree["waiting"])
             return cls(dict(tree["judged"]), tree["model"], tuple(announced), waiting)
         except (ValueError, KeyError, TypeError) as error:
@@ -68,24 +69,24 @@ class Ledger:
 
 
 @dataclass(frozen=True)
-class Check:
-    """What a check found.
+class DriftCheck:
+    """The result of a check.
 
     Attributes:
-        id: of this model, these batches and what drifted in them.
-        verdict: 'drift', 'no drift', or 'too few', after which the batches wait for more.
-        features: what drifted.
-        news: whether it holds a kind of drift that no event was sent of since the champion came.
-        changes: what a retraining changes, dotted params to values; the seed always.
-        report: Markdown.
-        densities: (H, W, 3) uint8, none where too few.
-        ledger: to be written when the event was sent.
+        id: 12 hexadecimal digits, the same for the same model, batches and drifted features.
+        verdict: 'drift'; 'no drift'; or 'too few', after which the batches wait for more faces.
+        features: those that drifted.
+        is_new: whether a kind of drift is among them whose event was not sent for this champion.
+        changes: what a retraining would change, values by dotted params; always the seed.
+        report: in Markdown.
+        densities: (H, W, 3) uint8 RGB; None where there were too few faces.
+        ledger: to write once the event was sent.
     """
 
     id: str
     verdict: str
     features: tuple[str, ...]
-    news: bool
+    is_new: bool
     changes: dict[str, JsonValue]
     report: str
     densities: np.ndarray | None
@@ -96,7 +97,7 @@ def _kinds(features: tuple[str, ...]) -> set[str]:
     return {feature.partition("_")[0] for feature in features}
 
 
-def _text(
+def _report_text(
     name: str,
     batches: int,
     others: int,
@@ -104,6 +105,7 @@ def _text(
     findings: list[Finding],
     changes: dict[str, JsonValue],
 ) -> str:
+    """The report on `batches` batches for the model `name`, `others` faces of which it ignores."""
     lines = [f"# Drift since the training of {name}: {verdict}", ""]
     lines += [f"Batches since the last check: {batches}."]
     if others:
@@ -113,18 +115,19 @@ def _text(
     return "\n".join([*lines, "", table_of(findings), ""])
 
 
-def check(params: Params, root: Path) -> Check | None:
-    """Compare what came since the last check with the champion's reference, and report to MLflow.
+def check_drift(params: Params, root: Path) -> DriftCheck | None:
+    """Compare the batches since the last check with the champion's reference; log the report.
 
-    Nothing is remembered until the check's ledger is written. Where no feature has `drift.minimum`
-    faces, nothing is reported, and the batches wait for the next check; where only some have, the
-    others wait, so that what few faces show is judged once there are enough of them.
+    The batches count as checked once the returned ledger is written. Where no feature has
+    `drift.minimum` values, nothing is logged and all batches wait for the next check. Where only
+    some features have, the others' values wait, and are tested once there are enough of them.
 
     Args:
+        params: the project's.
         root: the project's folder.
 
     Returns:
-        None when no batch came.
+        The result, or None when there is no new batch.
 
     Raises:
         RegistryError: when the champion has no reference.
@@ -132,43 +135,43 @@ def check(params: Params, root: Path) -> Check | None:
         BatchError: naming a batch that cannot be read.
     """
     ledger, present = Ledger.read(root), batches_in(root / BATCHES)
-    fresh = [name for name in present if ledger.judged.get(name) != present[name]]
-    if not fresh:
+    new = [name for name in present if ledger.judged.get(name) != present[name]]
+    if not new:
         return None
     file, name = reference_of_champion()
     reference = Reference.load(file)
     if ledger.model != reference.model:
         ledger = Ledger(ledger.judged, reference.model, (), {})
     earlier = {
-        feature: [batch for batch in batches if batch in present and batch not in fresh]
+        feature: [batch for batch in batches if batch in present and batch not in new]
         for feature, batches in ledger.waiting.items()
     }
-    rows = {b: read_batches(root / BATCHES, [b]) for b in {*fresh, *chain(*earlier.values())}}
-    ours = {b: reference.projected(r[r["model"] == reference.model]) for b, r in rows.items()}
+    rows = {b: read_batches(root / BATCHES, [b]) for b in {*new, *chain(*earlier.values())}}
+    of_model = {b: reference.projected(r[r["model"] == reference.model]) for b, r in rows.items()}
     findings = compare(
         reference.table,
-        pd.concat([ours[batch] for batch in fresh]),
+        pd.concat([of_model[batch] for batch in new]),
         params.drift,
-        {f: pd.concat([ours[batch] for batch in some]) for f, some in earlier.items() if some},
+        {f: pd.concat([of_model[batch] for batch in some]) for f, some in earlier.items() if some},
     )
     features = tuple(f.feature for f in findings if f.verdict == DRIFT)
     enough = any(f.verdict != TOO_FEW for f in findings)
     verdict = DRIFT if features else STABLE if enough else TOO_FEW
-    seen = [reference.model, *features, *(present[batch] for batch in fresh)]
-    identity = sha256(" ".join(seen).encode()).hexdigest()[:12]
+    parts = [reference.model, *features, *(present[batch] for batch in new)]
+    identity = sha256(" ".join(parts).encode()).hexdigest()[:12]
     changes = {"seed": int(identity, 16) % 2**31, **params.drift.changes_for(features)}
-    others = sum(len(rows[batch]) - len(ours[batch]) for batch in fresh)
-    text = _text(name, len(fresh), others, verdict, findings, changes)
+    others = sum(len(rows[batch]) - len(of_model[batch]) for batch in new)
+    text = _report_text(name, len(new), others, verdict, findings, changes)
     if not enough:
-        return Check(identity, verdict, (), False, {}, text, None, ledger)
+        return DriftCheck(identity, verdict, (), False, {}, text, None, ledger)
     waiting = {
         f.feature: [
             batch
-            for batch in (*earlier.get(f.feature, ()), *fresh)
-            if len(values_of(ours[batch], f.feature))
+            for batch in (*earlier.get(f.feature, ()), *new)
+            if len(values_of(of_model[batch], f.feature))
         ]
         for f in findings
-        if f.verdict == TOO_FEW and f.known >= params.drift.minimum
+        if f.verdict == TOO_FEW and f.reference_count >= params.drift.minimum
     }
     densities = densities_of(findings)
     log_report(
@@ -177,11 +180,11 @@ def check(params: Params, root: Path) -> Check | None:
         findings,
         {"unmask.drift": identity, "unmask.verdict": verdict, "unmask.model": name},
     )
-    return Check(
+    return DriftCheck(
         id=identity,
         verdict=verdict,
         features=features,
-        news=not _kinds(features) <= set(ledger.announced),
+        is_new=not _kinds(features) <= set(ledger.announced),
         changes=changes,
         report=text,
         densities=densities,

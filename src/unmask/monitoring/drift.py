@@ -1,4 +1,4 @@
-"""Drift: does a sample of faces differ from the reference? A pure function of both and params."""
+"""Drift tests of a sample of faces against a reference: a pure function of both and params."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,16 +15,16 @@ DRIFT, STABLE, TOO_FEW = "drift", "no drift", "too few"
 
 @dataclass(frozen=True)
 class Finding:
-    """One feature, compared.
+    """The test of one feature.
 
     Attributes:
-        feature: its column, or 'masked', the share of faces with a mask among those not skipped,
-            or 'skipped', the share of faces that were.
-        values: those of the reference and of the sample, two (N,) float.
-        effect: largest distance of the two distribution functions, in [0, 1]; the difference of
-            two shares. NaN where too few.
+        feature: a column of the summaries; 'masked', the share of faces with a mask among those
+            not skipped; or 'skipped', the share of faces that were.
+        values: of the reference (N,) and of the sample (M,), float.
+        effect: the largest distance of the two distribution functions, or the difference of two
+            shares, in [0, 1]; NaN where there were too few values.
         p: of the Kolmogorov-Smirnov or Fisher's exact test, corrected (Benjamini and Hochberg) for
-            all features tested. NaN where too few.
+            all features tested; NaN where there were too few values.
         verdict: 'drift', 'no drift' or 'too few'.
     """
 
@@ -35,23 +35,23 @@ class Finding:
     verdict: str
 
     @property
-    def known(self) -> int:
-        """How many values the reference has."""
+    def reference_count(self) -> int:
+        """Number of the reference's values."""
         return len(self.values[0])
 
     @property
-    def seen(self) -> int:
-        """How many values the sample has."""
+    def sample_count(self) -> int:
+        """Number of the sample's values."""
         return len(self.values[1])
 
     @property
-    def before(self) -> float:
-        """The reference's mean."""
+    def reference_mean(self) -> float:
+        """Mean of the reference's values; NaN where it has none."""
         return _mean(self.values[0])
 
     @property
-    def now(self) -> float:
-        """The sample's mean."""
+    def sample_mean(self) -> float:
+        """Mean of the sample's values; NaN where it has none."""
         return _mean(self.values[1])
 
 
@@ -60,7 +60,7 @@ def _mean(values: np.ndarray) -> float:
 
 
 def values_of(rows: pd.DataFrame, feature: str) -> np.ndarray:
-    """The finite values of a feature, (N,) float; of a share 0 and 1."""
+    """The finite values (N,) float of a feature of rows; of a share, 0 or 1 per face."""
     if feature == "skipped":
         return (rows["status"] == SKIPPED).to_numpy(float)
     if feature == "masked":
@@ -70,18 +70,18 @@ def values_of(rows: pd.DataFrame, feature: str) -> np.ndarray:
 
 
 def features_of(reference: pd.DataFrame) -> tuple[str, ...]:
-    """What is compared: the shares, and every number that the reference holds."""
-    numbers = [c for c in reference if c in NUMBERS or c.startswith("embedding_")]
-    return (*SHARES, *numbers)
+    """The features that are tested: the shares, and every number that the reference holds."""
+    columns = map(str, reference.columns)
+    return (*SHARES, *(c for c in columns if c in NUMBERS or c.startswith("embedding_")))
 
 
-def _tested(feature: str, known: np.ndarray, seen: np.ndarray) -> tuple[float, float]:
-    """(effect, p) of two samples."""
+def _test(feature: str, reference: np.ndarray, sample: np.ndarray) -> tuple[float, float]:
+    """(effect, uncorrected p) of a feature's values."""
     if feature in SHARES:
-        table = [[values.sum(), (1 - values).sum()] for values in (known, seen)]
-        effect = abs(float(known.mean() - seen.mean()))
+        table = [[values.sum(), (1 - values).sum()] for values in (reference, sample)]
+        effect = abs(float(reference.mean() - sample.mean()))
         return effect, float(fisher_exact(np.array(table, int)).pvalue)
-    answer = ks_2samp(known, seen)
+    answer = ks_2samp(reference, sample)
     return float(answer.statistic), float(answer.pvalue)
 
 
@@ -91,24 +91,29 @@ def compare(
     params: Drift,
     earlier: Mapping[str, pd.DataFrame] | None = None,
 ) -> list[Finding]:
-    """Compare every feature of a sample with the reference's.
+    """Test every feature of a sample against the reference.
 
-    Drift is confirmed where the corrected p is below `alpha` and the effect at least `effect`.
-    Where either side has fewer than `minimum` values the answer is 'too few'.
+    A feature has drifted where the corrected p is below `params.alpha` and the effect at least
+    `params.effect`. It is not tested where either side has fewer than `params.minimum` values.
 
     Args:
-        reference, sample: rows of summaries, the embedding as columns embedding_1 and so on.
-        earlier: features to more rows of the sample, which count for that feature alone.
+        reference: summaries of the reference, the embedding as columns embedding_1, embedding_2 ...
+        sample: summaries with the same columns.
+        params: section `drift` of params.yaml.
+        earlier: more rows of the sample by feature, which count for that feature only.
+
+    Returns:
+        One finding per feature.
     """
     earlier = earlier or {}
 
-    def seen_of(name: str) -> np.ndarray:
+    def sample_of(name: str) -> np.ndarray:
         parts = [sample, earlier[name]] if name in earlier else [sample]
         return np.concatenate([values_of(rows, name) for rows in parts])
 
-    pairs = {name: (values_of(reference, name), seen_of(name)) for name in features_of(reference)}
+    pairs = {name: (values_of(reference, name), sample_of(name)) for name in features_of(reference)}
     tested = {
-        name: _tested(name, *pair)
+        name: _test(name, *pair)
         for name, pair in pairs.items()
         if min(map(len, pair)) >= params.minimum
     }

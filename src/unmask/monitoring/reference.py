@@ -1,4 +1,4 @@
-"""What the chain sees and answers on faces like those it was trained on."""
+"""The drift reference: summaries of faces like those that the networks were trained on."""
 
 import json
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ from unmask.monitoring.batches import SCHEMA, write_table
 from unmask.monitoring.summaries import Row, summarise
 from unmask.parallel import with_progress
 
-_PROJECTION = b"unmask.projection"
-_PARTS = 5  # that faces are projected in, each by the components of the others
+_PROJECTION = b"unmask.projection"  # key of the Parquet file's metadata
+_FOLDS = 5  # of the faces, each projected by components that were fitted to the others
 
 
 class UnreadableReferenceError(UnmaskError):
@@ -34,8 +34,9 @@ class Reference:
     """Summaries of faces like those of training, and the projection fitted to their embeddings.
 
     Attributes:
-        table: a row a face, with columns embedding_1 to embedding_K in place of `embedding`.
-        mean, components: (D,) and (K, D) float32 of a principal component analysis.
+        table: a row per face, with columns embedding_1 to embedding_K in place of `embedding`.
+        mean: (D,) float32, of the principal component analysis of the embeddings.
+        components: (K, D) float32, of the same.
     """
 
     table: pd.DataFrame
@@ -44,43 +45,44 @@ class Reference:
 
     @classmethod
     def fit(cls, rows: list[Row], params: Drift) -> "Reference":
-        """The reference of summaries; has fewer components where it has too few faces.
+        """Make a reference from summaries; few faces give fewer components than params want.
 
-        Each face is projected by the components of the others, turned to agree with those of all:
-        faces spread further along components that were fitted to them than any others do, which
-        would pass for drift.
+        The faces of each fold are projected by components that were fitted to the other folds and
+        rotated to match those of all faces (orthogonal Procrustes): faces spread further along
+        components that were fitted to them than new faces do, which would look like drift.
         """
         table = pa.Table.from_pylist(rows, SCHEMA).to_pandas()
-        seen = np.flatnonzero(table["embedding"].map(len))
-        parts = [seen[part::_PARTS] for part in range(min(_PARTS, len(seen)))]
-        count = min(params.components, len(seen) - len(parts[0]) - 1) if parts else 0
+        embedded = np.flatnonzero(table["embedding"].map(len))
+        folds = [embedded[fold::_FOLDS] for fold in range(min(_FOLDS, len(embedded)))]
+        count = min(params.components, len(embedded) - len(folds[0]) - 1) if folds else 0
         if count < 1:
             return cls(table.drop(columns="embedding"), np.zeros(0), np.zeros((0, 0)))
 
-        def fitted(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            pca = PCA(count, random_state=0).fit(np.stack(table["embedding"].to_numpy()[faces]))
+        def fit_pca(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            embeddings = np.stack(list(table["embedding"].to_numpy()[faces]))
+            pca = PCA(count, random_state=0).fit(embeddings)
             return pca.mean_.astype(np.float32), pca.components_.astype(np.float32)
 
-        mean, components = fitted(seen)
+        mean, components = fit_pca(embedded)
         projected = cls(table, mean, components).projected(table)
-        for part in parts:
-            others_mean, others = fitted(np.setdiff1d(seen, part))
+        for fold in folds:
+            others_mean, others = fit_pca(np.setdiff1d(embedded, fold))
             left, _, right = np.linalg.svd(components @ others.T)
-            turned = cls(table, others_mean, left @ right @ others).projected(table.loc[part])
-            projected.loc[part] = turned
+            rotated = cls(table, others_mean, left @ right @ others)
+            projected.loc[fold] = rotated.projected(table.loc[fold])
         return cls(projected, mean, components)
 
     @property
     def model(self) -> str:
-        """Of whose chain it is, see `summaries.model_of`."""
+        """The chain that the faces were restored by, see `summaries.chain_md5`."""
         return str(self.table["model"].iloc[0])
 
     def projected(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Rows of the same chain with components in place of the embedding."""
+        """Rows of the same chain with the embedding's components in place of the embedding."""
         known = rows["embedding"].map(len).to_numpy() > 0
         scores = np.full((len(rows), len(self.components)), np.nan, np.float32)
         if known.any() and len(self.components):
-            embeddings = np.stack(rows["embedding"].to_numpy()[known])
+            embeddings = np.stack(list(rows["embedding"].to_numpy()[known]))
             scores[known] = (embeddings - self.mean) @ self.components.T
         named = {f"embedding_{index}": column for index, column in enumerate(scores.T, 1)}
         return rows.drop(columns="embedding").assign(**named)
@@ -112,18 +114,20 @@ class Reference:
         return cls(table.to_pandas(), mean, components)
 
 
-def _restored(chain: Chain, pictures: np.ndarray, valid: np.ndarray) -> Iterator[list[Row]]:
+def _summaries(chain: Chain, pictures: np.ndarray, valid: np.ndarray) -> Iterator[list[Row]]:
+    """The rows of each picture, padded (N, S, S, 3) uint8 and not valid (N, S, S) there."""
     for padded, shown in zip(pictures, valid, strict=True):
         picture = padded[box_of(shown)]
         yield summarise(picture, chain.restore(picture), chain)
 
 
-def make(params: Params, root: Path, masked: Path, models: Path) -> Reference:
-    """Summarise val faces as their sources give them, masked, and some of them bare.
+def make_reference(params: Params, root: Path, masked: Path, models: Path) -> Reference:
+    """Restore val faces in their source pictures, masked and some of them bare, and summarise them.
 
     Args:
-        root: the folder of params.yaml, at which the sources' paths start.
-        masked: the masked faces.
+        params: the project's; `drift.bare` is the share of faces without a mask.
+        root: the folder of params.yaml, which the sources' paths are relative to.
+        masked: the folder of the masked faces.
         models: the folder of the stored networks.
 
     Raises:
@@ -135,5 +139,5 @@ def make(params: Params, root: Path, masked: Path, models: Path) -> Reference:
     chosen = np.arange(bare) * len(eval_set) // max(bare, 1)
     pictures = np.concatenate([eval_set.masked, eval_set.images[chosen]])
     valid = np.concatenate([eval_set.valid, eval_set.valid[chosen]])
-    found = with_progress(_restored(chain, pictures, valid), len(pictures), "reference")
+    found = with_progress(_summaries(chain, pictures, valid), len(pictures), "reference")
     return Reference.fit([row for rows in found for row in rows], params.drift)

@@ -1,6 +1,7 @@
-"""What is kept of each face that was restored: a row of figures, no pixels."""
+"""Summaries of restored faces for monitoring: a row of figures per face, no pixels."""
 
 from hashlib import md5
+from typing import cast
 
 import cv2
 import numpy as np
@@ -11,21 +12,30 @@ from unmask.geometry.frame import canonical_transform, shown, warp
 from unmask.inference.chain import Chain
 from unmask.inference.results import FaceAnswer, Restoration
 from unmask.masking.pose import pose_of
+from unmask.models.gender import GenderNet
 
 RESTORED, SKIPPED = "restored", "skipped"
 _SHARPNESS_SIDE = 128  # pixels
-_ABOVE_MASKS = 0.45  # of the frame's height, from the top
+_ABOVE_MASKS = 0.45  # top share of the frame's height, which masks leave free
+_FIGURES = (
+    "brightness", "sharpness", "size", "yaw", "mask_fraction", "colour_l", "colour_a", "colour_b",
+    "gender_male", "score",
+)  # fmt: skip
 Row = dict[str, float | str | list[float]]
 
 
-def model_of(chain: Chain) -> str:
-    """What tells one chain's rows from another's: md5 over its networks' checksums."""
-    sums = "".join(chain.networks[name].weights_md5 for name in NETWORKS)
+def chain_md5(chain: Chain) -> str:
+    """md5 over the checksums of a chain's networks, which identifies its rows."""
+    sums = "".join(str(chain.networks[name].weights_md5) for name in NETWORKS)
     return md5(sums.encode()).hexdigest()
 
 
 def _framed(picture: np.ndarray, landmarks: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """The face in its canonical frame, and where in it the picture shows what masks leave free."""
+    """The face in its canonical frame of `side` pixels, and the frame's pixels above masks.
+
+    Returns:
+        (crop (S, S, 3) uint8, pixels above masks that the picture shows (S, S) bool).
+    """
     transform = canonical_transform(landmarks, side)
     above = shown(np.ones(picture.shape[:2], bool), transform, (side, side))
     above[round(_ABOVE_MASKS * side) :] = False
@@ -33,10 +43,10 @@ def _framed(picture: np.ndarray, landmarks: np.ndarray, side: int) -> tuple[np.n
 
 
 def _sharpness(picture: np.ndarray, landmarks: np.ndarray) -> float:
-    """log10 of the Laplacian's variance over the grey levels', which light does not change.
+    """log10 of the Laplacian's variance divided by that of the grey levels; NaN if undefined.
 
-    In a frame of one size whatever the chain's: an enlarged face has so little detail that the
-    rounding of a dark picture outweighs it.
+    The ratio does not depend on the light. It is measured in a frame of a fixed, small size: in a
+    larger one, an enlarged face has so little detail that rounding dominates in dark pictures.
     """
     crop, above = _framed(picture, landmarks, _SHARPNESS_SIDE)
     inner = cv2.erode(above.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
@@ -49,21 +59,31 @@ def _sharpness(picture: np.ndarray, landmarks: np.ndarray) -> float:
 
 @torch.inference_mode()
 def _embedding(chain: Chain, crop: np.ndarray) -> list[float]:
-    """The pooled features that the gender network decides by."""
-    levels = chain.networks["gender"].backbone(chain.seen(crop, "gender"))
+    """The pooled features that the gender network classifies a frame (S, S, 3) by."""
+    network = cast(GenderNet, chain.networks["gender"])
+    levels = network.backbone(chain.seen(crop, "gender"))
     return torch.cat([level.mean(dim=(2, 3)) for level in levels], dim=1)[0].tolist()
 
 
 def _measured(
-    picture: np.ndarray, restored: Restoration, face: FaceAnswer, chain: Chain
+    picture: np.ndarray,
+    restored: Restoration,
+    face: FaceAnswer,
+    landmarks: np.ndarray,
+    chain: Chain,
 ) -> dict[str, float | list[float]]:
+    """The figures of a face with landmarks (68, 2); those of the mask only where it has one.
+
+    Raises:
+        ValueError: when both eyes lie within one pixel.
+    """
     frame = (chain.size, chain.size)
-    transform, pose = canonical_transform(face.landmarks, chain.size), pose_of(face.landmarks)
-    crop, above = _framed(picture, face.landmarks, chain.size)
+    transform, pose = canonical_transform(landmarks, chain.size), pose_of(landmarks)
+    crop, above = _framed(picture, landmarks, chain.size)
     lab = cv2.cvtColor(crop.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    figures = {
+    figures: dict[str, float | list[float]] = {
         "brightness": float(lab[above][:, 0].mean()) if above.any() else np.nan,
-        "sharpness": _sharpness(picture, face.landmarks),
+        "sharpness": _sharpness(picture, landmarks),
         "size": pose.size,
         "yaw": pose.yaw,
         "gender_male": face.gender_male,
@@ -79,30 +99,29 @@ def _measured(
 
 
 def summarise(picture: np.ndarray, restored: Restoration, chain: Chain) -> list[Row]:
-    """A row a face, NaN where there is nothing to measure, such as the mask of a bare face.
+    """One row per face of a restored picture; NaN where there is nothing to measure.
 
     Args:
-        picture: (H, W, 3) uint8 RGB, as it was given.
-        restored: the chain's answer to it.
-        chain: that answered.
+        picture: (H, W, 3) uint8 RGB, before its restoration.
+        restored: the chain's restoration of it.
+        chain: the chain that restored it.
 
     Returns:
-        Of each face: `model`, `status`; `brightness`, mean CIELAB L* (0..100) of its canonical
-        frame above where masks begin; `sharpness`, there, see `_sharpness`; `size`, its
-        inter-ocular distance in pixels as if frontal; `yaw`, degrees, positive looking to image
-        right; `mask_fraction`, `gender_male` and `score` as in the answer; `colour_l`, `colour_a`,
-        `colour_b`, mean CIELAB of the mask; `embedding`, the gender network's pooled features of
-        the frame, none where the face was skipped.
+        Of each face: `model`, see `chain_md5`; `status`, as in the restoration; `brightness`, mean
+        CIELAB L* (0..100) of the canonical frame's part above masks; `sharpness`, log10 of the
+        Laplacian's variance divided by that of the grey levels, in the same part; `size`, the
+        inter-ocular distance in pixels as if the face were frontal; `yaw` in degrees, positive
+        looking to the image's right; `mask_fraction`, `gender_male` and `score`, in 0..1, as in
+        the restoration; `colour_l`, `colour_a`, `colour_b`, mean CIELAB of the mask; `embedding`,
+        the gender network's pooled features of the frame, empty where the face was skipped.
     """
     rows = []
     for face in restored.faces:
-        row: Row = dict.fromkeys(
-            ("brightness", "sharpness", "size", "yaw", "mask_fraction"), np.nan
-        ) | dict.fromkeys(("colour_l", "colour_a", "colour_b", "gender_male", "score"), np.nan)
-        row |= {"model": model_of(chain), "status": face.status, "embedding": []}
+        row: Row = {name: np.nan for name in _FIGURES}
+        row |= {"model": chain_md5(chain), "status": face.status, "embedding": []}
         if face.status != SKIPPED and face.landmarks is not None:
             try:
-                row |= _measured(picture, restored, face, chain)
+                row |= _measured(picture, restored, face, face.landmarks, chain)
             except ValueError:  # its eyes lie within one pixel
                 row["status"] = SKIPPED
         rows.append(row)

@@ -1,11 +1,11 @@
-"""Stage `reference`: what drift is measured from."""
+"""Stage `reference`: make the reference that drift is measured against."""
 
 from pathlib import Path
 
 from unmask.config.params import load_params
 from unmask.datasets.cache import open_split
 from unmask.errors import exit_with_message
-from unmask.monitoring.reference import make
+from unmask.monitoring.reference import make_reference
 from unmask.tracking import stage_run
 
 _OUT = Path("reports/reference.parquet")
@@ -19,7 +19,7 @@ def main() -> None:
     with stage_run("reference", {"unmask.data_md5": val.digest}) as run:
         run.params({"bare": params.drift.bare, "components": params.drift.components})
         run.dataset(val.labels, "masked", val.digest, "val")
-        reference = make(params, Path(), masked, Path("models"))
+        reference = make_reference(params, Path(), masked, Path("models"))
         reference.save(_OUT)
         run.file(_OUT, "reference")
         run.metrics({"faces": len(reference.table)})
