@@ -1,4 +1,4 @@
-"""The front while there is no model: what is wrong with a request is told without one."""
+"""The front end while there is no model, which bad requests do not need."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from unmask.inference.pictures import encode_picture, to_base64
-from unmask.serving.api import Limits, RequestQueue, build
+from unmask.serving.api import Limits, RequestQueue, build_app
 from unmask.serving.schemas import RefusedError
 from unmask.serving.supervisor import Supervisor
 
@@ -21,7 +21,7 @@ JSON = {"Content-Type": "application/json"}
 def ask(limits: Limits, *requests: tuple[bytes, dict]) -> list[httpx.Response]:
     """The answers to requests that are sent at the same time."""
     supervisor = Supervisor(limits.seconds, print)
-    app = build(supervisor, RequestQueue(supervisor, limits), nullcontext)
+    app = build_app(supervisor, RequestQueue(supervisor, limits), nullcontext)
 
     async def answers() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app)
@@ -47,7 +47,7 @@ def ask(limits: Limits, *requests: tuple[bytes, dict]) -> list[httpx.Response]:
     ],
 )
 def test_mistakes_are_told_without_a_model(body, headers, status, sentence):
-    answer, health = ask(Limits(body=2000, pictures=2), (body, headers))
+    answer, health = ask(Limits(body_bytes=2000, pictures=2), (body, headers))
     assert answer.status_code == status
     assert set(answer.json()) == {"error_code", "message"}
     assert sentence in answer.json()["message"]
@@ -62,7 +62,7 @@ def test_a_request_without_a_model_is_given_up_in_time():
 
 
 def test_more_requests_than_may_wait_are_refused_at_once():
-    *answers, _ = ask(Limits(seconds=0.5, waiting=2), *[(GOOD, JSON)] * 5)
+    *answers, _ = ask(Limits(seconds=0.5, requests=2), *[(GOOD, JSON)] * 5)
     assert [answer.status_code for answer in answers] == [504, 504, 503, 503, 503]
     assert answers[-1].json()["message"] == "2 requests wait already; try again later."
     assert answers[-1].headers["Retry-After"] == "5"
@@ -73,7 +73,7 @@ def test_the_page_asks_in_the_same_queue():
         supervisor = Supervisor(seconds, print)
         queue = RequestQueue(supervisor, Limits(seconds=seconds))
         queue.loop = asyncio.get_running_loop()
-        await asyncio.to_thread(queue.ask, picture, params)
+        await asyncio.to_thread(queue.restore, picture, params)
 
     for seconds, picture, params, sentence in (
         (60, b"no picture", {}, "the picture: not an image that can be read"),

@@ -27,7 +27,7 @@ from unmask.models.stored import RELEASED
 from unmask.registry.pyfunc import Unmask
 from unmask.serving import page as served_page
 from unmask.serving import uploads
-from unmask.serving.page import Ask, mount
+from unmask.serving.page import RestoreFunction, mount
 
 CHROMIUM = shutil.which("chromium")
 PATIENCE = 90_000  # milliseconds, on a busy machine
@@ -38,7 +38,7 @@ pytestmark = [
 
 
 @contextmanager
-def serving(ask: Ask) -> Iterator[str]:
+def serving(ask: RestoreFunction) -> Iterator[str]:
     """The page on a free port of this machine."""
     config = uvicorn.Config(
         mount(FastAPI(), ask),
@@ -59,7 +59,7 @@ def serving(ask: Ask) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def ask() -> Ask:
+def ask() -> RestoreFunction:
     model = Unmask()
     model.load_context(SimpleNamespace(artifacts={"networks": str(RELEASED)}))
 
@@ -71,7 +71,7 @@ def ask() -> Ask:
 
 
 @pytest.fixture(scope="module")
-def url(ask: Ask) -> Iterator[str]:
+def url(ask: RestoreFunction) -> Iterator[str]:
     with serving(ask) as address:
         yield address
 
@@ -283,12 +283,12 @@ def test_nothing_sticks_out_at_phone_and_desktop_width(
 
 
 def files() -> list[Path]:
-    return [path for path in uploads.folder().rglob("*") if path.is_file()]
+    return [path for path in uploads.upload_folder().rglob("*") if path.is_file()]
 
 
 def test_uploads_and_answers_are_not_kept(browser, ask, tmp_path, monkeypatch):
-    monkeypatch.setattr(uploads, "SWEPT", 1)
-    monkeypatch.setattr(uploads, "KEPT", 40)
+    monkeypatch.setattr(uploads, "SWEEP_SECONDS", 1)
+    monkeypatch.setattr(uploads, "KEEP_SECONDS", 40)
     with serving(ask) as url:
         with opened(browser, url) as tab:
             choose(tab, written(tmp_path, "mine.png", masked(5)))
@@ -299,7 +299,7 @@ def test_uploads_and_answers_are_not_kept(browser, ask, tmp_path, monkeypatch):
         with opened(browser, url) as tab:
             choose(tab, written(tmp_path, "last.png", masked(5)))
             assert "last.png" in {file.name for file in files()}
-    assert not uploads.folder().exists()
+    assert not uploads.upload_folder().exists()
 
 
 def test_a_file_of_this_machine_is_not_taken_for_an_upload(url, tmp_path):

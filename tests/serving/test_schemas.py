@@ -6,7 +6,7 @@ import pytest
 
 from unmask.inference.pictures import encode_picture, to_base64
 from unmask.serving import schemas as request
-from unmask.serving.schemas import RefusedError, RestoreParams, parse
+from unmask.serving.schemas import RefusedError, RestoreParams, parse_request
 
 PICTURE = to_base64(np.full((20, 30, 3), 90, np.uint8))
 OTHER = to_base64(np.full((24, 18, 3), 30, np.uint8))
@@ -30,7 +30,7 @@ def body(**document) -> bytes:
 )
 def test_all_forms_of_the_protocol_mean_the_same(table):
     params = {"crop": True, "samples": 2}
-    asked = parse(body(**table, params=params), 2)
+    asked = parse_request(body(**table, params=params), 2)
     assert asked.pictures == (PICTURE, OTHER)
     assert json.loads(asked.as_json()) == {
         "dataframe_records": [{"image": PICTURE}, {"image": OTHER}],
@@ -89,8 +89,8 @@ CUT = base64.b64encode(encode_picture(np.zeros((64, 64, 3), np.uint8))[:60]).dec
 )
 def test_each_mistake_is_told_in_a_sentence(raw, sentence):
     with pytest.raises(RefusedError, match=sentence.replace("(", r"\(")) as told:
-        parse(raw, 2)
-    assert told.value.status == 400
+        parse_request(raw, 2)
+    assert told.value.http_status == 400
     message = str(told.value)
     assert message.endswith(".")
     assert "\n" not in message
@@ -100,7 +100,7 @@ def test_each_mistake_is_told_in_a_sentence(raw, sentence):
 def test_a_picture_with_too_many_pixels_is_refused(monkeypatch):
     monkeypatch.setattr("unmask.inference.pictures.LARGEST_PICTURE", 599)
     with pytest.raises(RefusedError, match="row 0: 30 x 20 pixels, more than"):
-        parse(body(**records(PICTURE)), 2)
+        parse_request(body(**records(PICTURE)), 2)
 
 
 def test_the_params_are_those_of_the_registered_model():
@@ -108,4 +108,4 @@ def test_the_params_are_those_of_the_registered_model():
 
     stored = {spec.name: spec.default for spec in pyfunc.PARAMS.params}
     assert {name: field.default for name, field in RestoreParams.model_fields.items()} == stored
-    assert [column.name for column in pyfunc.INPUTS.inputs] == [request.COLUMN]
+    assert [column.name for column in pyfunc.INPUTS.inputs] == [request.IMAGE_COLUMN]

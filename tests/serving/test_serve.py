@@ -27,7 +27,7 @@ from unmask.masking.samples import write_samples
 from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
 from unmask.registry.champions import make_champion, roll_back
 from unmask.registry.versions import CHAMPION, NAME, register, version_of
-from unmask.serving.backend import refusal_of
+from unmask.serving.backend import refusal_from
 from unmask.tracking import connect
 
 pytestmark = pytest.mark.server
@@ -296,8 +296,8 @@ def test_of_mlflows_error_the_sentence_alone_is_told(server):
     ):
         answer = httpx.post(url, json=document, trust_env=False)
         assert answer.status_code == 400
-        error = refusal_of(answer)
-        assert error.status == status
+        error = refusal_from(answer)
+        assert error.http_status == status
         assert str(error).startswith(sentence)
         assert "Traceback" not in str(error)
 

@@ -22,12 +22,12 @@ def test_a_version_that_fails_is_tried_again_after_longer_and_longer(monkeypatch
     monkeypatch.setattr(supervisor, "Backend", Broken)
     monkeypatch.setattr(supervisor, "version_of", lambda alias: "2")
     monkeypatch.setattr(supervisor, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr(supervisor, "_LOOKS_EVERY", 0)
+    monkeypatch.setattr(supervisor, "_POLL_SECONDS", 0)
     said = []
     made = supervisor.Supervisor(1.0, said.append)
     made._backend = SimpleNamespace(version="1", running=True)
     for clock[0] in range(1000):
-        asyncio.run(made._look())
+        asyncio.run(made._follow_champion())
     assert tried == [0, 10, 30, 70, 150, 310, 610, 910]
     assert said == ["broken"]
     assert made.as_json()["trouble"] == "broken"

@@ -3,12 +3,12 @@ import subprocess
 import sys
 import tempfile
 
-from unmask.serving.temporary import OwnFolder
+from unmask.serving.temporary import LockedFolder
 
 _HOLD = """
 import sys
-from unmask.serving.temporary import OwnFolder
-folder = OwnFolder("page")
+from unmask.serving.temporary import LockedFolder
+folder = LockedFolder("page")
 (folder.path / "photo.png").touch()
 print(folder.path.name, flush=True)
 sys.stdin.read()
@@ -31,7 +31,7 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path, monkey
     killed, alive = holders
     killed[0].kill()
     killed[0].wait()
-    mine = OwnFolder("page")
+    mine = LockedFolder("page")
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {mine.path.name, alive[1], "unmask-serve-another"}
     assert (tmp_path / alive[1] / "photo.png").exists()

@@ -5,7 +5,7 @@ import pytest
 
 from unmask.inference.pictures import to_base64
 from unmask.inference.results import Restoration
-from unmask.serving.view import shown, view_of
+from unmask.serving.view import scaled_for_screen, view_of
 
 HEIGHT, WIDTH = 640, 700
 HOLE = np.zeros((HEIGHT, WIDTH), bool)
@@ -45,7 +45,7 @@ def row(faces: list[dict], samples: tuple[int, ...] = (), hole: np.ndarray = HOL
     [((640, 700), (640, 700)), ((100, 50), (640, 320)), ((800, 3200), (320, 1280))],
 )
 def test_pictures_are_shown_at_a_size_for_screens(size, expected):
-    assert shown(np.zeros((*size, 3), np.uint8)).shape == (*expected, 3)
+    assert scaled_for_screen(np.zeros((*size, 3), np.uint8)).shape == (*expected, 3)
 
 
 def test_before_and_after_are_the_photo_and_the_answer():

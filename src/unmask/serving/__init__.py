@@ -1,1 +1,1 @@
-"""The champion over HTTP: its MLflow server, the front that people ask, and the page."""
+"""Serving the champion over HTTP: MLflow's model server, an HTTP front end, and a web page."""

@@ -1,4 +1,4 @@
-"""The HTTP front: MLflow's scoring protocol with limits, passed on to the champion's server."""
+"""The HTTP front end: MLflow's scoring protocol with limits, before the champion's server."""
 
 import asyncio
 import base64
@@ -16,77 +16,89 @@ from unmask.serving.schemas import (
     RestoreRequest,
     check_params,
     check_picture,
-    parse,
+    parse_request,
 )
 from unmask.serving.supervisor import Supervisor
 
-_AT_ONCE = 1  # restorations: torch uses all cores for one (benchmarks/serve_load.py)
-_TRY_AGAIN_AFTER = "5"  # seconds
+_PARALLEL_RESTORATIONS = 1  # torch uses all cores for one (benchmarks/serve_load.py)
+_RETRY_AFTER = "5"  # seconds, for the HTTP header
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the front takes.
+    """The most that the front end accepts; each is above 0.
 
     Attributes:
-        body: bytes of a request.
-        pictures: a request.
-        seconds: that a request may take, waiting included.
-        waiting: requests that are read, wait or are answered at the same time.
+        body_bytes: of a request.
+        pictures: per request.
+        seconds: that a request may take, with waiting.
+        requests: that are being read, wait or are being answered at the same time.
     """
 
-    body: int = 32_000_000
+    body_bytes: int = 32_000_000
     pictures: int = 16
     seconds: float = 60
-    waiting: int = 32
+    requests: int = 32
 
 
 class RequestQueue:
-    """Where questions wait for the one server, so that many never need more than bounded memory.
+    """A queue before the model server, which bounds the memory that many requests need.
 
     Args:
-        supervisor: gives the answers.
+        supervisor: answers the requests.
+        limits: on requests and on the queue.
+
+    Attributes:
+        loop: the event loop that answers; set by whoever runs it.
     """
 
     def __init__(self, supervisor: Supervisor, limits: Limits) -> None:
         self._supervisor, self._limits = supervisor, limits
-        self._inside = 0
-        self._restoring = asyncio.Semaphore(_AT_ONCE)
+        self._admitted = 0
+        self._restoring = asyncio.Semaphore(_PARALLEL_RESTORATIONS)
         self._decoding = anyio.CapacityLimiter(1)  # a decoded picture may need 150 MB
-        #: that answers; set once it runs
         self.loop: asyncio.AbstractEventLoop | None = None
 
     @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """While this holds, a request counts as one that waits.
+    def admission(self) -> Iterator[None]:
+        """Count a request while it is in the queue.
 
         Raises:
-            RefusedError: when too many do.
+            RefusedError: when the queue is full.
         """
-        if self._inside >= self._limits.waiting:
-            raise RefusedError(503, f"{self._inside} requests wait already; try again later.")
-        self._inside += 1
+        if self._admitted >= self._limits.requests:
+            raise RefusedError(503, f"{self._admitted} requests wait already; try again later.")
+        self._admitted += 1
         try:
             yield
         finally:
-            self._inside -= 1
+            self._admitted -= 1
 
     async def answer(self, read: Callable[[], AsyncIterator[bytes]]) -> bytes:
-        """The answer to a request's body.
+        """Answer an HTTP request.
 
         Args:
-            read: gives the body in pieces.
+            read: starts to read the request's body, in pieces.
+
+        Returns:
+            The model server's answer, as JSON.
 
         Raises:
-            RefusedError: with a sentence, where there is no answer.
+            RefusedError: when the request is not answered; says why.
         """
-        with self.admitted():
-            async with self._in_time():
-                body = await self._whole(read())
-                return await self._ask(lambda: parse(body, self._limits.pictures))
+        with self.admission():
+            async with self._deadline():
+                body = await self._read_body(read())
+                return await self._answer_in_turn(
+                    lambda: parse_request(body, self._limits.pictures)
+                )
 
-    def ask(self, picture: bytes, params: dict) -> dict:
-        """The answer to one picture file, for a thread of this process beside the event loop.
+    def restore(self, picture: bytes, params: dict) -> dict:
+        """Restore one picture, called from a thread of this process beside the event loop.
+
+        Args:
+            picture: bytes of an image file.
+            params: of the registered model; a missing one takes its default.
 
         Returns:
             A row of the registered model's answer (registry/pyfunc.py).
@@ -94,6 +106,8 @@ class RequestQueue:
         Raises:
             RefusedError: with a sentence for the user.
         """
+        if self.loop is None:
+            raise RuntimeError("the event loop that answers does not run")
 
         def request() -> RestoreRequest:
             text = base64.b64encode(picture).decode()
@@ -101,15 +115,15 @@ class RequestQueue:
             return RestoreRequest((text,), check_params(params))
 
         async def answer() -> bytes:
-            with self.admitted():
-                async with self._in_time():
-                    return await self._ask(request)
+            with self.admission():
+                async with self._deadline():
+                    return await self._answer_in_turn(request)
 
-        waiting = asyncio.run_coroutine_threadsafe(answer(), self.loop)
-        return json.loads(waiting.result())["predictions"][0]
+        future = asyncio.run_coroutine_threadsafe(answer(), self.loop)
+        return json.loads(future.result())["predictions"][0]
 
     @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
+    async def _deadline(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._limits.seconds):
                 yield
@@ -118,74 +132,78 @@ class RequestQueue:
                 504, f"no answer within {self._limits.seconds:g} seconds; try again later."
             ) from error
 
-    async def _whole(self, pieces: AsyncIterator[bytes]) -> bytes:
-        """The body; one that is too long is read to its end, or its sender sees no answer."""
+    async def _read_body(self, pieces: AsyncIterator[bytes]) -> bytes:
+        """The whole body; one that is too long is read to its end too, else no answer arrives."""
         body, size = bytearray(), 0
         async for piece in pieces:
             size += len(piece)
-            if size <= self._limits.body:
+            if size <= self._limits.body_bytes:
                 body += piece
             else:
                 body.clear()
-        if size > self._limits.body:
+        if size > (most := self._limits.body_bytes):
             raise RefusedError(
-                413, f"the body has {size} bytes, more than the {self._limits.body} that are taken."
+                413, f"the body has {size} bytes, more than the {most} that are taken."
             )
         return bytes(body)
 
-    async def _ask(self, request: Callable[[], RestoreRequest]) -> bytes:
-        """The server's answer; it is waited for in its turn.
+    async def _answer_in_turn(self, make_request: Callable[[], RestoreRequest]) -> bytes:
+        """The server's answer, once it is this request's turn.
 
-        Who gives up stops waiting, but keeps the turn until the server is done: it cannot be told.
+        A client that gives up stops waiting, but the turn lasts until the server has answered,
+        since what the server is doing cannot be cancelled.
         """
-        asked = await anyio.to_thread.run_sync(request, limiter=self._decoding)
+        request = await anyio.to_thread.run_sync(make_request, limiter=self._decoding)
         await self._restoring.acquire()
-        call = asyncio.create_task(self._supervisor.restore(asked.as_json()))
-        call.add_done_callback(self._done)
+        call = asyncio.create_task(self._supervisor.restore(request.as_json()))
+        call.add_done_callback(self._end_turn)
         return await asyncio.shield(call)
 
-    def _done(self, call: asyncio.Task) -> None:
+    def _end_turn(self, call: asyncio.Task) -> None:
         self._restoring.release()
         if not call.cancelled():
-            call.exception()  # whoever waited has it
+            call.exception()  # marks it as retrieved, which a client that gave up never did
 
 
-def build(supervisor: Supervisor, queue: RequestQueue, lifespan: Callable) -> FastAPI:
-    """The front's routes.
+def build_app(supervisor: Supervisor, queue: RequestQueue, lifespan: Callable) -> FastAPI:
+    """The front end's HTTP application.
 
     Args:
-        lifespan: what runs as long as the front does.
+        supervisor: for /health and /version.
+        queue: answers POST /invocations.
+        lifespan: FastAPI's, a context manager that is held while the application runs.
     """
     app = FastAPI(title="unmask", lifespan=lifespan, docs_url=None, redoc_url=None)
 
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
-        headers = {"Retry-After": _TRY_AGAIN_AFTER} if error.status in (503, 504) else None
+        status = error.http_status
+        headers = {"Retry-After": _RETRY_AFTER} if status in (503, 504) else None
         return JSONResponse(
             {
-                "error_code": "BAD_REQUEST" if error.status < 500 else "TEMPORARILY_UNAVAILABLE",
+                "error_code": "BAD_REQUEST" if status < 500 else "TEMPORARILY_UNAVAILABLE",
                 "message": str(error),
             },
-            error.status,
+            status,
             headers,
         )
 
     @app.post("/invocations")
     async def invocations(request: Request) -> Response:
         """Restore pictures."""
-        sort = request.headers.get("content-type", "nothing").partition(";")[0].strip().lower()
-        if sort != "application/json":
-            raise RefusedError(415, f"the content type is {sort}: send application/json.")
+        media = request.headers.get("content-type", "nothing").partition(";")[0].strip().lower()
+        if media != "application/json":
+            raise RefusedError(415, f"the content type is {media}: send application/json.")
         return Response(await queue.answer(request.stream), media_type="application/json")
 
     @app.get("/health")
     async def health() -> JSONResponse:
-        """Whether there is a model to ask."""
+        """Whether a model serves."""
         return JSONResponse({"ready": supervisor.ready}, 200 if supervisor.ready else 503)
 
     @app.get("/version")
     async def version() -> dict:
-        """Which version answers, since when, and what is wrong with a later one, if anything."""
+        """The version that serves, since when, and what keeps a newer one from serving, if any."""
         return supervisor.as_json()
 
     return app

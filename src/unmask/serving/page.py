@@ -1,14 +1,16 @@
-"""The page for people: drop a photo, see the face under the mask, and how sure that is."""
+"""The web page: upload a photo, see the restored face, and how certain it is."""
 
 import base64
 import random
 from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
+from typing import Literal, TypedDict
 
 import gradio as gr
 import numpy as np
 from fastapi import FastAPI
+from gradio.data_classes import ImageData
 from gradio.processing_utils import save_bytes_to_cache
 
 from unmask.errors import UnmaskError
@@ -18,7 +20,9 @@ from unmask.masking.samples import sample
 from unmask.serving import theme, uploads
 from unmask.serving.view import View, view_of
 
-Ask = Callable[[bytes, dict], dict]
+#: From a picture file's bytes and the model's params to the row of the model's answer; raises
+#: UnmaskError with a sentence for the user.
+RestoreFunction = Callable[[bytes, dict], dict]
 
 LARGEST_FILE = 40_000_000  # bytes
 MOST_SAMPLES = 6
@@ -26,13 +30,27 @@ QUEUE = 20  # restorations that may wait, which run one by one
 _EXAMPLE_SIDE = 256  # pixels
 
 
-def mount(app: FastAPI, ask: Ask, path: str = "/") -> FastAPI:
-    """Mount the page on a server, with its looks, limits and no record of runs in the browser."""
+class _EventOptions(TypedDict):
+    api_visibility: Literal["private"]
+    show_progress: Literal["hidden"]
+
+
+def mount(app: FastAPI, restore_photo: RestoreFunction, path: str = "/") -> FastAPI:
+    """Mount the page on a server, with its theme and limits and without a history of runs.
+
+    Args:
+        app: the server.
+        restore_photo: answers the page's requests; called in a thread.
+        path: of the page's URL.
+
+    Returns:
+        The server.
+    """
     return gr.mount_gradio_app(
         app,
-        build(ask),
+        build_page(restore_photo),
         path,
-        app_kwargs={"lifespan": uploads.forgotten},
+        app_kwargs={"lifespan": uploads.deleting_uploads},
         css_paths=theme.STYLES,
         theme=theme.theme(),
         footer_links=[],
@@ -41,14 +59,9 @@ def mount(app: FastAPI, ask: Ask, path: str = "/") -> FastAPI:
     )
 
 
-def build(ask: Ask) -> gr.Blocks:
-    """The page; `mount` it, else its files are kept.
-
-    Args:
-        ask: from a picture file's bytes and the model's params to the row of its answer; raises
-            UnmaskError with a sentence for the user.
-    """
-    uploads.folder()
+def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
+    """Build the page; its uploads are only deleted where it is mounted by `mount`."""
+    uploads.upload_folder()
     with gr.Blocks(title="unmask", analytics_enabled=False) as page:
         gr.HTML(theme.HEAD)
         with gr.Row(elem_id="desk"):
@@ -58,12 +71,13 @@ def build(ask: Ask) -> gr.Blocks:
                     height=340, buttons=[], elem_id="photo",
                     placeholder="Drop a photo here\nor click to choose one",
                 )  # fmt: skip
-                photo.preprocess = _path  # its own opens the file, and fails on what is no image
+                # gradio's own opens the file, and fails on one that is no image
+                photo.preprocess = _path  # type: ignore[method-assign]
                 restore = gr.Button("Restore", variant="primary", elem_id="restore")
                 example = gr.Button("Try a synthetic face", elem_id="example")
                 gr.HTML(theme.PRIVACY)
             with gr.Column(scale=3, min_width=320):
-                said = gr.HTML(theme.EMPTY, elem_id="said")
+                message = gr.HTML(theme.EMPTY, elem_id="said")
                 with gr.Column(visible=False, elem_id="answer") as answer:
                     slider = gr.ImageSlider(
                         label="Before and after", format="png", interactive=False,
@@ -112,21 +126,22 @@ def build(ask: Ask) -> gr.Blocks:
                         )  # fmt: skip
 
         def restored(path: str | None, gender: str, count: int, seed: int) -> Iterator[dict]:
-            yield {said: theme.BUSY}
+            yield {message: theme.BUSY}
             try:
                 name, raw = _read(path)
                 params = {"gender": gender, "samples": int(count), "seed": int(seed or 0)}
                 before = decode_picture(raw, name)
-                row = ask(raw, params)
+                row = restore_photo(raw, params)
             except UnmaskError as error:
-                yield {said: _alert(error), answer: gr.Column(visible=False),
+                yield {message: _error_html(error), answer: gr.Column(visible=False),
                        more: gr.Column(visible=False)}  # fmt: skip
                 return
             view = view_of(before, row)
             file = f"{Path(name).stem}-restored.png"
-            png = save_bytes_to_cache(base64.b64decode(row["image"]), file, str(uploads.folder()))
+            cache = str(uploads.upload_folder())
+            png = save_bytes_to_cache(base64.b64decode(row["image"]), file, cache)
             yield {
-                said: _told(view),
+                message: _result_html(view),
                 answer: gr.Column(visible=view.restored),
                 more: gr.Column(visible=True),
                 slider: (view.before, view.after),
@@ -143,29 +158,29 @@ def build(ask: Ask) -> gr.Blocks:
                 ),
             }
 
-        private = {"api_visibility": "private", "show_progress": "hidden"}
+        private: _EventOptions = {"api_visibility": "private", "show_progress": "hidden"}
         gr.on(
             [restore.click, gender.input, samples.input, seed.input],
             restored,
             [photo, gender, samples, seed],
-            [said, answer, more, slider, download, found, table, what_if, plausible, gallery,
+            [message, answer, more, slider, download, found, table, what_if, plausible, gallery,
              spread],
             trigger_mode="always_last",
             **private,
         )  # fmt: skip
         photo.change(
             lambda: (theme.EMPTY, gr.Column(visible=False), gr.Column(visible=False), "auto", 0, 0),
-            outputs=[said, answer, more, gender, samples, seed],
+            outputs=[message, answer, more, gender, samples, seed],
             **private,
         )
         example.click(_synthetic_face, outputs=photo, **private)
     page.queue(max_size=QUEUE, api_open=False)
-    page.has_launched = True  # else gradio 6 takes any path on this machine for an upload
+    page.has_launched = True  # else gradio 6 accepts any path on this machine as an upload
     return page
 
 
-def _path(payload) -> str | None:
-    return payload and payload.path
+def _path(payload: ImageData | None) -> str | None:
+    return payload.path if payload else None
 
 
 def _synthetic_face() -> np.ndarray:
@@ -186,10 +201,10 @@ def _read(path: str | None) -> tuple[str, bytes]:
         raise PictureError("The photo is no longer kept: choose it again.") from error
 
 
-def _alert(error: UnmaskError) -> str:
+def _error_html(error: UnmaskError) -> str:
     return f'<p class="said error" role="alert">{escape(str(error))}</p>'
 
 
-def _told(view: View) -> str:
+def _result_html(view: View) -> str:
     kind = "done" if view.restored else "unchanged"
     return f'<p class="said {kind}" role="status">{escape(view.sentence)}</p>'

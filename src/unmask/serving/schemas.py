@@ -1,4 +1,4 @@
-"""Requests in MLflow's scoring protocol, checked before any of them costs a restoration."""
+"""Requests in MLflow's scoring protocol, validated before they reach the model server."""
 
 import json
 from dataclasses import dataclass
@@ -11,20 +11,25 @@ from unmask.inference.chain import SMALLEST_PICTURE
 from unmask.inference.pictures import from_base64
 from unmask.inference.results import MOST_SAMPLES, PictureError
 
-COLUMN = "image"
+IMAGE_COLUMN = "image"
 _FIELDS = ("dataframe_records", "dataframe_split", "inputs", "instances")
 
 
 class RefusedError(UnmaskError):
-    """A request that is not answered, with the HTTP status to say so by."""
+    """A request that is not answered.
 
-    def __init__(self, status: int, sentence: str) -> None:
+    Args:
+        http_status: of the response.
+        sentence: says why, and what to do.
+    """
+
+    def __init__(self, http_status: int, sentence: str) -> None:
         super().__init__(sentence)
-        self.status = status
+        self.http_status = http_status
 
 
 class RestoreParams(BaseModel):
-    """The params of the registered model (registry/pyfunc.py), in their ranges."""
+    """The params of the registered model (registry/pyfunc.py), with their ranges."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -36,25 +41,31 @@ class RestoreParams(BaseModel):
 
 @dataclass(frozen=True)
 class RestoreRequest:
-    """Pictures to restore, as base64, and the params to restore them with."""
+    """A valid request.
+
+    Attributes:
+        pictures: bytes of image files as base64, one or more.
+        params: of the registered model; a missing one takes its default.
+    """
 
     pictures: tuple[str, ...]
     params: dict
 
     def as_json(self) -> bytes:
-        """The one form in which every request reaches MLflow's server."""
-        records = [{COLUMN: picture} for picture in self.pictures]
+        """The request as it is sent to MLflow's server, in one of the protocol's forms."""
+        records = [{IMAGE_COLUMN: picture} for picture in self.pictures]
         return json.dumps({"dataframe_records": records, "params": self.params}).encode()
 
 
-def parse(body: bytes, most: int) -> RestoreRequest:
-    """What a request body asks for, its pictures decoded once to see that they are some.
+def parse_request(body: bytes, most: int) -> RestoreRequest:
+    """Parse and validate a request's body; every picture is decoded once to check it.
 
     Args:
-        most: pictures that one request may hold.
+        body: JSON.
+        most: number of pictures that one request may hold, at least 1.
 
     Raises:
-        RefusedError: with a sentence, for whatever is wrong with it.
+        RefusedError: with a sentence that says what is wrong.
     """
     try:
         document = json.loads(body)
@@ -68,10 +79,10 @@ def parse(body: bytes, most: int) -> RestoreRequest:
         raise RefusedError(
             400, f"unknown field '{unknown[0]}': use {', '.join(_FIELDS)} and params."
         )
-    given = [field for field in _FIELDS if field in document]
-    if len(given) != 1:
+    sent = [field for field in _FIELDS if field in document]
+    if len(sent) != 1:
         raise RefusedError(400, f"send exactly one of {', '.join(_FIELDS)}.")
-    pictures = _column(given[0], document[given[0]])
+    pictures = _image_column(sent[0], document[sent[0]])
     if not 1 <= len(pictures) <= most:
         raise RefusedError(400, f"{len(pictures)} pictures were sent: send 1 to {most} a request.")
     request = RestoreRequest(tuple(pictures), check_params(document.get("params", {})))
@@ -81,7 +92,7 @@ def parse(body: bytes, most: int) -> RestoreRequest:
 
 
 def check_params(params: object) -> dict:
-    """The params, whose names and values are checked.
+    """Validate the names and values of params, which are returned.
 
     Raises:
         RefusedError: naming the param that does not fit.
@@ -96,21 +107,25 @@ def check_params(params: object) -> dict:
         if first["type"] == "extra_forbidden":
             names = ", ".join(RestoreParams.model_fields)
             raise RefusedError(400, f"unknown param '{name}': use {names}.") from error
-        wanted = first["msg"][:1].lower() + first["msg"][1:]
+        reason = first["msg"][:1].lower() + first["msg"][1:]
         raise RefusedError(
-            400, f"param '{name}' is {str(first['input'])[:100]!r}: {wanted}."
+            400, f"param '{name}' is {str(first['input'])[:100]!r}: {reason}."
         ) from error
     return params
 
 
 def check_picture(text: object, name: str) -> None:
-    """See that base64 text is a picture of a size that is taken.
+    """Check that base64 text is a picture that is large enough to restore.
+
+    Args:
+        text: bytes of an image file as base64; anything else is refused.
+        name: of the picture, for errors.
 
     Raises:
         RefusedError: naming the picture.
     """
     if not isinstance(text, str):
-        raise RefusedError(400, f"{name}: column '{COLUMN}' is no text: send base64.")
+        raise RefusedError(400, f"{name}: column '{IMAGE_COLUMN}' is no text: send base64.")
     try:
         height, width = from_base64(text, name).shape[:2]
     except PictureError as error:
@@ -122,33 +137,34 @@ def check_picture(text: object, name: str) -> None:
         )
 
 
-def _column(field: str, value: object) -> list:
-    """Column `image` of one of the protocol's four forms of a table.
+def _image_column(field: str, value: object) -> list:
+    """The values of column `image` in a table, in the protocol's form named `field`.
 
     Raises:
         RefusedError: when the form is another, or has no such column.
     """
     missing = RefusedError(
-        400, f"{field} has no column '{COLUMN}': send the picture there as base64."
+        400, f"{field} has no column '{IMAGE_COLUMN}': send the picture there as base64."
     )
     if field == "dataframe_split":
         if not isinstance(value, dict) or not isinstance(value.get("data"), list):
             raise RefusedError(400, "dataframe_split must be an object with columns and data.")
         columns = value.get("columns")
-        if not isinstance(columns, list) or columns.count(COLUMN) != 1:
+        if not isinstance(columns, list) or columns.count(IMAGE_COLUMN) != 1:
             raise missing
         if not all(isinstance(row, list) and len(row) == len(columns) for row in value["data"]):
             raise RefusedError(400, "dataframe_split has a row that is not as long as its columns.")
-        return [row[columns.index(COLUMN)] for row in value["data"]]
+        return [row[columns.index(IMAGE_COLUMN)] for row in value["data"]]
     if field != "dataframe_records":  # these two also take columns, or the one column's values
         if isinstance(value, dict):
-            if COLUMN not in value:
+            if IMAGE_COLUMN not in value:
                 raise missing
-            return value[COLUMN] if isinstance(value[COLUMN], list) else [value[COLUMN]]
+            images = value[IMAGE_COLUMN]
+            return images if isinstance(images, list) else [images]
         if isinstance(value, list) and not any(isinstance(row, dict) for row in value):
             return value
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        raise RefusedError(400, f"{field} must be a list of objects with '{COLUMN}'.")
-    if not all(COLUMN in row for row in value):
+        raise RefusedError(400, f"{field} must be a list of objects with '{IMAGE_COLUMN}'.")
+    if not all(IMAGE_COLUMN in row for row in value):
         raise missing
-    return [row[COLUMN] for row in value]
+    return [row[IMAGE_COLUMN] for row in value]

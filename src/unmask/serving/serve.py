@@ -1,4 +1,4 @@
-"""`unmask serve`: front, supervisor and model server as one command."""
+"""`unmask serve`: front end, supervisor and model server as one command."""
 
 import asyncio
 import socket
@@ -9,17 +9,17 @@ import uvicorn
 from fastapi import FastAPI
 
 from unmask.errors import UnmaskError
-from unmask.serving.api import Limits, RequestQueue, build
+from unmask.serving.api import Limits, RequestQueue, build_app
 from unmask.serving.supervisor import Supervisor
 
-_ENDS_WITHIN = 10  # seconds, for the requests that are being answered
+_SHUTDOWN_TIMEOUT = 10  # seconds, to finish the requests that are being answered
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket to serve on; port 0 takes a free one.
+    """A socket that listens; port 0 takes a free one.
 
     Raises:
-        UnmaskError: when the address cannot be had.
+        UnmaskError: when the address cannot be listened on.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -31,47 +31,51 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def serve(host: str, port: int, limits: Limits, say: Callable[[str], None]) -> None:
-    """Serve the champion until SIGINT or SIGTERM; then every process it started has ended.
+def serve(host: str, port: int, limits: Limits, notify: Callable[[str], None]) -> None:
+    """Serve the champion until SIGINT or SIGTERM; on return every process it started has ended.
 
     Args:
-        say: told the address, every change of version, and what goes wrong.
+        host: name or address of this machine to listen on.
+        port: 0 to 65535; 0 takes a free one.
+        limits: on requests.
+        notify: is called with a sentence on the address, on every change of version, and on
+            trouble.
 
     Raises:
         UnmaskError: when the address is taken, or the first version does not start.
     """
-    supervisor = Supervisor(limits.seconds, say)
+    supervisor = Supervisor(limits.seconds, notify)
     queue = RequestQueue(supervisor, limits)
-    failed: list[BaseException] = []
+    errors: list[BaseException] = []
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         queue.loop = asyncio.get_running_loop()
         try:
-            async with supervisor.running(ended=stop):
+            async with supervisor.running(on_end=stop):
                 yield
         except Exception as error:
-            failed.append(error)
+            errors.append(error)
 
     def stop() -> None:
         server.should_exit = True
 
     from unmask.serving.page import mount  # gradio takes seconds to import
 
-    app = mount(build(supervisor, queue, lifespan), queue.ask)
+    app = mount(build_app(supervisor, queue, lifespan), queue.restore)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            loop="asyncio",  # its processes are started by this thread, with which they end
+            loop="asyncio",  # starts model servers in this thread, since they end with theirs
             log_level="warning",
             access_log=False,
-            timeout_graceful_shutdown=_ENDS_WITHIN,
+            timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
         )
     )
     with _listen(host, port) as listening:
-        address, taken = listening.getsockname()[:2]
-        say(f"http://{address}:{taken} is open; a model starts")
+        address, actual_port = listening.getsockname()[:2]
+        notify(f"http://{address}:{actual_port} is open; a model starts")
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listening])
-    if failed:
-        raise failed[0]
+    if errors:
+        raise errors[0]

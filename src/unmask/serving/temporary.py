@@ -1,4 +1,4 @@
-"""Temporary folders that do not outlive their process for long, however it ends."""
+"""Temporary folders that are removed even after their process was killed."""
 
 import fcntl
 import os
@@ -8,30 +8,39 @@ from pathlib import Path
 from tempfile import gettempdir, mkdtemp
 
 
-class OwnFolder:
-    """A new folder, locked while its process lives; removes those of its kind that nobody holds.
+class LockedFolder:
+    """A new temporary folder, locked for as long as its process lives.
+
+    Making one removes folders of the same kind whose processes ended without removing them.
+
+    Args:
+        kind: part of the folder's name.
 
     Attributes:
-        path: where it is.
+        path: of the folder.
     """
 
     def __init__(self, kind: str) -> None:
         for left in Path(gettempdir()).glob(f"unmask-{kind}-*"):
-            with suppress(OSError):  # it is held, another user's, or gone by now
+            with suppress(OSError):  # locked by another process, another user's, or removed by now
                 _remove(left, os.open(left, os.O_RDONLY))
         self.path = Path(mkdtemp(prefix=f"unmask-{kind}-"))
-        self._held = os.open(self.path, os.O_RDONLY)
-        fcntl.flock(self._held, fcntl.LOCK_EX)
+        self._descriptor = os.open(self.path, os.O_RDONLY)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def remove(self) -> None:
-        """Remove the folder and what is in it."""
-        _remove(self.path, self._held)
+        """Remove the folder and all that is in it."""
+        _remove(self.path, self._descriptor)
 
 
-def _remove(folder: Path, held: int) -> None:
-    """Remove a folder by its open descriptor, which is closed; OSError where another holds it."""
+def _remove(folder: Path, descriptor: int) -> None:
+    """Remove a folder, whose open descriptor is closed.
+
+    Raises:
+        OSError: when another process has locked it.
+    """
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
     finally:
-        os.close(held)
+        os.close(descriptor)

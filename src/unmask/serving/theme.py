@@ -1,10 +1,10 @@
-"""How the page looks: its words, its theme, and the stylesheet beside this file."""
+"""The page's texts in HTML, its theme, and the stylesheet beside this file."""
 
 from pathlib import Path
 
 import gradio as gr
 
-from unmask.serving.uploads import KEPT
+from unmask.serving.uploads import KEEP_SECONDS
 
 STYLES = Path(__file__).with_name("page.css")
 _FACE = """
@@ -21,7 +21,7 @@ NOTE = """
 own: do not use it to identify anyone.</p>"""
 PRIVACY = f"""
 <p class="quiet">A synthetic face is made up by this program. Your photos are not kept: this server
-deletes them after {KEPT // 60} minutes.</p>"""
+deletes them after {KEEP_SECONDS // 60} minutes.</p>"""
 WHAT_IF = """
 <div class="ask"><b>What if?</b><p class="quiet">The photo does not show what the mask hides.
 Assume something else, or draw other faces that fit as well.</p></div>"""
@@ -30,6 +30,7 @@ BUSY = '<p class="said busy" role="status">Restoring …</p>'
 
 
 def theme() -> gr.themes.Base:
+    """Gradio's base theme, with the colours of the stylesheet's variables, light and dark."""
     font = gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700))  # the others lack letters
     base = gr.themes.Base(
         primary_hue="teal", neutral_hue="slate", radius_size="lg", font=[font, "sans-serif"]

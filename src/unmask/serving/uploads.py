@@ -1,6 +1,6 @@
-"""Where the page's uploads and answers lie, and that they do not stay.
+"""The folder of the page's uploads and answers, which are deleted after a while.
 
-Gradio's own delete_cache forgets the files that a session's answers made (gradio 6.31).
+Gradio's own delete_cache misses the files that a session's answers made (gradio 6.31).
 """
 
 import asyncio
@@ -14,49 +14,51 @@ from pathlib import Path
 
 from gradio.routes import App
 
-from unmask.serving.temporary import OwnFolder
+from unmask.serving.temporary import LockedFolder
 
-KEPT, SWEPT = 600, 60  # seconds that a file is kept, and between two sweeps
+KEEP_SECONDS, SWEEP_SECONDS = 600, 60  # that a file is kept, and between two deletions
 
 
 @cache
-def folder() -> Path:
-    """The process's own folder, which gradio writes into; removed when the server stops, or, where
-    it was killed, when the next one starts."""
-    made = OwnFolder("page").path
-    os.environ["GRADIO_TEMP_DIR"] = str(made)
-    return made
+def upload_folder() -> Path:
+    """This process's folder for uploads and answers, in which gradio then keeps its files.
+
+    It is removed when the server stops, or, after a kill, when the next one starts.
+    """
+    path = LockedFolder("page").path
+    os.environ["GRADIO_TEMP_DIR"] = str(path)
+    return path
 
 
 @asynccontextmanager
-async def forgotten(app: App) -> AsyncIterator[None]:
-    """While the server runs, removes files of an age of KEPT; when it stops, all of them."""
+async def deleting_uploads(app: App) -> AsyncIterator[None]:
+    """Delete files older than KEEP_SECONDS while the server runs, and all of them when it stops."""
     sweeping = asyncio.create_task(_sweep(app))
     try:
         yield
     finally:
         sweeping.cancel()
-        shutil.rmtree(folder(), ignore_errors=True)
+        shutil.rmtree(upload_folder(), ignore_errors=True)
 
 
 async def _sweep(app: App) -> None:
     while True:
-        await asyncio.sleep(SWEPT)
-        gone = await asyncio.to_thread(_remove_old)
+        await asyncio.sleep(SWEEP_SECONDS)
+        deleted = await asyncio.to_thread(_delete_old)
         for known in app.get_blocks().temp_file_sets:
-            known -= gone
+            known -= deleted
 
 
-def _remove_old() -> set[str]:
-    """The old files, which are removed, and so are folders that long were empty."""
-    now, gone = time.time(), set()
-    for path in sorted(folder().rglob("*"), reverse=True):
+def _delete_old() -> set[str]:
+    """Delete old files, and folders that have long been empty; returns the files' paths."""
+    now, deleted = time.time(), set()
+    for path in sorted(upload_folder().rglob("*"), reverse=True):
         with suppress(OSError):  # another upload may replace it now, or fill its folder
-            if now - path.stat().st_ctime < KEPT:
+            if now - path.stat().st_ctime < KEEP_SECONDS:
                 continue
             if path.is_file():
                 path.unlink()
-                gone.add(str(path))
+                deleted.add(str(path))
             elif not any(path.iterdir()):
                 path.rmdir()
-    return gone
+    return deleted

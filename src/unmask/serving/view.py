@@ -1,4 +1,4 @@
-"""What the page shows of one row of the model's answer."""
+"""The pictures, table and sentence that the page shows for one row of the model's answer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from unmask.inference.pictures import from_base64
 from unmask.inference.results import Restoration
 
-_LEAST, _MOST = 640, 1280  # pixels of the longer side of a picture that is shown
+_SMALLEST, _LARGEST = 640, 1280  # pixels of the longer side of a picture on the page
 _TINT, _RIM, _DOT = (20, 184, 166), (255, 255, 255), (15, 118, 110)  # RGB
 _STATUS = {"restored": "Restored", "no_mask": "No mask", "skipped": "Skipped"}
 _COLUMNS = ("Face", "Result", "Gender", "Masked", "Score")
@@ -18,17 +18,18 @@ _COLUMNS = ("Face", "Result", "Gender", "Masked", "Score")
 
 @dataclass(frozen=True)
 class View:
-    """Pictures (H, W, 3) uint8 RGB at a size for screens.
+    """The page's content for one photo; pictures are (H, W, 3) uint8 RGB at a size for screens.
 
     Attributes:
-        before, after: the photo given and the restored one, of one size.
-        found: the photo with what the chain saw in it.
+        before: the photo.
+        after: the restored photo, of the same size.
+        found: the photo with the replaced region tinted and each face's landmarks.
         samples: other plausible restorations.
-        spread: their standard deviation, from black to yellow; None for fewer than two.
-        most: the largest of it, which is shown yellow, in 0..255.
-        table: a row a face, in HTML.
-        sentence: what became of the photo.
-        restored: whether anything was replaced.
+        spread: their standard deviation, from black to yellow; None where they do not differ.
+        most: the largest standard deviation, which is shown yellow, in 0..255.
+        table: what was found in each face, in HTML.
+        sentence: the result in words.
+        restored: whether any pixel was replaced.
     """
 
     before: np.ndarray
@@ -43,16 +44,16 @@ class View:
 
 
 def view_of(photo: np.ndarray, row: dict) -> View:
-    """The view of a photo (H, W, 3) uint8 and the row that answers it."""
+    """The view of a photo (H, W, 3) uint8 and of the model's row that answers it."""
     hole = from_base64(row["mask"], "the answer's mask")[..., 0] > 0
     faces = row["faces"]
     after = from_base64(row["image"], "the answer's picture")
     samples, spread = _samples(row["samples"], after, hole)
     most = float(spread.max())
     return View(
-        before=shown(photo),
-        after=shown(after),
-        found=_found(photo, hole, faces),
+        before=scaled_for_screen(photo),
+        after=scaled_for_screen(after),
+        found=_annotated(photo, hole, faces),
         samples=samples,
         spread=_coloured(spread / most) if most else None,
         most=most,
@@ -62,8 +63,11 @@ def view_of(photo: np.ndarray, row: dict) -> View:
     )
 
 
-def shown(picture: np.ndarray) -> np.ndarray:
-    """A picture at a size for screens; what lies in between stays as it is."""
+def scaled_for_screen(picture: np.ndarray) -> np.ndarray:
+    """A picture (H, W[, 3]) whose longer side is scaled to 640 pixels, or down to 1,280.
+
+    A picture between the two sizes is returned as it is.
+    """
     scale = _scale(picture)
     if scale == 1:
         return picture
@@ -74,42 +78,45 @@ def shown(picture: np.ndarray) -> np.ndarray:
 
 def _scale(picture: np.ndarray) -> float:
     longer = max(picture.shape[:2])
-    return float(np.clip(longer, _LEAST, _MOST)) / longer
+    return float(np.clip(longer, _SMALLEST, _LARGEST)) / longer
 
 
 def _samples(
     encoded: list[str], after: np.ndarray, hole: np.ndarray
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """The samples as they are shown, and their standard deviation (H, W) float32.
+    """The samples at a size for screens, and their standard deviation (H, W) float32.
 
-    Whole photos are read one by one and only the parts around the hole kept, outside of which
-    all samples are the same.
+    They are decoded one by one, and only the part around the hole is kept at full size, since all
+    samples are the same outside it.
     """
     x, y, width, height = cv2.boundingRect(hole.astype(np.uint8))
     part = np.s_[y : y + height, x : x + width]
     pictures, parts = [], []
     for number, text in enumerate(encoded, 1):
         sample = from_base64(text, f"the answer's sample {number}")
-        pictures.append(shown(sample))
+        pictures.append(scaled_for_screen(sample))
         parts.append(sample[part].copy())
     spread = np.zeros(hole.shape, np.float32)
     if parts and hole.any():
-        drawn = Restoration(after[part], hole[part], hole[part], [], tuple(parts))
-        spread[part] = drawn.uncertainty
+        restored = Restoration(after[part], hole[part], hole[part], [], tuple(parts))
+        spread[part] = restored.uncertainty
     return pictures, spread
 
 
 def _coloured(share: np.ndarray) -> np.ndarray:
-    levels = (shown(share) * 255).clip(0, 255).astype(np.uint8)
+    """A map (H, W) in 0..1 as a picture from black to yellow, at a size for screens."""
+    levels = (scaled_for_screen(share) * 255).clip(0, 255).astype(np.uint8)
     return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
 
 
-def _found(photo: np.ndarray, hole: np.ndarray, faces: list[dict]) -> np.ndarray:
+def _annotated(photo: np.ndarray, hole: np.ndarray, faces: list[dict]) -> np.ndarray:
     """The photo with the replaced region tinted and each face's landmarks and number."""
-    canvas, scale = shown(photo).copy(), _scale(photo)
-    cover = shown(hole.astype(np.uint8) * 255) > 127
-    canvas[cover] = (0.5 * canvas[cover] + 0.5 * np.array(_TINT)).astype(np.uint8)
-    outlines, _ = cv2.findContours(cover.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    canvas, scale = scaled_for_screen(photo).copy(), _scale(photo)
+    region = scaled_for_screen(hole.astype(np.uint8) * 255) > 127
+    canvas[region] = (0.5 * canvas[region] + 0.5 * np.array(_TINT)).astype(np.uint8)
+    outlines, _ = cv2.findContours(
+        region.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    )
     cv2.drawContours(canvas, outlines, -1, _RIM, 1, cv2.LINE_AA)
     for number, face in enumerate(faces, 1):
         x0, y0, x1, _ = (v * scale for v in face["box"])
@@ -120,11 +127,12 @@ def _found(photo: np.ndarray, hole: np.ndarray, faces: list[dict]) -> np.ndarray
                 cv2.circle(canvas, centre, dot + 1, _RIM, -1, cv2.LINE_AA)
             cv2.circle(canvas, centre, dot, _DOT, -1, cv2.LINE_AA)
         if len(faces) > 1:
-            _number(canvas, number, (round(x0), round(y0)))
+            _draw_number(canvas, number, (round(x0), round(y0)))
     return canvas
 
 
-def _number(canvas: np.ndarray, number: int, at: tuple[int, int]) -> None:
+def _draw_number(canvas: np.ndarray, number: int, at: tuple[int, int]) -> None:
+    """Draw a face's number in a disc at (x, y), moved inside the canvas."""
     radius = 16
     height, width = canvas.shape[:2]
     x, y = (
@@ -134,18 +142,18 @@ def _number(canvas: np.ndarray, number: int, at: tuple[int, int]) -> None:
     cv2.circle(canvas, (x, y), radius - 2, _DOT, -1, cv2.LINE_AA)
     style = (cv2.FONT_HERSHEY_SIMPLEX, 0.6, 2)
     (w, h), _ = cv2.getTextSize(str(number), *style)
-    where = (x - w // 2, y + h // 2)
-    cv2.putText(canvas, str(number), where, style[0], style[1], _RIM, style[2], cv2.LINE_AA)
+    origin = (x - w // 2, y + h // 2)
+    cv2.putText(canvas, str(number), origin, style[0], style[1], _RIM, style[2], cv2.LINE_AA)
 
 
 def _sentence(faces: list[dict]) -> str:
-    done = sum(face["status"] == "restored" for face in faces)
-    if not done:
+    count = sum(face["status"] == "restored" for face in faces)
+    if not count:
         reasons = dict.fromkeys(face["reason"] for face in faces)
         return f"Nothing was changed: {', and '.join(reasons)}."
-    if done < len(faces):
-        return f"{done} of {len(faces)} faces restored; the table says why not the others."
-    return "One face restored." if done == 1 else f"{done} faces restored."
+    if count < len(faces):
+        return f"{count} of {len(faces)} faces restored; the table says why not the others."
+    return "One face restored." if count == 1 else f"{count} faces restored."
 
 
 def _table(faces: list[dict]) -> str:
