@@ -3,11 +3,9 @@
 import os
 
 _SETTINGS = {
-    # Without a server Prefect starts one for the run; the first time, on a busy machine, it needs
-    # long.
+    # Without a server Prefect starts one for the run, which is slow at first on a busy machine.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-    # A server whose database is down answers 500: a run waits for it some 4 minutes, as MLflow's
-    # clients do.
+    # A server whose database is down answers 500: retry for about 4 minutes, as MLflow does.
     "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
     "PREFECT_CLIENT_MAX_RETRIES": "7",
 }

@@ -1,4 +1,8 @@
-"""The processes of `make up`: found by a mark, ended for sure, and their ports."""
+"""The processes of `make up`: finding and stopping them, and checking their ports.
+
+Each carries an environment variable that names its project and service, so that it is found even
+after the process that started it was killed.
+"""
 
 import os
 import signal
@@ -9,38 +13,39 @@ from contextlib import suppress
 
 import psutil
 
-from flows.services import HOST, Service, UpError
+from flows.services import HOST, Service, ServiceError
 
-STOP_SECONDS = 20
-_TELL_SECONDS = 2
-MARK = "UNMASK_UP"  # in the environment of every process started: its project and service
+STOP_SECONDS = 20  # that a process has to end by itself
+_REPORT_SECONDS = 2  # that a worker has to report the end of its runs
+MARK = "UNMASK_UP"  # the environment variable; its value is PROJECT:SERVICE:
 
 
-def marked(mark: str) -> list[psutil.Process]:
-    """The processes whose mark begins so, but neither this one nor those that started it."""
+def marked_processes(prefix: str) -> list[psutil.Process]:
+    """The processes whose mark begins with a prefix, without this one and its ancestors."""
     own = {os.getpid(), *(p.pid for p in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if process.pid not in own and process.environ().get(MARK, "").startswith(mark):
+            if process.pid not in own and process.environ().get(MARK, "").startswith(prefix):
                 found.append(process)
     return found
 
 
-def end(processes: list[psutil.Process]) -> None:
-    """Ask processes to end, and kill those that do not."""
-    for send in (psutil.Process.terminate, psutil.Process.kill):
+def stop_processes(processes: list[psutil.Process]) -> None:
+    """Terminate processes, and kill those that have not ended after STOP_SECONDS."""
+    for signal_process in (psutil.Process.terminate, psutil.Process.kill):
         for process in processes:
             with suppress(psutil.NoSuchProcess):
-                send(process)
+                signal_process(process)
         _, processes = psutil.wait_procs(processes, timeout=STOP_SECONDS)
 
 
-def end_runs(worker: subprocess.Popen) -> None:
-    """Ask a worker's flow runs to end, each by its process group, while the server still hears it.
+def stop_flow_runs(worker: subprocess.Popen) -> None:
+    """Terminate a worker's flow runs, each with its process group, while the server still runs.
 
-    A worker that ends by itself kills them, and Prefect would hold them for running ever after.
-    One that ends before its flow has begun cannot tell of it: the worker does, given the time.
+    A worker that is stopped first kills them, and Prefect would show them as 'Running' for ever.
+    A run that ends before its flow has started cannot report that itself: the worker does, if it
+    lives long enough.
     """
     deadline = time.monotonic() + STOP_SECONDS
     while (
@@ -52,29 +57,29 @@ def end_runs(worker: subprocess.Popen) -> None:
             with suppress(ProcessLookupError):
                 os.killpg(run.pid, signal.SIGTERM)
         psutil.wait_procs(runs, timeout=STOP_SECONDS)
-        time.sleep(_TELL_SECONDS)  # the worker may start another run meanwhile
+        time.sleep(_REPORT_SECONDS)  # the worker may start another run meanwhile
 
 
 def check_free(service: Service) -> None:
-    """Refuse a port on which something listens already.
+    """Check that nothing listens on a service's port yet.
 
     Raises:
-        UpError: naming the port, what holds it and the variable that moves it.
+        ServiceError: naming the port, the process that uses it and the variable that moves it.
     """
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            trial.bind((HOST, service.port))
+            probe.bind((HOST, service.port))
             return
         except OSError:
             pass
     holder = "another process"
     with suppress(psutil.AccessDenied):
-        for link in psutil.net_connections("tcp"):
-            here = link.laddr and link.laddr.port == service.port
-            if here and link.status == psutil.CONN_LISTEN and link.pid:
-                holder = f"process {link.pid}"
-    raise UpError(
+        for connection in psutil.net_connections("tcp"):
+            here = connection.laddr and connection.laddr.port == service.port
+            if here and connection.status == psutil.CONN_LISTEN and connection.pid:
+                holder = f"process {connection.pid}"
+    raise ServiceError(
         f"port {service.port}, which {service.name} needs, is taken by {holder}: stop that, or "
         f"set {service.variable} to a free port."
     )

@@ -1,9 +1,10 @@
-"""Flow `restore`: a folder of pictures in; restored faces, JSON, a sheet and a report out."""
+"""Flow `restore`: restores a folder of pictures, with JSON answers, a sheet and a report."""
 
 import argparse
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 from prefect import flow, get_run_logger, task
 
 
@@ -11,8 +12,14 @@ from prefect import flow, get_run_logger, task
 def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> list[dict]:
     """Restore every picture of a folder.
 
+    Args:
+        folder: of the pictures.
+        out: the folder to write into.
+        model: URI of a registered model; None takes the champion, else the released weights.
+        crop: whether each picture shows one face, so that no face is searched for.
+
     Returns:
-        A row a picture: file, the status of each face or `error`, and the reasons.
+        A dict per picture: `file`, `statuses` of its faces or 'error', and `reasons`.
     """
     from unmask.inference.files import inputs_of, restore_files
     from unmask.inference.photo import restorer_of
@@ -31,20 +38,20 @@ def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> 
 
 @task
 def write_report(rows: list[dict], out: Path) -> Path:
-    """Write OUT/report/index.md and, of the first 24 restored pictures, sheet.png there."""
-    from unmask.inference.pictures import decode_picture, encode_picture
+    """Write OUT/report/index.md and, beside it, sheet.png of the first 24 restored pictures."""
+    from unmask.inference.pictures import encode_picture
     from unmask.sheets import before_after
 
-    done = [row["file"] for row in rows if "restored" in row["statuses"]]
+    restored = [row["file"] for row in rows if "restored" in row["statuses"]]
     counts = Counter(status for row in rows for status in row["statuses"])
     lines = ["# Restored pictures", "", f"{len(rows)} pictures, whose faces were", ""]
     lines += [*(f"- {status}: {number}" for status, number in sorted(counts.items())), ""]
     folder = out / "report"
     folder.mkdir(exist_ok=True)
-    if done:
-        pairs = [(Path(file), out / f"{Path(file).stem}.png") for file in done[:24]]
-        shown = [[decode_picture(f.read_bytes(), str(f)) for f in pair] for pair in pairs]
-        (folder / "sheet.png").write_bytes(encode_picture(before_after(shown)))
+    if restored:
+        pairs = [(Path(file), out / f"{Path(file).stem}.png") for file in restored[:24]]
+        pictures = [(_read(before), _read(after)) for before, after in pairs]
+        (folder / "sheet.png").write_bytes(encode_picture(before_after(pictures)))
         lines += ["![masked above, restored below](sheet.png)", ""]
     lines += ["| file | faces | reasons |", "|---|---|---|"]
     lines += [
@@ -56,18 +63,25 @@ def write_report(rows: list[dict], out: Path) -> Path:
     return report
 
 
+def _read(file: Path) -> np.ndarray:
+    """The picture (H, W, 3) uint8 RGB in a file."""
+    from unmask.inference.pictures import decode_picture
+
+    return decode_picture(file.read_bytes(), str(file))
+
+
 @flow(name="restore", log_prints=True)
 def restore(folder: Path, out: Path, model: str | None = None, crop: bool = False) -> Path:
     """Restore a folder of photos.
 
     Args:
-        folder: of pictures.
-        out: folder to write into.
-        model: URI of the registered model; by default the champion, else the released weights.
-        crop: each picture shows one face.
+        folder: of the pictures.
+        out: the folder to write into.
+        model: URI of a registered model; None takes the champion, else the released weights.
+        crop: whether each picture shows one face, so that no face is searched for.
 
     Returns:
-        The report.
+        The report's file.
     """
     rows = restore_pictures(folder, out, model, crop)
     report = write_report(rows, out)
@@ -81,5 +95,5 @@ if __name__ == "__main__":
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--model", help="default: the champion, else the released weights")
     parser.add_argument("--crop", action="store_true", help="each picture shows one face")
-    given = parser.parse_args()
-    restore(given.folder, given.out, given.model, given.crop)
+    arguments = parser.parse_args()
+    restore(arguments.folder, arguments.out, arguments.model, arguments.crop)

@@ -1,9 +1,9 @@
-"""The services of the production loop: their commands, addresses and settings, as one table.
+"""The services that `make up` starts: their commands, addresses and settings.
 
 Every setting is an environment variable, the tool's own where it has one: MLFLOW_PORT,
 PREFECT_SERVER_API_PORT, PREFECT_WORKER_WEBSERVER_PORT and UNMASK_PORT move the ports;
 MLFLOW_BACKEND_STORE_URI, MLFLOW_ARTIFACTS_DESTINATION and PREFECT_SERVER_DATABASE_CONNECTION_URL
-name PostgreSQL and a bucket in place of the project's own files (compose.yaml shows them all).
+name PostgreSQL and a bucket in place of the project's own files (compose.yaml uses them all).
 """
 
 import os
@@ -27,22 +27,23 @@ _PORTS = {
 }
 
 
-class UpError(UnmaskError):
+class ServiceError(UnmaskError):
     """A service that cannot run; the message says which, why and what to do."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """One process of the loop.
+    """One service, a process that listens on a port of loopback.
 
-    Args:
-        name: also of its log.
+    Attributes:
+        name: of the service and of its log file.
         command: to run in the project's root.
         port: that it listens on.
-        variable: that moves the port.
-        health: path that answers 200 once it is ready.
-        works: whether it is a worker, whose flow runs go on when it dies and have no page.
-        environment: what it gets besides `settings`.
+        variable: the environment variable that moves the port.
+        health: path of the URL that answers 200 once the service is ready.
+        is_worker: whether it is a Prefect worker, which has no page, and whose flow runs go on
+            when it dies.
+        environment: variables that it gets besides `settings`.
     """
 
     name: str
@@ -50,11 +51,12 @@ class Service:
     port: int
     variable: str
     health: str
-    works: bool = False
+    is_worker: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
+        """The service's URL."""
         return f"http://{HOST}:{self.port}"
 
 
@@ -62,42 +64,51 @@ def port_of(name: str) -> int:
     """The port of a service, from its environment variable or the default.
 
     Raises:
-        UpError: when the variable holds no port.
+        ServiceError: when the variable holds no port.
     """
     variable, default = _PORTS[name]
     text = os.environ.get(variable, str(default))
     if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise UpError(f"{variable} is {text!r}: set it to a port between 1 and 65535, or unset it.")
+        raise ServiceError(
+            f"{variable} is {text!r}: set it to a port between 1 and 65535, or unset it."
+        )
     return int(text)
 
 
-def _works(names: tuple[str, ...]) -> bool:
+def _has_worker(names: tuple[str, ...]) -> bool:
     return any(name.startswith("worker") for name in names)
 
 
 def settings(root: Path, names: tuple[str, ...]) -> dict[str, str]:
     """The environment of every service and of every flow that a worker starts.
 
-    A server that is not among `names` is taken from MLFLOW_TRACKING_URI or PREFECT_API_URL.
+    MLFLOW_TRACKING_URI and PREFECT_API_URL name the servers that are not among `names`.
+
+    Args:
+        root: the project's folder.
+        names: of the services that are started.
 
     Raises:
-        UpError: when there is a worker and a server is neither started nor named.
+        ServiceError: when there is a worker and a server is neither started nor named.
     """
     binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    given = {**os.environ, "PATH": binaries, "PYTHONUNBUFFERED": "1"}
-    given.setdefault("PREFECT_HOME", str(root / ".unmask" / "prefect"))
+    environment = {**os.environ, "PATH": binaries, "PYTHONUNBUFFERED": "1"}
+    environment.setdefault("PREFECT_HOME", str(root / ".unmask" / "prefect"))
     if "mlflow" in names:
-        given["MLFLOW_TRACKING_URI"] = f"http://{HOST}:{port_of('mlflow')}"
+        environment["MLFLOW_TRACKING_URI"] = f"http://{HOST}:{port_of('mlflow')}"
     if "prefect" in names:
-        given["PREFECT_API_URL"] = f"http://{HOST}:{port_of('prefect')}/api"
+        environment["PREFECT_API_URL"] = f"http://{HOST}:{port_of('prefect')}/api"
     for variable in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
-        if _works(names) and variable not in given:
-            raise UpError(f"set {variable} to the server's address, or start the server too.")
-    return given
+        if _has_worker(names) and variable not in environment:
+            raise ServiceError(f"set {variable} to the server's address, or start the server too.")
+    return environment
 
 
 def _mlflow_store(root: Path) -> dict[str, str]:
-    """The project's own store, laid out as commands without a server use it, or the one named."""
+    """Variables for the store that the user names, else for the project's own.
+
+    The project's own is laid out as commands use it that run without a server.
+    """
     if "MLFLOW_BACKEND_STORE_URI" in os.environ:
         return {
             "MLFLOW_ARTIFACTS_DESTINATION": os.environ.get(
@@ -114,7 +125,7 @@ def pools(root: Path) -> list[str]:
     """The work pools that prefect.yaml names, `unmask` first.
 
     Raises:
-        UpError: when the file is missing or names none.
+        ServiceError: when the file is missing or names none.
     """
     path = root / "prefect.yaml"
     try:
@@ -123,7 +134,9 @@ def pools(root: Path) -> list[str]:
         if not named:
             raise KeyError("deployments")
     except (OSError, YAMLError, KeyError, TypeError) as error:
-        raise UpError(f"{path} gives no deployments with their work pools ({error!r}).") from error
+        raise ServiceError(
+            f"{path} gives no deployments with their work pools ({error!r})."
+        ) from error
     return [POOL, *sorted(named - {POOL})]
 
 
@@ -162,16 +175,15 @@ def _prefect(port: int) -> Service:
 
 def _worker(pool: str, port: int) -> Service:
     command = (*_PREFECT, "worker", "start", "--pool", pool, "--type", "process")
-    if pool == GPU_POOL:
-        command += ("--limit", "1")  # a training takes every device of the machine
+    limit = ("--limit", "1") if pool == GPU_POOL else ()  # a training uses every GPU
     variable = _PORTS["worker"][0]
     return Service(
         "worker" if pool == POOL else f"worker-{pool}",
-        (*command, "--with-healthcheck"),
+        (*command, *limit, "--with-healthcheck"),
         port,
         variable,
         "/health",
-        works=True,
+        is_worker=True,
         environment={variable: str(port), "PREFECT_WORKER_WEBSERVER_HOST": HOST},
     )
 
@@ -182,18 +194,18 @@ def _serve(port: int) -> Service:
 
 
 def services(root: Path, names: tuple[str, ...] = NAMES) -> list[list[Service]]:
-    """The services named, in waves: those of one wave start together, after the wave before.
+    """The services to start, in waves: those of one wave start together, once the last answers.
 
     Args:
         root: the project's folder.
-        names: of NAMES; there is a worker for a work pool that prefect.yaml names.
+        names: out of NAMES; a worker is only made for a work pool that prefect.yaml names.
     """
     servers, clients = [], []
     if "mlflow" in names:
         servers.append(_mlflow(root))
     if "prefect" in names:
         servers.append(_prefect(port_of("prefect")))
-    if _works(names):
+    if _has_worker(names):
         workers = [_worker(pool, port_of("worker") + i) for i, pool in enumerate(pools(root))]
         clients += [worker for worker in workers if worker.name in names]
     if "serve" in names:

@@ -1,4 +1,4 @@
-"""The stages of dvc.yaml, run one by one through DVC."""
+"""Runs the stages of dvc.yaml one by one through DVC."""
 
 import os
 import signal
@@ -17,16 +17,22 @@ from unmask.errors import TEMPORARY
 
 
 class StageError(RuntimeError):
-    """A command that failed; the message holds its last lines."""
+    """A command that failed; the message holds its last lines.
+
+    Args:
+        command: the command line.
+        code: its exit status.
+        last: the last lines that it printed.
+    """
 
     def __init__(self, command: list[str], code: int, last: list[str]) -> None:
         super().__init__(f"{' '.join(command)} ended with {code}: " + " | ".join(last))
-        if any(f"exited with {TEMPORARY}" in line for line in last):  # so DVC says it of a stage
+        if any(f"exited with {TEMPORARY}" in line for line in last):  # DVC's words on a stage
             self.status = TEMPORARY
 
 
 def stage_names(root: Path) -> list[str]:
-    """All stages of the project in an order in which each comes after what it depends on."""
+    """All stages of the project, each after those it depends on."""
     with Repo(str(root)) as repo:
         graph = networkx.relabel_nodes(
             repo.index.graph, {s: s.addressing for s in repo.index.graph}
@@ -40,18 +46,19 @@ def _dvc(*arguments: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The stages' `python` is the one that runs the flow."""
+    """Environment in which the stages' `python` is the one that runs this flow."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def _stream(command: list[str], root: Path) -> None:
-    """Run a command, sending every line it prints to the run's log; its children end with it.
+    """Run a command, logging every line it prints; it ends with its children if the flow does.
 
     Raises:
         StageError: with the command and its last lines, when it fails.
     """
-    logger, last = get_run_logger(), []
+    logger = get_run_logger()
+    last: list[str] = []
     process = subprocess.Popen(
         command,
         cwd=root,
@@ -62,7 +69,7 @@ def _stream(command: list[str], root: Path) -> None:
         start_new_session=True,
     )
     try:
-        for line in process.stdout:
+        for line in process.stdout or ():
             if text := line.rstrip():
                 logger.info(text)
                 last = [*last[-7:], text]
@@ -77,10 +84,10 @@ def _stream(command: list[str], root: Path) -> None:
 
 @task(**RETRY_POLICY)
 def run_stage(stage: str, root: Path) -> float:
-    """Reproduce one stage, whose dependencies are fresh.
+    """Reproduce one stage, whose dependencies are up to date.
 
     Returns:
-        The minutes it took.
+        The time it took, in minutes.
     """
     start = time.monotonic()
     _stream(_dvc("--wait-for-lock", "repro", "--single-item", stage), root)
@@ -88,10 +95,10 @@ def run_stage(stage: str, root: Path) -> float:
 
 
 def run_stages(root: Path) -> dict[str, float]:
-    """Run every stage of a project in order; all are up to date at the end.
+    """Run every stage of a project in order, and check that all are up to date at the end.
 
     Returns:
-        The minutes that each took.
+        The time that each took, in minutes.
 
     Raises:
         RuntimeError: with the last lines of the stage that failed.
@@ -109,7 +116,7 @@ def run_stages(root: Path) -> dict[str, float]:
 
 
 def new_pipeline() -> str:
-    """Name the pipeline that this process runs, for MLflow's parent run; returns the name."""
+    """Set UNMASK_PIPELINE_ID, which names MLflow's parent run, to a new id; returns the id."""
     name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     os.environ["UNMASK_PIPELINE_ID"] = name
     return name

@@ -1,4 +1,4 @@
-"""Flow `train`: every stage of dvc.yaml, then the registry, the gate and promotion."""
+"""Flow `train`: runs every stage of dvc.yaml, registers the model, and promotes it by the gate."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from flows.stages import new_pipeline, run_stages
 
 @task(**RETRY_POLICY)
 def sync_registry() -> str:
-    """Register the networks where the store lacks them; returns the challenger's version."""
+    """Register the trained networks if the store lacks them; returns the challenger's version."""
     from unmask.registry.sync import sync
 
     return sync()
@@ -22,7 +22,7 @@ def train(promote: bool = True) -> str:
     """Run the pipeline in the working directory.
 
     Args:
-        promote: judge the challenger by the gate and promote it if it passes.
+        promote: whether to judge the challenger by the gate and promote it if it passes.
 
     Returns:
         The challenger's version.

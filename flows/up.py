@@ -1,9 +1,8 @@
 """`make up`: the servers, a worker, the deployments and the web page, until Ctrl-C.
 
-A service that dies while the loop runs is started again, and all are stopped when it does not
-come back; one that dies at the first start stops all at once. State is kept in the project
-(mlflow.db, mlartifacts, .unmask/prefect) or where the settings in flows/services.py say; logs are
-in .unmask/logs.
+A service that dies is restarted; when it does not come back, or dies at its first start, all are
+stopped. State is kept in the project (mlflow.db, mlartifacts, .unmask/prefect) or where the
+settings in flows/services.py say; logs are in .unmask/logs.
 """
 
 import argparse
@@ -18,17 +17,29 @@ from pathlib import Path
 import httpx
 from filelock import FileLock, Timeout
 
-from flows.processes import MARK, STOP_SECONDS, check_free, end, end_runs, marked
-from flows.services import DEPLOY, NAMES, Service, UpError, pools, services, settings
+from flows.processes import (
+    MARK,
+    STOP_SECONDS,
+    check_free,
+    marked_processes,
+    stop_flow_runs,
+    stop_processes,
+)
+from flows.services import DEPLOY, NAMES, Service, ServiceError, pools, services, settings
 from unmask.errors import exit_with_message
 from unmask.project import project_root
 
-_START_SECONDS = 300  # the first start on a busy machine
+_START_SECONDS = 300  # that a service has to start; the first time on a busy machine takes long
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Up:
-    """The services of a project while they run."""
+class ServiceManager:
+    """Starts, watches and stops the services of a project.
+
+    Args:
+        root: the project's folder.
+        environment: of every service.
+    """
 
     def __init__(self, root: Path, environment: dict[str, str]) -> None:
         self._root, self._environment = root, environment
@@ -42,13 +53,13 @@ class Up:
     def _mark(self, name: str = "") -> str:
         return f"{self._root}:{name}"
 
-    def _popen(self, name: str, command: tuple[str, ...], **more: str) -> subprocess.Popen:
-        """Start a command whose output goes to its log, out of reach of the terminal's Ctrl-C."""
+    def _popen(self, name: str, command: tuple[str, ...], **variables: str) -> subprocess.Popen:
+        """Start a command with its output in its log, in a session that Ctrl-C does not reach."""
         with self._log(name).open("ab") as log:
             return subprocess.Popen(
                 command,
                 cwd=self._root,
-                env={**self._environment, **more, MARK: self._mark(f"{name}:")},
+                env={**self._environment, **variables, MARK: self._mark(f"{name}:")},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -56,6 +67,7 @@ class Up:
             )
 
     def _death(self, name: str, code: int) -> str:
+        """A sentence on a process that ended."""
         with self._log(name).open(errors="replace") as log:
             last = " | ".join(deque((line.strip() for line in log if line.strip()), 6))
         return f"{name} ended with {code}, its last lines (all in {self._log(name)}): {last}"
@@ -70,7 +82,7 @@ class Up:
         """Wait until a service answers.
 
         Raises:
-            UpError: when it ends, or does not answer in time.
+            ServiceError: when it ends, or does not answer in time.
         """
         _, process = self._running[service.name]
         deadline = time.monotonic() + _START_SECONDS
@@ -79,18 +91,18 @@ class Up:
                 if httpx.get(f"{service.address}{service.health}", timeout=5).is_success:
                     return
             if (code := process.poll()) is not None:
-                raise UpError(self._death(service.name, code))
+                raise ServiceError(self._death(service.name, code))
             time.sleep(0.2)
-        raise UpError(
+        raise ServiceError(
             f"{service.name} does not answer at {service.address}{service.health} after "
             f"{_START_SECONDS} s, see {self._log(service.name)}."
         )
 
     def deploy(self) -> None:
-        """Make the work pools and deployments of prefect.yaml, as it stands now.
+        """Create the work pools and deployments of prefect.yaml, or update them.
 
         Raises:
-            UpError: with Prefect's last lines, when it refuses one.
+            ServiceError: with Prefect's last lines, when it refuses one.
         """
         for pool in pools(self._root):
             answer = httpx.post(
@@ -98,15 +110,21 @@ class Up:
                 json={"name": pool, "type": "process"},
                 timeout=60,
             )
-            if answer.status_code != httpx.codes.CONFLICT:  # there already
+            if answer.status_code != httpx.codes.CONFLICT:  # it exists
                 answer.raise_for_status()
         code = self._popen("deploy", DEPLOY).wait()
         if code != 0:
-            raise UpError(self._death("deploy", code))
+            raise ServiceError(self._death("deploy", code))
 
     def start(self, waves: list[list[Service]]) -> None:
-        """Start the services of each wave once those before answer."""
-        end(marked(self._mark()))  # of one that was killed before it could stop them
+        """Start the services of each wave once those of the wave before answer.
+
+        Processes that an earlier, killed `make up` left are stopped first.
+
+        Raises:
+            ServiceError: when a port is taken or a service does not start.
+        """
+        stop_processes(marked_processes(self._mark()))
         for service in chain(*waves):
             check_free(service)
             if self._log(service.name).exists():
@@ -117,69 +135,81 @@ class Up:
             for service in wave:
                 self.wait(service)
 
-    def start_again(self, service: Service) -> None:
-        """Start a service that died, until it answers or the time is over."""
+    def restart(self, service: Service) -> None:
+        """Start a service that died, repeatedly, until it answers.
+
+        Raises:
+            ServiceError: when it still does not after _START_SECONDS.
+        """
         deadline = time.monotonic() + _START_SECONDS
         while True:
-            if not service.works:
-                end(marked(self._mark(f"{service.name}:")))
+            if not service.is_worker:
+                stop_processes(marked_processes(self._mark(f"{service.name}:")))
             self.spawn(service)
             try:
                 return self.wait(service)
-            except UpError:
+            except ServiceError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(5)
 
     def watch(self) -> None:
-        """Start again what dies, for ever.
+        """Restart services that die, for ever.
 
         Raises:
-            UpError: when a service does not come back.
+            ServiceError: when a service does not come back.
         """
         while True:
             for service, process in list(self._running.values()):
                 if (code := process.poll()) is not None:
                     print(self._death(service.name, code), flush=True)
-                    self.start_again(service)
+                    self.restart(service)
                     print(f"{service.name} is up again", flush=True)
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """Stop all, the last first, each with everything it started."""
+        """Stop all services, the last first, each with the processes that it started."""
         for name, (service, process) in reversed(self._running.items()):
-            if service.works:
-                end_runs(process)
+            if service.is_worker:
+                stop_flow_runs(process)
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)
-            end(marked(self._mark(f"{name}:")))
+            stop_processes(marked_processes(self._mark(f"{name}:")))
             process.wait()
-        end(marked(self._mark()))
+        stop_processes(marked_processes(self._mark()))
 
 
 def run(root: Path, names: tuple[str, ...]) -> None:
-    """Run the services named until SIGINT, SIGTERM or SIGHUP, then stop them."""
+    """Run services until SIGINT, SIGTERM or SIGHUP, then stop them.
+
+    Args:
+        root: the project's folder.
+        names: of the services, out of NAMES.
+
+    Raises:
+        ServiceError: when a service does not start or does not come back.
+    """
     environment, waves = settings(root, names), services(root, names)
     for number in _SIGNALS:
         signal.signal(number, signal.default_int_handler)
-    up = Up(root, environment)
+    manager = ServiceManager(root, environment)
     try:
-        up.start(waves)
+        manager.start(waves)
         if {"prefect", "worker"} & set(names):
-            up.deploy()
+            manager.deploy()
         for service in chain(*waves):
-            print(f"{service.name:<10} {'' if service.works else service.address}", flush=True)
+            print(f"{service.name:<10} {'' if service.is_worker else service.address}", flush=True)
         for variable in {"MLFLOW_TRACKING_URI", "PREFECT_API_URL"} & set(environment):
             print(f"export {variable}={environment[variable]}", flush=True)
         print("ready; Ctrl-C stops all", flush=True)
-        up.watch()
+        manager.watch()
     except KeyboardInterrupt:
         print("stopping", flush=True)
     finally:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        up.stop()
+        manager.stop()
 
 
 @exit_with_message
@@ -189,14 +219,14 @@ def main() -> None:
     parser.add_argument("services", nargs="*", help=f"of {', '.join(NAMES)}; default: all")
     names = tuple(parser.parse_args().services) or NAMES
     if unknown := sorted(set(names) - set(NAMES)):
-        raise UpError(f"there is no service {unknown[0]!r}: choose from {', '.join(NAMES)}.")
+        raise ServiceError(f"there is no service {unknown[0]!r}: choose from {', '.join(NAMES)}.")
     root = project_root()
     (root / ".unmask").mkdir(exist_ok=True)
     try:
         with FileLock(root / ".unmask" / "up.lock", timeout=0):
             run(root, names)
     except Timeout as error:
-        raise UpError(f"`make up` runs already in {root}.") from error
+        raise ServiceError(f"`make up` runs already in {root}.") from error
 
 
 if __name__ == "__main__":

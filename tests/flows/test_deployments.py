@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from team.prefect_api import PrefectApi
 from team.services import free_port, until
 
-from flows.processes import end
+from flows.processes import stop_processes
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(1200)]
 
@@ -50,7 +50,7 @@ class Loop:
     def stop(self) -> None:
         """End them, the last first; a worker may miss SIGTERM."""
         for process in reversed(self.started):
-            end([process, *process.children(recursive=True)])
+            stop_processes([process, *process.children(recursive=True)])
 
     def run(self, *command: str) -> str:
         done = run_in(self.project, *command, PREFECT_API_URL=self.prefect.url)

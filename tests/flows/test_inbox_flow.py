@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from team.prefect_api import PrefectApi
 from team.services import free_port, until
 
-from flows.processes import end
+from flows.processes import stop_processes
 from unmask.inbox.storage import Bucket
 
 pytestmark = pytest.mark.server
@@ -51,7 +51,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         until(healthy, "a Prefect server's health", seconds=240)
         yield api.url
     finally:
-        end([server, *server.children(recursive=True)])
+        stop_processes([server, *server.children(recursive=True)])
 
 
 @pytest.fixture(scope="module")

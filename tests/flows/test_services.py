@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.services import NAMES, UpError, pools, port_of, services, settings
+from flows.services import NAMES, ServiceError, pools, port_of, services, settings
 
 VARIABLES = (
     "MLFLOW_TRACKING_URI",
@@ -65,10 +65,10 @@ def test_children_are_told_the_addresses(project, monkeypatch):
 
 
 def test_a_worker_alone_uses_the_team_s_servers(project, monkeypatch):
-    with pytest.raises(UpError, match="set MLFLOW_TRACKING_URI"):
+    with pytest.raises(ServiceError, match="set MLFLOW_TRACKING_URI"):
         settings(project, ("worker",))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere:5000")
-    with pytest.raises(UpError, match="set PREFECT_API_URL"):
+    with pytest.raises(ServiceError, match="set PREFECT_API_URL"):
         settings(project, ("worker",))
     monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere:4200/api")
     given = settings(project, ("worker",))
@@ -95,7 +95,7 @@ def test_another_store_gets_artifacts_through_the_server(project, monkeypatch):
 @pytest.mark.parametrize("port", ["0", "65536", "http", ""])
 def test_what_is_no_port_gets_one_sentence(monkeypatch, port):
     monkeypatch.setenv("UNMASK_PORT", port)
-    with pytest.raises(UpError, match=f"UNMASK_PORT is '{port}': set it to a port"):
+    with pytest.raises(ServiceError, match=f"UNMASK_PORT is '{port}': set it to a port"):
         port_of("serve")
 
 
@@ -103,5 +103,5 @@ def test_what_is_no_port_gets_one_sentence(monkeypatch, port):
 def test_prefect_yaml_without_deployments_gets_one_sentence(project, text):
     path = project / "prefect.yaml"
     path.unlink() if text is None else path.write_text(text)
-    with pytest.raises(UpError, match=r"prefect\.yaml gives no deployments"):
+    with pytest.raises(ServiceError, match=r"prefect\.yaml gives no deployments"):
         pools(project)
