@@ -1,1 +1,1 @@
-"""An inbox of photos and the storage that it lies in."""
+"""An inbox of photos to restore, in a folder or a bucket."""

@@ -1,1 +1,1 @@
-"""Whether production still looks like training: summaries, batches of them, drift and reports."""
+"""Drift monitoring: summaries of restored faces, tests against a reference, and reports."""

@@ -64,10 +64,7 @@ def view_of(photo: np.ndarray, row: dict) -> View:
 
 
 def scaled_for_screen(picture: np.ndarray) -> np.ndarray:
-    """A picture (H, W[, 3]) whose longer side is scaled to 640 pixels, or down to 1,280.
-
-    A picture between the two sizes is returned as it is.
-    """
+    """A picture (H, W[, 3]) scaled so that its longer side has 640 to 1,280 pixels."""
     scale = _scale(picture)
     if scale == 1:
         return picture
