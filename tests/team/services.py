@@ -171,7 +171,7 @@ def object_store() -> Iterator[dict[str, str]]:
     settings = {
         "AWS_ENDPOINT_URL": address,
         "AWS_ACCESS_KEY_ID": "unmask",
-        "AWS_SECRET_ACCESS_KEY": "unmask-secret",
+        "AWS_SECRET_ACCESS_KEY": "unmask-secret",  # pragma: allowlist secret
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     with tempfile.TemporaryFile() as log:
