@@ -1,6 +1,7 @@
 # `make run` sets up and does the main job; `make test` sets up and runs the tests.
 SHELL := /bin/bash
 PYTHON ?= python3.11
+COVERAGE ?= 80  # percent, the floor of `make coverage`
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
@@ -8,7 +9,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: run up rehearse test test-all check lint ui clean
+.PHONY: run up rehearse test test-all check coverage lint ui clean
 
 run: .venv/ready
 	python -m flows.train
@@ -33,6 +34,10 @@ check: .venv/ready
 	ruff format --check --quiet
 	lint-imports --no-logo
 	mypy
+
+coverage: .venv/ready
+	coverage erase
+	pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-report=html --cov-fail-under=$(COVERAGE)
 
 lint: .venv/ready
 	ruff check --fix
