@@ -11,6 +11,7 @@ from unmask.config.params import ParamsError, parse_params
 from unmask.project import write_whole
 
 BASE = "cpu"
+_NULL = "tag:yaml.org,2002:null"
 
 
 def _lay_over(base: dict, over: dict) -> None:
@@ -23,8 +24,13 @@ def _lay_over(base: dict, over: dict) -> None:
 
 
 def _yaml() -> YAML:
+    """A YAML that writes what it reads as conf/ writes it."""
     yaml = YAML()
-    yaml.width = 200
+    yaml.width = 10_000
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar(_NULL, "null")
+    )
     return yaml
 
 
