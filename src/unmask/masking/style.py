@@ -37,6 +37,7 @@ USUAL = {
 PERIODS = {"dyed": (0.6, 2.0), "stripes": (0.5, 1.4), "checks": (0.5, 1.4), "dots": (0.4, 1.1),
            "floral": (0.7, 1.6), "text": (0.9, 1.8), "camo": (0.8, 1.8), "knit": (0.4, 0.7),
            "leopard": (0.6, 1.2), "skin": (1.0, 2.0)}  # fmt: skip
+PERIOD = (0.6, 1.4)  # of a fabric that is not in PERIODS
 ASPECT = np.array([1.15, 1.3])  # inter-ocular distances per unit of u and of v
 
 
@@ -210,7 +211,7 @@ def _weave(fabric: str, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     if fabric in PRINTS:
         shift = rng.normal(0, 0.03, 2)
         return np.array([[0.5, 0, 0.5 + shift[0]], [0, 0.8, shift[1]]]), 2.0
-    period = rng.uniform(*PERIODS[fabric])
+    period = rng.uniform(*PERIODS.get(fabric, PERIOD))
     any_angle = fabric in ("floral", "camo", "dyed", "leopard", "skin")
     turn = rng.uniform(0, 2 * np.pi) if any_angle else rng.normal(0, 0.06)
     if fabric in ("stripes", "checks") and rng.random() < 0.4:
