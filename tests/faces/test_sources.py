@@ -1,11 +1,12 @@
 import pickle
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from unmask.config.params import Source
 from unmask.datasets.splits import split_of
-from unmask.faces.sources import Sampled, SourceError, items_of
+from unmask.faces.sources import READERS, Sampled, SourceError, items_of
 
 
 def test_sampled_faces_are_a_pure_function_of_seed_index_and_size():
@@ -72,3 +73,7 @@ def test_a_utkface_name_may_lack_the_ethnicity(face_folder, tmp_path):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(SourceError, match="nowhere does not exist"):
         items_of(Source(name="folder", path="nowhere"), tmp_path, 0, 64)
+
+
+def test_params_know_every_source():
+    assert set(get_args(Source.model_fields["name"].annotation)) == {"appearance_model", *READERS}
