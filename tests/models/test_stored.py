@@ -9,7 +9,14 @@ from torch import nn
 
 from unmask.config.params import NETWORKS
 from unmask.models import build
-from unmask.models.stored import METADATA, PARAMS, WEIGHTS, StoredModelError, load_network
+from unmask.models.stored import (
+    METADATA,
+    PARAMS,
+    RELEASED,
+    WEIGHTS,
+    StoredModelError,
+    load_network,
+)
 from unmask.models.stored import save_network as save
 
 
@@ -39,6 +46,11 @@ def test_a_network_comes_back_with_every_weight(smoke, tmp_path, name):
     assert not loaded.training
     assert loaded.image_size == 64
     assert not same(loaded, network(name, smoke, seed=1))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_released_weights_load_by_the_params_of_today(name):
+    assert not load_network(RELEASED / name).training
 
 
 def test_the_metadata_is_kept_with_the_md5(smoke, tmp_path):
