@@ -120,6 +120,11 @@ def test_a_training_depends_on_the_released_weights_that_it_may_start_from(netwo
     assert f"src/unmask/release/{network}" in stages()[f"train@{network}"]["deps"]
 
 
+@pytest.mark.parametrize("stage", ["evaluate", "reference", "register"])
+def test_a_stage_of_the_whole_chain_depends_on_every_network(stage):
+    assert {f"models/{network}" for network in NETWORKS} <= set(stages()[stage]["deps"])
+
+
 def test_a_stage_that_is_added_is_found_by_the_flows(tmp_path, monkeypatch):
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, tmp_path / name)
