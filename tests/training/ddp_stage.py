@@ -7,8 +7,9 @@ import os
 import sys
 from functools import partial
 
-from unmask.training import train as stage
+from unmask.stages.train import main
+from unmask.training import train
 
 if __name__ == "__main__":
-    stage.make_trainer = partial(stage.make_trainer, processes=int(os.environ["WORLD_SIZE"]))
-    sys.exit(stage.main())
+    train.make_trainer = partial(train.make_trainer, processes=int(os.environ["WORLD_SIZE"]))
+    sys.exit(main())
