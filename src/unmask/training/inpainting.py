@@ -273,7 +273,7 @@ class InpaintingModule(NetworkModule):
         self._details.clear()
 
     def validation_step(self, batch: dict[str, Tensor]) -> None:
-        """Log the hole PSNR of faces filled with z = 0; keep the detail of those that `sharp` marks."""
+        """Log the PSNR of holes filled with z = 0; keep the detail of the faces marked sharp."""
         zeros = batch["image"].new_zeros(len(batch["image"]), self.params.latent)
         filled, true = pixels(self._filled(batch, zeros)), pixels(batch["image"])
         region = (batch["hole"] & batch["valid"]).cpu().numpy()
