@@ -24,7 +24,7 @@ STAGES = {
 def copy_project(folder: Path) -> Path:
     """A clone of the project in a git repository of its own, with profile smoke."""
     folder.mkdir()
-    left = shutil.ignore_patterns("cache", "tmp", "__pycache__", "release")
+    left = shutil.ignore_patterns("cache", "tmp", "__pycache__")
     for name in ("src", "flows", "conf", ".dvc", "data/sources"):
         shutil.copytree(ROOT / name, folder / name, ignore=left)
     for name in ("dvc.yaml", "prefect.yaml", ".gitignore", ".dvcignore"):
