@@ -1,6 +1,6 @@
 """Seconds from the drift event to the start of the retraining that it causes.
 
-    PYTHONPATH=tests python benchmarks/event_latency.py [--events 40]
+    PYTHONPATH=tests python -m benchmarks.event_latency [--events 40]
 
 `make up`'s servers and worker in a temporary project, with all their schedules. The events, sent
 one after another, change no param, so that each retraining ends with 'nothing changed'.
