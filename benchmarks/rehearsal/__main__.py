@@ -28,7 +28,7 @@ from team.services import until
 
 from benchmarks.rehearsal import screens
 from benchmarks.rehearsal.day import Day, seconds_between
-from unmask.datasets.shards import encode_image
+from unmask.datasets.png import encode_image
 from unmask.inference.pictures import decode_picture
 
 _PHOTOS = 30  # of each of the day's two deliveries

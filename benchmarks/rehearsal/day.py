@@ -21,7 +21,7 @@ from team.services import until
 from unmask.config.params import load_params
 from unmask.config.profiles import use_profile
 from unmask.datasets.cache import open_split
-from unmask.datasets.shards import encode_image
+from unmask.datasets.png import encode_image
 from unmask.evaluation.evaluation_set import box_of
 from unmask.evaluation.native_resolution import at_native_resolution
 from unmask.faces.dataset import make as make_faces

@@ -5,7 +5,8 @@ import pytest
 
 from unmask.datasets import cache as cache_module
 from unmask.datasets.cache import EmptySplit, open_split
-from unmask.datasets.shards import MASKED_SCHEMA, encode_image, new_shards
+from unmask.datasets.png import encode_image
+from unmask.datasets.shards import MASKED_SCHEMA, new_shards
 from unmask.faces.dataset import row_of
 from unmask.faces.records import Face
 

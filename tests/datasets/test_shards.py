@@ -6,13 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unmask.datasets.png import decode_image, decode_mask, encode_image
 from unmask.datasets.shards import (
     FACE_SCHEMA,
     ROW_GROUP,
     count_rows,
-    decode_image,
-    decode_mask,
-    encode_image,
     new_shards,
     read_rows,
     shards_of,

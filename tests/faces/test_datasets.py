@@ -5,7 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from unmask.config.params import Params
-from unmask.datasets.shards import decode_image, decode_mask, read_rows, shards_of
+from unmask.datasets.png import decode_image, decode_mask
+from unmask.datasets.shards import read_rows, shards_of
 from unmask.datasets.splits import SPLITS, split_of
 from unmask.errors import UnmaskError
 from unmask.faces import dataset as faces_stage

@@ -7,13 +7,8 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from unmask.datasets.shards import (
-    count_rows,
-    decode_image,
-    decode_mask,
-    read_rows,
-    shards_of,
-)
+from unmask.datasets.png import decode_image, decode_mask
+from unmask.datasets.shards import count_rows, read_rows, shards_of
 from unmask.errors import UnmaskError
 from unmask.geometry.landmarks import COUNT
 from unmask.project import md5_of, whole_folder

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask.datasets.shards import count_rows, decode_image, read_rows, shards_of
+from unmask.datasets.png import decode_image
+from unmask.datasets.shards import count_rows, read_rows, shards_of
 from unmask.datasets.splits import SPLITS
 from unmask.project import md5_of
 from unmask.sheets import grid

@@ -5,11 +5,13 @@ from functools import partial
 from pathlib import Path
 
 from unmask.config.params import Params, Source
-from unmask.datasets.shards import FACE_SCHEMA, encode_image, new_shards
+from unmask.datasets.png import encode_image
+from unmask.datasets.shards import FACE_SCHEMA, new_shards
 from unmask.faces.duplicates import cross_split_duplicates, picture_hash
 from unmask.faces.folder import UnreadableImage
 from unmask.faces.records import Face, framed
-from unmask.faces.sources import Item, Sampled, SourceError, items_of
+from unmask.faces.sources import Item, SourceError, items_of
+from unmask.faces.synthetic import Sampled
 from unmask.parallel import ordered_map, with_progress
 
 

@@ -7,19 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from unmask.config.params import Masking, Params
+from unmask.datasets.png import decode_image, decode_mask, encode_image
 from unmask.datasets.shards import (
     MASKED_SCHEMA,
     count_rows,
-    decode_image,
-    decode_mask,
-    encode_image,
     new_shards,
     read_rows,
     shards_of,
 )
 from unmask.datasets.splits import SPLITS
 from unmask.errors import UnmaskError
-from unmask.faces.sources import Sampled
+from unmask.faces.synthetic import Sampled
 from unmask.geometry.landmarks import COUNT
 from unmask.masking import MaskedFace, MaskPlacementError, put_on
 from unmask.parallel import ordered_map, with_progress

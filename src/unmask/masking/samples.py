@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask.datasets.shards import encode_image
-from unmask.faces.sources import Sampled
+from unmask.datasets.png import encode_image
+from unmask.faces.synthetic import Sampled
 from unmask.masking import FABRICS, WEARS, MaskPlacementError, put_on
 from unmask.masking.shapes import SHAPES
 

