@@ -2,6 +2,8 @@
 
 import os
 
+from unmask.errors import exit_where_an_extra_is_missing
+
 _SETTINGS = {
     # Without a server Prefect starts one for the run, which is slow at first on a busy machine.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
@@ -11,3 +13,4 @@ _SETTINGS = {
 }
 for name, value in _SETTINGS.items():
     os.environ.setdefault(name, value)
+exit_where_an_extra_is_missing("ops")

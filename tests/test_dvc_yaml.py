@@ -19,7 +19,7 @@ from unmask.training.gender import GenderModule
 
 SRC = ROOT / "src"
 # What these declare reaches a stage as params, so that a new key elsewhere retrains nothing.
-NOT_DEPENDENCIES = {"errors.py", "params.py", "__init__.py"}
+NOT_DEPENDENCIES = {"errors.py", "extras.py", "params.py", "__init__.py"}
 # They import all networks and choose one by its name: what they choose is declared, no more.
 LOOKUPS = {SRC / "unmask/models/__init__.py", SRC / "unmask/training/train.py"}
 

@@ -3,7 +3,10 @@
 import functools
 import sys
 from collections.abc import Callable
+from types import TracebackType
 from typing import ParamSpec
+
+from unmask.extras import missing_extra
 
 Parameters = ParamSpec("Parameters")
 
@@ -24,8 +27,8 @@ class UnmaskError(Exception):
 def exit_with_message(main: Callable[Parameters, None]) -> Callable[Parameters, None]:
     """Decorate a command so that an error ends it with one sentence and an exit status.
 
-    This holds for UnmaskError and for OSError, such as a full disk; any other error is a defect of
-    this package and keeps its traceback.
+    This holds for UnmaskError, for OSError, such as a full disk, and for the missing modules of an
+    extra; any other error is a defect of this package and keeps its traceback.
     """
 
     @functools.wraps(main)
@@ -35,5 +38,32 @@ def exit_with_message(main: Callable[Parameters, None]) -> Callable[Parameters, 
         except (UnmaskError, OSError) as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
             sys.exit(getattr(error, "status", 1))
+        except ModuleNotFoundError as error:
+            if (sentence := missing_extra(error)) is None:
+                raise
+            print(f"error: {sentence}", file=sys.stderr, flush=True)
+            sys.exit(1)
 
     return command
+
+
+def exit_where_an_extra_is_missing(extra: str) -> None:
+    """Make programs whose imports fail end with the sentence that tells what to install.
+
+    For packages of programs that `python -m` runs, which import before any function is called.
+
+    Args:
+        extra: what the programs need; another extra is named where this one lacks the module.
+    """
+    before = sys.excepthook
+
+    def hook(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        sentence = isinstance(error, ModuleNotFoundError) and missing_extra(error, extra)
+        if sentence:
+            print(f"error: {sentence}", file=sys.stderr, flush=True)
+        else:
+            before(kind, error, traceback)
+
+    sys.excepthook = hook

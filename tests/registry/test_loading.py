@@ -65,7 +65,7 @@ def test_a_release_that_cannot_be_scored_leaves_the_old_one(networks, tmp_path, 
     def fail(*args, **options):
         raise ValueError("no holdout")
 
-    monkeypatch.setattr(release, "open_split", fail)
+    monkeypatch.setattr(release, "score", fail)
     out = tmp_path / "release"
     (out / "gender").mkdir(parents=True)
     (out / "gender" / "model.safetensors").write_text("old")

@@ -9,9 +9,6 @@ from tempfile import TemporaryDirectory
 import torch
 
 from unmask.config.params import NETWORKS, Params
-from unmask.datasets.cache import open_split
-from unmask.evaluation.evaluate import evaluate
-from unmask.evaluation.native_resolution import at_native_resolution
 from unmask.models.stored import (
     METADATA,
     PARAMS,
@@ -80,6 +77,10 @@ def score(
     Raises:
         EmptySplit: when the split has no faces, or none of the source.
     """
+    from unmask.datasets.cache import open_split  # the extra `train`, which serving does without
+    from unmask.evaluation.evaluate import evaluate
+    from unmask.evaluation.native_resolution import at_native_resolution
+
     eval_set = at_native_resolution(params, Path(), open_split(masked, split), source)
     reports.mkdir(parents=True, exist_ok=True)
     return evaluate(params, eval_set, open_split(masked, "train"), models, reports)

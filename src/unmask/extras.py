@@ -1,0 +1,50 @@
+"""The optional dependencies: which extra of this package brings a module that is missing."""
+
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, requires
+from itertools import takewhile
+from pathlib import Path
+
+_REQUIREMENT = re.compile(r"([\w.-]+).*;.*\bextra == ['\"](\w+)['\"]")
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # modules with no name like their distribution's
+
+
+def extras_of(module: str) -> list[str]:
+    """The extras that bring a top-level module, in the order in which pyproject.toml has them."""
+    name = _DISTRIBUTIONS.get(module, module).replace("_", "-")
+    names = {name, f"{name}-bin", f"{name}-python"}
+    try:
+        declared = requires("unmask") or []
+    except PackageNotFoundError:  # run from its sources, uninstalled
+        return []
+    found = [match for line in declared if (match := _REQUIREMENT.match(line))]
+    return [match[2] for match in found if match[1].lower().replace("_", "-") in names]
+
+
+def missing_extra(error: ModuleNotFoundError, preferred: str = "") -> str | None:
+    """The sentence that tells which extra to install for a missing module.
+
+    Args:
+        error: names the module.
+        preferred: the extra that is named where several bring the module and this is one of them.
+
+    Returns:
+        None where no extra brings the module.
+    """
+    extras = extras_of(error.name or "")
+    if not extras:
+        return None
+    extra = preferred if preferred in extras else extras[0]
+    return (
+        f"{_command()} needs {error.name}, which the extra '{extra}' brings: "
+        f"pip install 'unmask[{extra}]'."
+    )
+
+
+def _command() -> str:
+    """What runs, as its user calls it: `unmask models list`, `python -m flows.train`."""
+    module = sys.modules["__main__"].__spec__
+    if module is not None:
+        return f"python -m {module.name}"
+    return " ".join([Path(sys.argv[0]).name, *takewhile(str.isalpha, sys.argv[1:3])])
