@@ -155,9 +155,7 @@ class Day:
     def ledger(self) -> dict:
         """What the monitor keeps, empty before its first check."""
         path = self.project / ".unmask" / "monitor.json"
-        return (
-            json.loads(path.read_text()) if path.is_file() else {"judged": {}, "announced": []}
-        )
+        return json.loads(path.read_text()) if path.is_file() else {"judged": {}, "announced": []}
 
     def versions(self) -> list[str]:
         """The lines of `unmask models list`, newest first."""
