@@ -11,7 +11,7 @@ import pytest
 from project import ROOT, run_in, succeed
 
 from unmask.errors import exit_with_message
-from unmask.extras import extras_of, missing_extra
+from unmask.extras import extras_of, what_to_install
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -196,6 +196,11 @@ def test_an_extra_is_found_by_the_name_of_the_module(module, extra):
 
 def test_an_entry_point_names_its_own_extra_where_two_bring_a_module():
     missing = ModuleNotFoundError(name="pyarrow")
-    assert "unmask[train]" in missing_extra(missing)
-    assert "unmask[ops]" in missing_extra(missing, "ops")
-    assert "unmask[train]" in missing_extra(missing, "serve")
+    assert "unmask[train]" in what_to_install(missing)
+    assert "unmask[ops]" in what_to_install(missing, "ops")
+    assert "unmask[train]" in what_to_install(missing, "serve")
+
+
+def test_without_libgl_the_headless_opencv_is_named():
+    error = ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+    assert "opencv-python-headless" in what_to_install(error)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import ParamSpec
 
-from unmask.extras import missing_extra
+from unmask.extras import what_to_install
 
 Parameters = ParamSpec("Parameters")
 
@@ -27,8 +27,8 @@ class UnmaskError(Exception):
 def exit_with_message(main: Callable[Parameters, None]) -> Callable[Parameters, None]:
     """Decorate a command so that an error ends it with one sentence and an exit status.
 
-    This holds for UnmaskError, for OSError, such as a full disk, and for the missing modules of an
-    extra; any other error is a defect of this package and keeps its traceback.
+    This holds for UnmaskError, for OSError, such as a full disk, and for what is not installed; any
+    other error is a defect of this package and keeps its traceback.
     """
 
     @functools.wraps(main)
@@ -38,8 +38,8 @@ def exit_with_message(main: Callable[Parameters, None]) -> Callable[Parameters, 
         except (UnmaskError, OSError) as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
             sys.exit(getattr(error, "status", 1))
-        except ModuleNotFoundError as error:
-            if (sentence := missing_extra(error)) is None:
+        except ImportError as error:
+            if (sentence := what_to_install(error)) is None:
                 raise
             print(f"error: {sentence}", file=sys.stderr, flush=True)
             sys.exit(1)
@@ -60,7 +60,7 @@ def exit_where_an_extra_is_missing(extra: str) -> None:
     def hook(
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
-        sentence = isinstance(error, ModuleNotFoundError) and missing_extra(error, extra)
+        sentence = isinstance(error, ImportError) and what_to_install(error, extra)
         if sentence:
             print(f"error: {sentence}", file=sys.stderr, flush=True)
         else:

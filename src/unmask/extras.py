@@ -1,4 +1,4 @@
-"""The optional dependencies: which extra of this package brings a module that is missing."""
+"""What to install where an import fails: the extra that brings it, or OpenCV without libGL."""
 
 import re
 import sys
@@ -7,6 +7,10 @@ from itertools import takewhile
 from pathlib import Path
 
 _REQUIREMENT = re.compile(r"([\w.-]+).*;.*\bextra == ['\"](\w+)['\"]")
+_WITHOUT_LIBGL = (
+    "OpenCV cannot be loaded, since there is no libGL here: run `pip uninstall -y opencv-python`, "
+    "then `pip install --force-reinstall --no-deps opencv-python-headless`."
+)
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # modules with no name like their distribution's
 
 
@@ -22,16 +26,18 @@ def extras_of(module: str) -> list[str]:
     return [match[2] for match in found if match[1].lower().replace("_", "-") in names]
 
 
-def missing_extra(error: ModuleNotFoundError, preferred: str = "") -> str | None:
-    """The sentence that tells which extra to install for a missing module.
+def what_to_install(error: ImportError, preferred: str = "") -> str | None:
+    """The sentence that tells what to install where an import failed.
 
     Args:
-        error: names the module.
+        error: names the module that is missing, or the library that it needs.
         preferred: the extra that is named where several bring the module and this is one of them.
 
     Returns:
-        None where no extra brings the module.
+        None where it is neither a module of an extra nor libGL that is missing.
     """
+    if "libGL" in str(error):
+        return _WITHOUT_LIBGL
     extras = extras_of(error.name or "")
     if not extras:
         return None
