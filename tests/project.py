@@ -15,6 +15,7 @@ STAGES = {
     "train@landmarks",
     "train@segmentation",
     "train@inpainting",
+    "settings",
     "evaluate",
     "reference",
     "register",

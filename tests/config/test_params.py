@@ -1,3 +1,5 @@
+import ast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,6 +8,8 @@ from ruamel.yaml import YAML
 
 from unmask.config.params import ParamsError, load_params, parse_params
 from unmask.config.profiles import use_profile
+from unmask.config.restore import Restore
+from unmask.config.section import Section
 
 PROFILES = sorted(path.stem for path in (ROOT / "conf").glob("*.yaml"))
 
@@ -37,6 +41,37 @@ def test_every_profile_is_whole_and_valid(name, tmp_path):
         assert fit.steps % fit.epoch_steps == 0
 
 
+def test_the_defaults_of_restore_are_profile_cpu_s():
+    params = load_params(ROOT / "conf" / "cpu.yaml")
+    assert params.restore == Restore()
+    written = tree()
+    assert Restore().model_dump(mode="json") == written["restore"]
+
+
+def test_params_of_before_restore_have_its_defaults():
+    before = {key: part for key, part in tree().items() if key != "restore"}
+    params = parse_params(before, ROOT / "params.yaml")
+    assert params == load_params(ROOT / "conf" / "cpu.yaml")
+
+
+def leaves(section: Section) -> set[str]:
+    found = set()
+    for name, value in section:
+        found |= leaves(value) if isinstance(value, Section) else {name}
+    return found
+
+
+@pytest.mark.parametrize(("section", "folder"), [(Restore(), "inference")])
+def test_every_setting_is_read_where_it_is_used(section, folder):
+    read = {
+        node.attr
+        for file in (ROOT / "src" / "unmask" / folder).glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    assert leaves(section) - read == set()
+
+
 def test_unknown_profile_names_the_known_ones(tmp_path):
     with pytest.raises(ParamsError, match=r"no profile 'nosuch'.*cpu.*smoke"):
         use_profile("nosuch", ROOT / "conf", tmp_path / "params.yaml")
@@ -65,6 +100,8 @@ def test_unknown_key_is_named(key):
         ("gate", "confidence", 0.2),
         ("gate", "primary", "ssim"),
         ("gate.slice_tolerance", "perceptual", 0.0),
+        ("restore.blending", "grain", 1.5),
+        ("restore.detection", "sides", [640, 320]),
     ],
 )
 def test_value_that_does_not_fit_is_named(section, key, value):

@@ -91,6 +91,22 @@ def test_a_version_keeps_its_reference_and_takes_a_new_one(trained):
     assert succeed(trained, "python", "-c", code).endswith("True\n")
 
 
+def test_a_setting_makes_another_version_without_training(trained):
+    before = versions(trained)
+    with changed(trained, "restore.blending", grain=0.25):
+        ran = executed(succeed(trained, "dvc", "repro"))
+        assert ran == {"settings", "evaluate", "reference", "register"}
+        (number,) = versions(trained).keys() - before.keys()
+        assert "restore.blending.grain" in succeed(trained, "dvc", "params", "diff")
+    succeed(trained, "dvc", "repro")
+    code = (
+        "from unmask.registry.loading import load_chain;"
+        f"print([load_chain(uri)[0].settings.blending.grain for uri in "
+        f"('models', 'models:/unmask/{number}', 'models:/unmask/1')])"
+    )
+    assert succeed(trained, "python", "-c", code).endswith("[0.5, 0.25, 0.5]\n")
+
+
 def test_restore_finds_the_faces_of_a_photo(trained):
     succeed(trained, "unmask", "faces", "sample", "-o", "two", "--count", "2", "--masked")
     photo = np.full((300, 500, 3), 120, np.uint8)
@@ -216,6 +232,6 @@ def test_a_stage_added_to_dvc_yaml_is_run_by_the_flow(trained):
     with (trained / "dvc.yaml").open("w") as file:
         yaml.dump(document, file)
     output = succeed(trained, "python", "-c", "from flows.train import train; train(promote=False)")
-    assert "of 10: count" in output
+    assert "of 11: count" in output
     assert (trained / "reports" / "count.txt").read_text() == "1"
     succeed(trained, "git", "checkout", "-q", "dvc.yaml", "dvc.lock")

@@ -2,9 +2,10 @@ import cv2
 import numpy as np
 import pytest
 
+from unmask.config.restore import Alignment
 from unmask.geometry.frame import EYE_DISTANCE, EYE_HEIGHT, move_points
 from unmask.geometry.landmarks import LEFT_EYE, RIGHT_EYE, eye_centres
-from unmask.inference.alignment import align
+from unmask.inference.alignment import align, fits_box
 from unmask.inference.results import PictureError
 
 SIZE = 128
@@ -47,7 +48,7 @@ def level_face(eyes: float) -> np.ndarray:
     "box", [None, (80, 100, 230, 260), (131, 126, 169, 164)], ids=["whole", "face", "no eye"]
 )
 def test_the_eyes_come_to_their_place_in_the_frame(box):
-    transform, landmarks = align(two_eyes(), look, SIZE, box)
+    transform, landmarks = align(two_eyes(), look, SIZE, Alignment(), box)
     for centre, (place, _) in zip(eye_centres(landmarks), EYES.values(), strict=True):
         assert np.abs(centre - place).max() < 2
     right, left = eye_centres(move_points(landmarks, transform))
@@ -59,12 +60,12 @@ def test_where_no_start_is_sure_the_surest_is_taken():
     found = []
 
     def unsure(crop: np.ndarray) -> tuple[np.ndarray, float]:
-        start = len(found) // 3  # each is followed three times
+        start = len(found) // 3  # each has three iterations
         found.append(start)
         landmarks = level_face(50 + start)
         return landmarks, [0.09, 0.05, 0.07][start]
 
-    transform, landmarks = align(two_eyes(), unsure, SIZE, (100, 100, 180, 180))
+    transform, landmarks = align(two_eyes(), unsure, SIZE, Alignment(), (100, 100, 180, 180))
     assert found == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     right, _ = eye_centres(move_points(landmarks, transform))
     assert right[1] == pytest.approx(EYE_HEIGHT * SIZE - 0.5, abs=0.01)
@@ -73,12 +74,33 @@ def test_where_no_start_is_sure_the_surest_is_taken():
         return level_face(51), 0.0
 
     tighter = (108, 108, 172, 172)  # of which 1.5 sides are 1.2 of the box's
-    np.testing.assert_allclose(transform, align(two_eyes(), only, SIZE, tighter)[0])
+    np.testing.assert_allclose(transform, align(two_eyes(), only, SIZE, Alignment(), tighter)[0])
+
+
+def test_starts_iterations_and_agreement_are_settings():
+    box, answers = (100, 100, 180, 180), []
+
+    def unsure(crop: np.ndarray) -> tuple[np.ndarray, float]:
+        answers.append(crop)
+        return level_face(51), 0.05
+
+    for settings, count in (
+        (Alignment(starts=(1.5, 1.2), iterations=2), 4),
+        (Alignment(agreement=0.06), 3),
+        (Alignment(width=(3.0, 4.0), starts=(1.0,)), 3),
+    ):
+        answers.clear()
+        align(two_eyes(), unsure, SIZE, settings, box)
+        assert len(answers) == count
+    with pytest.raises(PictureError, match="two views of it disagree"):
+        align(two_eyes(), unsure, SIZE, Alignment(disagreement=0.04), box)
+    assert fits_box(level_face(51), (0, 0, 128, 128), Alignment())
+    assert not fits_box(level_face(51), (0, 0, 128, 128), Alignment(width=(3.0, 4.0)))
 
 
 def test_eyes_at_one_point_cannot_be_aligned():
     with pytest.raises(PictureError, match="coincide"):
-        align(two_eyes(), lambda crop: (np.zeros((68, 2), np.float32), 0.0), SIZE)
+        align(two_eyes(), lambda crop: (np.zeros((68, 2), np.float32), 0.0), SIZE, Alignment())
 
 
 def test_a_start_that_leads_to_another_face_is_not_taken():
@@ -89,7 +111,7 @@ def test_a_start_that_leads_to_another_face_is_not_taken():
         starts.append(first)
         return level_face(51) + 140 * first, 0.0 if first else 0.02
 
-    _, landmarks = align(two_eyes(), astray, SIZE, (100, 100, 180, 180))
+    _, landmarks = align(two_eyes(), astray, SIZE, Alignment(), (100, 100, 180, 180))
     assert len(starts) == 6
     assert (np.abs(landmarks.mean(axis=0) - 140) < 40).all()
 
@@ -99,5 +121,7 @@ def test_a_found_face_whose_views_disagree_is_not_restored():
         return level_face(60), 0.2
 
     with pytest.raises(PictureError, match="two views of it disagree"):
-        align(two_eyes(), unsure, SIZE, (80, 100, 230, 260))
-    align(two_eyes(), unsure, SIZE)  # a picture that is said to show a face is taken as one
+        align(two_eyes(), unsure, SIZE, Alignment(), (80, 100, 230, 260))
+    align(
+        two_eyes(), unsure, SIZE, Alignment()
+    )  # a picture that is said to show a face is taken as one

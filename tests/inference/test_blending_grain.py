@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask.inference.blending import grain_of, grained
+from unmask.config.restore import Blending
+from unmask.inference.blending import estimate_grain, match_grain
 
-SIDE = 100
+SIDE, SETTINGS = 100, Blending()
 
 
 def grainy(strength: float, seed: int = 0) -> np.ndarray:
@@ -22,33 +23,45 @@ def middle() -> np.ndarray:
 @pytest.mark.parametrize("strength", [1.0, 4.0, 10.0])
 def test_the_strength_of_white_noise_is_found(strength):
     everywhere = np.ones((SIDE, SIDE), bool)
-    assert grain_of(grainy(strength), everywhere) == pytest.approx(strength, rel=0.1)
+    assert estimate_grain(grainy(strength), everywhere) == pytest.approx(strength, rel=0.1)
 
 
 def test_an_edge_is_no_grain():
     picture = np.zeros((SIDE, SIDE, 3), np.uint8)
     picture[:, 50:] = 255
-    assert grain_of(picture, np.ones((SIDE, SIDE), bool)) < 0.001
+    assert estimate_grain(picture, np.ones((SIDE, SIDE), bool)) < 0.001
 
 
 def test_few_pixels_tell_nothing():
     few = np.zeros((SIDE, SIDE), bool)
     few[0, :40] = True
-    assert grain_of(grainy(5.0), few) == 0
+    assert estimate_grain(grainy(5.0), few) == 0
 
 
 def test_a_smooth_fill_gets_half_the_grain_of_what_is_around_it():
     picture, filled = grainy(3.0).astype(np.uint8), np.full((SIDE, SIDE, 3), 130, np.float32)
-    answer = grained(filled, picture, middle(), ~middle())
-    assert grain_of(answer, middle()) == pytest.approx(1.5, rel=0.15)
+    answer = match_grain(filled, picture, middle(), ~middle(), SETTINGS)
+    assert estimate_grain(answer, middle()) == pytest.approx(1.5, rel=0.15)
     np.testing.assert_array_equal(answer[~middle()], filled[~middle()])
-    np.testing.assert_array_equal(answer, grained(filled, picture, middle(), ~middle()))
+    np.testing.assert_array_equal(
+        answer, match_grain(filled, picture, middle(), ~middle(), SETTINGS)
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "strength"),
+    [(Blending(grain=1.0), 3.0), (Blending(strongest_grain=1.0), 1.0), (Blending(grain=0.0), 0.0)],
+)
+def test_share_and_strongest_grain_are_settings(settings, strength):
+    picture, filled = grainy(3.0).astype(np.uint8), np.full((SIDE, SIDE, 3), 130, np.float32)
+    answer = match_grain(filled, picture, middle(), ~middle(), settings)
+    assert estimate_grain(answer, middle()) == pytest.approx(strength, rel=0.15, abs=0.01)
 
 
 @given(seen=st.floats(0, 8), has=st.floats(0, 8))
 def test_grain_is_only_added_where_it_lacks(seen, has):
     picture, filled = grainy(seen).astype(np.uint8), grainy(has, seed=1)
-    answer = grained(filled, picture, middle(), ~middle())
+    answer = match_grain(filled, picture, middle(), ~middle(), SETTINGS)
     if has > seen + 1:
         np.testing.assert_array_equal(answer, filled)
-    assert grain_of(answer, middle()) >= grain_of(filled, middle()) - 0.3
+    assert estimate_grain(answer, middle()) >= estimate_grain(filled, middle()) - 0.3

@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt
 
+from unmask.config.restore import Blending
 from unmask.geometry.frame import invert, move_points
 from unmask.geometry.morphology import grown
 from unmask.inference.blending import frame_hole, paste_back, picture_mask
 
-SIDE = 64
+SIDE, SETTINGS = 64, Blending()
 
 
 def similarity(angle: float, zoom: float, x: float, y: float) -> np.ndarray:
@@ -43,7 +44,7 @@ def test_each_pixel_beyond_hole_and_band_is_the_one_given(seed, angle, zoom, hei
     probability = cv2.GaussianBlur(noise(seed, SIDE, SIDE)[..., 0] / np.float32(255), (0, 0), 6)
     probability = ((probability - 0.5) * 20 + 0.5).clip(0, 1)
     transform = similarity(angle, zoom, where[0] * width, where[1] * height)
-    pasted = paste_back(picture, 255 - noise(seed, SIDE, SIDE), probability, transform)
+    pasted = paste_back(picture, 255 - noise(seed, SIDE, SIDE), probability, transform, SETTINGS)
     np.testing.assert_array_equal(picture, before)
     assert pasted.picture.shape == picture.shape
     assert pasted.picture.dtype == np.uint8
@@ -60,8 +61,8 @@ def test_the_hole_is_filled_with_the_crop(angle, zoom, value):
     picture = np.full((140, 120, 3), 255 - value, np.uint8)
     filled = np.full((SIDE, SIDE, 3), value, np.uint8)
     transform = similarity(angle, zoom, 60, 70)
-    pasted = paste_back(picture, filled, likely_square(), transform)
-    mask = picture_mask(likely_square(), transform, picture.shape)
+    pasted = paste_back(picture, filled, likely_square(), transform, SETTINGS)
+    mask = picture_mask(likely_square(), transform, picture.shape, SETTINGS)
     assert pasted.hole.any()
     assert (pasted.picture[pasted.hole] == value).all()
     assert (pasted.hole >= mask).all() or zoom < 0.5  # what leaves the frame is not filled
@@ -78,11 +79,21 @@ def test_the_hole_is_filled_with_the_crop(angle, zoom, value):
 
 def test_the_hole_is_the_mask_a_few_pixels_wider():
     picture = noise(0, SIDE, SIDE)
-    pasted = paste_back(picture, picture, likely_square(), np.eye(2, 3))
-    mask = picture_mask(likely_square(), np.eye(2, 3), picture.shape)
+    pasted = paste_back(picture, picture, likely_square(), np.eye(2, 3), SETTINGS)
+    mask = picture_mask(likely_square(), np.eye(2, 3), picture.shape, SETTINGS)
     np.testing.assert_array_equal(mask, likely_square() > 0.5)
     assert (pasted.hole > mask).any()
     assert distance_transform_edt(~mask)[pasted.hole].max() <= 3
+
+
+def test_a_finer_pixel_is_mask_from_the_coverage_on():
+    probability = cv2.GaussianBlur(likely_square(), (0, 0), 3)
+    finer = similarity(0, 0.25, 60, 60)
+    areas = [
+        picture_mask(probability, finer, (120, 120), settings).sum()
+        for settings in (Blending(coverage=0.4), Blending(coverage=0.6), Blending(finer=5.0))
+    ]
+    assert areas[0] > areas[2] > areas[1]
 
 
 def test_the_blend_fades_with_the_distance():
@@ -90,7 +101,7 @@ def test_the_blend_fades_with_the_distance():
     filled = np.full((SIDE, SIDE, 3), 200, np.uint8)
     zoom = SIDE / 400
     transform = np.array([[zoom, 0, zoom / 2 - 0.5], [0, zoom, zoom / 2 - 0.5]])
-    pasted = paste_back(picture, filled, likely_square(), transform)
+    pasted = paste_back(picture, filled, likely_square(), transform, SETTINGS)
     row = pasted.picture[200, :, 0].astype(int)
     inside = np.flatnonzero(pasted.hole[200])
     assert (row[inside] == 200).all()
@@ -102,7 +113,7 @@ def test_the_blend_fades_with_the_distance():
 def test_a_crop_that_equals_the_picture_changes_nothing():
     ramp = np.linspace(0, 255, SIDE).astype(np.uint8)  # which has no grain to be matched
     picture = np.tile(ramp[:, None], (SIDE, 1, 3))
-    pasted = paste_back(picture, picture, likely_square(), np.eye(2, 3))
+    pasted = paste_back(picture, picture, likely_square(), np.eye(2, 3), SETTINGS)
     np.testing.assert_array_equal(pasted.picture, picture)
     assert pasted.hole.any()
 
@@ -111,7 +122,7 @@ def test_no_mask_no_change():
     picture = noise(1, 90, 70)
     filled = 255 - noise(1, SIDE, SIDE)
     transform = similarity(10, 0.7, 35, 45)
-    pasted = paste_back(picture, filled, np.zeros((SIDE, SIDE), np.float32), transform)
+    pasted = paste_back(picture, filled, np.zeros((SIDE, SIDE), np.float32), transform, SETTINGS)
     np.testing.assert_array_equal(pasted.picture, picture)
     assert not pasted.hole.any()
     pasted.picture[0, 0] = 0  # a copy, not the picture itself
@@ -122,7 +133,7 @@ def test_nothing_is_written_beyond_the_frame():
     picture = np.zeros((200, 200, 3), np.uint8)
     filled = np.full((SIDE, SIDE, 3), 200, np.uint8)
     pasted = paste_back(
-        picture, filled, np.ones((SIDE, SIDE), np.float32), similarity(0, 1, 99.5, 99.5)
+        picture, filled, np.ones((SIDE, SIDE), np.float32), similarity(0, 1, 99.5, 99.5), SETTINGS
     )
     changed = pasted.picture.any(axis=2)
     assert changed[70:130, 70:130].all()
@@ -133,7 +144,7 @@ def test_nothing_is_written_beyond_the_frame():
 @given(seed=st.integers(0, 999), side=st.sampled_from([64, 128, 256]))
 def test_the_frames_hole_covers_the_likely_pixels_and_a_rim(seed, side):
     probability = np.random.default_rng(seed).random((side, side), np.float32) ** 30
-    likely, hole = probability > 0.5, frame_hole(probability)
+    likely, hole = probability > 0.5, frame_hole(probability, SETTINGS.filled)
     assert (hole >= likely).all()
     distance = distance_transform_edt(~likely)
     radius = round(0.02 * side)
@@ -156,9 +167,13 @@ def test_a_hole_that_the_frame_cuts_off_fades_out_and_one_at_the_picture_s_borde
     probability[20:, 10:54] = 1
     filled = np.full((SIDE, SIDE, 3), 200, np.uint8)
     frame = np.array([[1.0, 0, 0], [0, 1, 0]])
-    within = paste_back(np.full((SIDE, SIDE, 3), 100, np.uint8), filled, probability, frame)
+    within = paste_back(
+        np.full((SIDE, SIDE, 3), 100, np.uint8), filled, probability, frame, SETTINGS
+    )
     assert (within.picture[-3:, 20:44] > 190).all()
-    beyond = paste_back(np.full((2 * SIDE, SIDE, 3), 100, np.uint8), filled, probability, frame)
+    beyond = paste_back(
+        np.full((2 * SIDE, SIDE, 3), 100, np.uint8), filled, probability, frame, SETTINGS
+    )
     column = beyond.picture[SIDE - 6 : SIDE + 1, 32, 0].astype(int)
     assert (np.diff(column) <= 0).all()
     assert column[0] > 190

@@ -3,6 +3,14 @@ import pytest
 import torch
 from torch import nn
 
+from unmask.config.params import ParamsError
+from unmask.config.restore import (
+    RESTORE,
+    Blending,
+    MaskDetection,
+    Restore,
+    save_restore,
+)
 from unmask.faces.sources import Sampled
 from unmask.geometry.frame import canonical_transform, move_points
 from unmask.geometry.landmarks import mirrored
@@ -56,7 +64,7 @@ def chain() -> Chain:
         "gender": NoGender(),
         "inpainting": Blue(),
     }
-    return Chain(networks)
+    return Chain(networks, Restore())
 
 
 def picture_with(rows: slice, columns: slice) -> np.ndarray:
@@ -134,7 +142,7 @@ def test_each_network_sees_the_face_at_its_own_size(chain):
         ),
         "gender": Small(chain.networks["gender"], lambda logits: logits),
     }
-    mixed = Chain({**chain.networks, **small})
+    mixed = Chain({**chain.networks, **small}, Restore())
     restored = mixed.restore(picture)
     assert mixed.size == SIDE
     assert {side for network in small.values() for side in network.seen} == {SIDE // 2}
@@ -163,3 +171,50 @@ def test_what_belongs_to_another_face_stays(chain):
     others = np.s_[:, border + rim :]
     np.testing.assert_array_equal(restored.picture[others], picture[others])
     assert restored.hole[rows, columns.start : border - 1].all()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"score": 0.96},
+        {"area": 0.9},
+        {"mouth": 1.0, "area": 0.0},
+    ],
+)
+def test_what_counts_as_a_mask_is_a_setting(chain, changes):
+    rows, columns = over_the_mouth()
+    picture = picture_with(slice(rows.start, rows.stop - 12), columns)
+    assert chain.restore(picture).faces[0].status == "restored"
+    stricter = Chain(chain.networks, Restore(mask=MaskDetection(**changes)))
+    assert stricter.restore(picture).faces[0].status == "no_mask"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Restore(blending=Blending(replaced=0.05)),
+        Restore(blending=Blending(filled=0.06)),
+        Restore(blending=Blending(band=0.2)),
+        Restore(blending=Blending(grain=0.0)),
+        Restore(blending=Blending(strongest_grain=0.5)),
+        Restore(blending=Blending(surroundings=(0.02, 0.04))),
+    ],
+    ids=lambda settings: settings.fingerprint.decode(),
+)
+def test_a_setting_changes_the_pixels(chain, settings):
+    rows, columns = over_the_mouth()
+    picture = picture_with(rows, columns)
+    before, after = (Chain(chain.networks, s).restore(picture) for s in (Restore(), settings))
+    assert before.faces[0].status == after.faces[0].status == "restored"
+    assert (before.picture != after.picture).any()
+
+
+def test_a_stored_chain_restores_by_the_settings_beside_it(tmp_path, monkeypatch, chain):
+    monkeypatch.setattr("unmask.inference.chain.load_network", lambda at: chain.networks[at.name])
+    assert Chain.load(tmp_path).settings == Restore()
+    settings = Restore(blending=Blending(grain=0.25))
+    save_restore(settings, tmp_path)
+    assert Chain.load(tmp_path).settings == settings
+    (tmp_path / RESTORE).write_text("{")
+    with pytest.raises(ParamsError, match=r"restore\.json is damaged"):
+        Chain.load(tmp_path)

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask.inference.mask_refinement import with_missed_pieces
+from unmask.config.restore import MissedPieces
+from unmask.inference.mask_refinement import add_missed_pieces
 
 SIDE = 128
 SKIN, FABRIC = (205, 160, 135), (60, 90, 160)
@@ -24,7 +25,7 @@ def test_a_missed_piece_of_the_mask_is_found_and_skin_is_not():
     crop, truth = masked_face()
     seen = truth.astype(np.float32)
     seen[:60] = 0
-    covered = with_missed_pieces(crop, seen) > 0.5
+    covered = add_missed_pieces(crop, seen, MissedPieces()) > 0.5
     assert covered[54:60, 54:74].mean() > 0.95
     assert (covered & ~truth).mean() < 0.002
 
@@ -34,16 +35,24 @@ def test_it_only_adds_and_is_the_same_each_time(seed, cut):
     crop, truth = masked_face(seed)
     seen = truth.astype(np.float32) * 0.8
     seen[: 54 + cut] = 0
-    covered = with_missed_pieces(crop, seen)
+    covered = add_missed_pieces(crop, seen, MissedPieces())
     assert covered.dtype == np.float32
     assert (covered >= seen).all()
-    np.testing.assert_array_equal(covered, with_missed_pieces(crop, seen))
+    np.testing.assert_array_equal(covered, add_missed_pieces(crop, seen, MissedPieces()))
+
+
+def test_pieces_are_looked_for_within_the_reach():
+    crop, truth = masked_face()
+    seen = truth.astype(np.float32)
+    seen[:60] = 0
+    for settings in (MissedPieces(reach=0.01), MissedPieces(largest_mask=0.1)):
+        assert not (add_missed_pieces(crop, seen, settings) > 0.5)[54:58].any()
 
 
 def test_what_looks_like_the_mask_but_does_not_touch_it_stays():
     crop, truth = masked_face()
     crop[20:30, 50:80] = FABRIC
-    covered = with_missed_pieces(crop, truth.astype(np.float32)) > 0.5
+    covered = add_missed_pieces(crop, truth.astype(np.float32), MissedPieces()) > 0.5
     assert not covered[18:32].any()
 
 
@@ -52,11 +61,11 @@ def test_what_looks_like_the_mask_but_does_not_touch_it_stays():
 )
 def test_with_nothing_to_learn_from_nothing_changes(seen):
     crop, _ = masked_face()
-    np.testing.assert_array_equal(with_missed_pieces(crop, seen), seen)
+    np.testing.assert_array_equal(add_missed_pieces(crop, seen, MissedPieces()), seen)
 
 
 def test_a_coat_of_the_mask_s_colour_is_no_piece_of_it():
     crop, truth = masked_face()
     crop[105:, :] = np.where(truth[105:, :, None], crop[105:], FABRIC)
-    covered = with_missed_pieces(crop, truth.astype(np.float32)) > 0.5
+    covered = add_missed_pieces(crop, truth.astype(np.float32), MissedPieces()) > 0.5
     assert not (covered & ~truth)[112:].any()

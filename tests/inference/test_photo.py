@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from unmask.config.restore import Detection, Restore
 from unmask.faces.sources import Sampled
 from unmask.inference.detection import FaceDetector
 from unmask.inference.photo import PhotoRestorer
@@ -12,7 +13,7 @@ GREY = 120
 
 @pytest.fixture(scope="module")
 def finder():
-    return FaceDetector()
+    return FaceDetector(Detection())
 
 
 def photo_with(*places: tuple[int, int, int], shape: tuple[int, int] = (420, 640)) -> np.ndarray:
@@ -62,6 +63,8 @@ def test_nothing_is_found_where_nobody_is(finder):
 
 class Painter:
     """Paints the lower half of the box it is told of red, as a chain would restore it."""
+
+    settings = Restore()
 
     def __init__(self, agree: bool = True) -> None:
         self.seen: list = []
@@ -134,6 +137,17 @@ def test_landmarks_beside_the_face_leave_it_untouched():
     assert "landmarks" in restored.faces[0].reason
     assert (restored.picture == photo).all()
     assert not restored.hole.any()
+
+
+def test_the_smallest_face_and_what_is_around_it_are_settings():
+    photo, chain = photo_with((40, 60, 220)), Painter()
+    chain.settings = Restore(detection=Detection(smallest=300.0))
+    (face,) = PhotoRestorer(chain).restore(photo).faces
+    assert face.reason == "the face is too small to restore"
+    chain.settings = Restore(detection=Detection(margin=0.6))
+    PhotoRestorer(chain).restore(photo)
+    (shape, _, (x0, y0, x1, y1)) = chain.seen[-1]
+    assert max(shape[:2]) == pytest.approx(1.2 * max(x1 - x0, y1 - y0), abs=2)
 
 
 def test_a_photo_without_a_face_comes_back_with_the_reason():

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from unmask.config.restore import Tone
 from unmask.faces.sources import Sampled
-from unmask.inference.tone import tone_of, toned_like
+from unmask.inference.tone import fit_tone, match_tone
 
 SIDE = 128
 SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]])
@@ -38,7 +39,7 @@ def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
 
 def test_black_and_white_gets_no_colour(colour, hole):
     for quality in (30, 95):
-        filled = toned_like(jpeg(grey(colour), quality), colour, hole)
+        filled = match_tone(jpeg(grey(colour), quality), colour, hole, Tone())
         spread = filled[hole].astype(int).max(axis=1) - filled[hole].min(axis=1)
         assert spread.max() <= 2
         np.testing.assert_array_equal(filled[~hole], colour[~hole])
@@ -48,7 +49,7 @@ def test_black_and_white_gets_no_colour(colour, hole):
 
 def test_sepia_keeps_its_hue(colour, hole):
     sepia = (colour @ SEPIA.T).clip(0, 255).astype(np.uint8)
-    filled = toned_like(sepia, colour, hole)
+    filled = match_tone(sepia, colour, hole, Tone())
 
     def hue_and_saturation(picture: np.ndarray) -> np.ndarray:
         return np.median(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)[hole][:, :2], axis=0)
@@ -58,8 +59,14 @@ def test_sepia_keeps_its_hue(colour, hole):
 
 def test_a_photo_in_colour_is_left_alone(colour, hole):
     other = np.roll(colour, 7, axis=0)
-    np.testing.assert_array_equal(toned_like(colour, other, hole), other)
+    np.testing.assert_array_equal(match_tone(colour, other, hole, Tone()), other)
+
+
+def test_how_near_one_tone_the_colours_lie_is_a_setting(colour, hole):
+    other, tolerant = np.roll(colour, 7, axis=0), Tone(tolerance=255.0)
+    assert (match_tone(colour, other, hole, tolerant) != other).any()
+    assert fit_tone(grey(colour), ~hole, Tone(tolerance=0.0)) is None
 
 
 def test_too_little_to_see_says_nothing(colour):
-    assert tone_of(grey(colour), np.zeros((SIDE, SIDE), bool)) is None
+    assert fit_tone(grey(colour), np.zeros((SIDE, SIDE), bool), Tone()) is None

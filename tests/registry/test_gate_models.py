@@ -23,6 +23,7 @@ from torch.nn.functional import interpolate
 from unmask.augmentation.holes import holed_unchanged
 from unmask.config.params import NETWORKS, Params, load_params
 from unmask.config.profiles import use_profile
+from unmask.config.restore import RESTORE
 from unmask.datasets.cache import open_split
 from unmask.faces import dataset as faces_stage
 from unmask.geometry.frame import move_points, resizing
@@ -261,6 +262,11 @@ def test_a_champion_that_cannot_be_loaded_is_named_and_stays(project):
         with pytest.raises(RegistryError, match=f"version {champion}, cannot be loaded.*rollback"):
             project.judge(challenger)
     weights.write_bytes(whole)
+    settings = weights.parents[1] / RESTORE
+    settings.write_text("{")
+    with pytest.raises(RegistryError, match=r"cannot be loaded.*restore\.json is damaged"):
+        project.judge(challenger)
+    settings.unlink()
     assert version_of(CHAMPION) == champion
 
 

@@ -2,12 +2,15 @@ import json
 
 import pytest
 
-from unmask.config.params import NETWORKS
+from unmask.config.params import NETWORKS, ParamsError
+from unmask.config.restore import RESTORE, Blending, Restore, load_restore, save_restore
 from unmask.models import build
 from unmask.models.stored import StoredModelError, save_network
 from unmask.registry import loading, release
 from unmask.registry.release import export
 from unmask.registry.versions import RegistryError
+
+SETTINGS = Restore(blending=Blending(grain=0.25))
 
 
 @pytest.fixture
@@ -23,6 +26,7 @@ def networks(smoke, tmp_path):
             metadata,
             tmp_path / "networks" / name,
         )
+    save_restore(SETTINGS, tmp_path / "networks")
     return tmp_path / "networks"
 
 
@@ -48,7 +52,23 @@ def test_an_export_is_half_as_large_and_loads(networks, tmp_path):
         assert kept["faces"] == {"lfw": 3}
     chain, name = loading.load_chain(str(tmp_path / "release"))
     assert chain.size == 64
+    assert chain.settings == load_restore(tmp_path / "release") == SETTINGS
     assert name == str(tmp_path / "release")
+
+
+def test_networks_of_before_the_settings_were_kept_are_exported_with_the_defaults(
+    networks, tmp_path
+):
+    (networks / RESTORE).unlink()
+    export(networks, tmp_path / "release")
+    assert (tmp_path / "release" / RESTORE).is_file()
+    assert load_restore(tmp_path / "release") == Restore()
+
+
+def test_damaged_settings_are_named(networks):
+    (networks / RESTORE).write_text('{"blending": {"grain": 2}}')
+    with pytest.raises(ParamsError, match=r"restore\.json: parameter 'blending.grain' is 2"):
+        loading.load_chain(str(networks))
 
 
 def test_a_weight_too_large_for_float16_is_refused(networks, smoke, tmp_path):

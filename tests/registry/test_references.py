@@ -1,9 +1,11 @@
 """References in a real registry."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from unmask.config.restore import RESTORE, Blending, Restore, load_restore, save_restore
 from unmask.models.stored import RELEASED
 from unmask.registry import versions
 from unmask.registry.champions import make_champion
@@ -26,6 +28,19 @@ def store(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
+
+
+def test_settings_are_part_of_a_version_and_registered_once(store, tmp_path):
+    networks = tmp_path / "networks"
+    shutil.copytree(RELEASED, networks, ignore=shutil.ignore_patterns("*.md", "*.parquet"))
+    numbers = []
+    for settings in (Restore(), Restore(blending=Blending(grain=0.25)), Restore()):
+        save_restore(settings, networks)
+        numbers.append(register(networks, lambda: "a card"))
+        folder, _ = versions.networks_of(f"models:/{NAME}/{numbers[-1]}")
+        assert load_restore(folder) == settings
+    (networks / RESTORE).unlink()  # as versions were before
+    assert [*numbers, register(networks, lambda: "a card")] == ["1", "2", "1", "1"]
 
 
 def test_a_champion_s_reference_is_its_own(store):

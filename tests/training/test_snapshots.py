@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from unmask.config.params import NETWORKS
+from unmask.config.restore import RESTORE
 from unmask.models.stored import RELEASED
 from unmask.training import progress
 
@@ -46,7 +47,7 @@ def test_the_other_networks_are_the_trained_ones_else_the_released(epoch, tmp_pa
     (tmp_path / "models" / "landmarks").mkdir(parents=True)
     epoch(2000, "first")
     folder = tmp_path / "snapshots"
-    assert {path.name for path in folder.iterdir()} == set(NETWORKS)
+    assert {path.name for path in folder.iterdir()} == {*NETWORKS, RESTORE}
     assert (folder / "landmarks").resolve() == (tmp_path / "models" / "landmarks").resolve()
     assert (folder / "gender").resolve() == (RELEASED / "gender").resolve()
 

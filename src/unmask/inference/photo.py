@@ -1,8 +1,9 @@
-"""Restoring photos: every face that is found, each in the part of the photo around it."""
+"""Restoring photos: every face that is detected, each in the part of the photo around it."""
 
 import numpy as np
 
-from unmask.inference.alignment import Box, lie_on
+from unmask.config.restore import Detection
+from unmask.inference.alignment import Box, fits_box
 from unmask.inference.chain import Chain
 from unmask.inference.detection import DetectedFace, FaceDetector
 from unmask.inference.results import (
@@ -13,15 +14,17 @@ from unmask.inference.results import (
     untouched,
 )
 
-_AROUND = 1.6  # of the box's longer side, to each side of its centre
-_LEAST_SIDE = 16  # pixels
-
 
 class PhotoRestorer:
-    """The chain behind a face finder."""
+    """A face detector, and the chain for each face that it detects.
+
+    Args:
+        chain: whose settings are the detector's too.
+    """
 
     def __init__(self, chain: Chain) -> None:
-        self._chain, self._finder = chain, FaceDetector()
+        self._chain, self._settings = chain, chain.settings
+        self._detector = FaceDetector(chain.settings.detection)
 
     def restore(
         self,
@@ -30,34 +33,38 @@ class PhotoRestorer:
     ) -> Restoration:
         """Restore every masked face of a photo; all pixels away from their masks stay.
 
-        A photo in which no face is found is tried as one close-up.
+        A photo in which no face is detected is tried as one close-up.
 
         Args:
             photo: (H, W, 3) uint8 RGB.
+            options: what to assume, and how many samples to draw.
         """
-        found = self._finder.find(photo)
+        found = self._detector.find(photo)
         if not found:
-            whole = self._chain.restore(photo, options)
-            return whole if whole.hole.any() else _nobody(photo, options)
+            close_up = self._chain.restore(photo, options)
+            return close_up if close_up.hole.any() else _no_face(photo, options)
         picture, *samples = (photo.copy() for _ in range(1 + options.samples))
         mask, hole = np.zeros(photo.shape[:2], bool), np.zeros(photo.shape[:2], bool)
         answers = []
         for face in found:
-            rows, columns, start = _part(face, photo.shape)
-            if start is None:
+            rows, columns, box = _part_around(face, photo.shape, self._settings.detection)
+            if box is None:
                 answers.append(_skipped(face, "the face is too small to restore"))
                 continue
-            own = _own(face, found, rows, columns)
-            part = self._chain.restore(photo[rows, columns], options, start, own=own)
+            own = _own_pixels(face, found, rows, columns)
+            part = self._chain.restore(photo[rows, columns], options, box, own=own)
             answer = part.faces[0].moved(columns.start, rows.start)
             if answer.status == "skipped":
                 answers.append(_skipped(face, answer.reason))
                 continue
-            if answer.landmarks is not None and not lie_on(answer.landmarks, face.box):
+            landmarks = answer.landmarks
+            if landmarks is not None and not fits_box(
+                landmarks, face.box, self._settings.alignment
+            ):
                 answers.append(_skipped(face, "its landmarks cannot be made out"))
                 continue
-            drawn = (part.picture, *part.samples)
-            for whole, piece in zip((picture, *samples), drawn, strict=True):
+            restored = (part.picture, *part.samples)
+            for whole, piece in zip((picture, *samples), restored, strict=True):
                 changed = (piece != photo[rows, columns]).any(axis=2)
                 whole[rows, columns][changed] = piece[changed]
             mask[rows, columns] |= part.mask
@@ -67,29 +74,35 @@ class PhotoRestorer:
 
 
 def restorer_of(chain: Chain, *, crop: bool) -> Chain | PhotoRestorer:
-    """What restores pictures of one face each, or photos."""
+    """The restorer of pictures of one face each, or of photos."""
     return chain if crop else PhotoRestorer(chain)
 
 
-def _part(face: DetectedFace, shape: tuple[int, ...]):
+def _part_around(
+    face: DetectedFace, shape: tuple[int, ...], settings: Detection
+) -> tuple[slice, slice, Box | None]:
     """Rows and columns around a face, and its box (x0, y0, x1, y1) in them; None if too small."""
     x0, y0, x1, y1 = face.box
     side = max(x1 - x0, y1 - y0)
-    reach = _AROUND * side
+    reach = settings.margin * side
     height, width = shape[:2]
     left, right = (round((x0 + x1) / 2 + s * reach) for s in (-1, 1))
     top, bottom = (round((y0 + y1) / 2 + s * reach) for s in (-1, 1))
     columns = slice(max(0, left), min(width, right))
     rows = slice(max(0, top), min(height, bottom))
-    if side < _LEAST_SIDE:
+    if side < settings.smallest:
         return rows, columns, None
     dx, dy = columns.start, rows.start
     return rows, columns, (x0 - dx, y0 - dy, x1 - dx, y1 - dy)
 
 
-def _own(face: DetectedFace, found: list[DetectedFace], rows: slice, columns: slice) -> np.ndarray:
-    """Where a part of a photo may show a face, bool: not in the box of another that is nearer, in
-    sides of their boxes."""
+def _own_pixels(
+    face: DetectedFace, found: list[DetectedFace], rows: slice, columns: slice
+) -> np.ndarray:
+    """Where a part of a photo may show a face, bool (H, W): not in the box of a nearer one.
+
+    Distances are in sides of the boxes.
+    """
     y, x = np.ogrid[rows, columns]
 
     def distance(box: Box) -> np.ndarray:
@@ -108,7 +121,7 @@ def _skipped(face: DetectedFace, reason: str) -> FaceAnswer:
     return FaceAnswer("skipped", reason, face.box, None, 0.5, 0.0, face.score)
 
 
-def _nobody(photo: np.ndarray, options: RestoreOptions) -> Restoration:
+def _no_face(photo: np.ndarray, options: RestoreOptions) -> Restoration:
     height, width = photo.shape[:2]
     whole = DetectedFace((0.0, 0.0, float(width), float(height)), 0.0)
     answer = _skipped(whole, "no face was found")

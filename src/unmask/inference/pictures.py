@@ -19,6 +19,7 @@ def decode_picture(raw: bytes, name: str) -> np.ndarray:
     """RGB uint8 (H, W, 3) of an image file's bytes, turned as its EXIF orientation says.
 
     Args:
+        raw: the file's bytes.
         name: of the file, for errors.
 
     Raises:
@@ -46,6 +47,7 @@ def encode_picture(picture: np.ndarray, model: str | None = None) -> bytes:
     """PNG bytes of an RGB uint8 picture or a bool mask.
 
     Args:
+        picture: (H, W, 3) uint8 RGB, or (H, W) bool.
         model: when given, the metadata says that a region is synthesised, and by which model.
     """
     pixels = picture.astype(np.uint8) * 255 if picture.dtype == bool else picture

@@ -48,7 +48,8 @@ class FaceAnswer:
     def moved(self, x: float, y: float) -> "FaceAnswer":
         """The same answer in a picture of which this one's picture is the part at (x, y)."""
         x0, y0, x1, y1 = self.box
-        points = None if self.landmarks is None else self.landmarks + np.float32([x, y])
+        shift = np.array([x, y], np.float32)
+        points = None if self.landmarks is None else self.landmarks + shift
         return replace(self, box=(x0 + x, y0 + y, x1 + x, y1 + y), landmarks=points)
 
 
@@ -75,7 +76,12 @@ class RestoreOptions:
 
     @classmethod
     def parse(cls, gender: str, samples: int, seed: int) -> "RestoreOptions":
-        """From what a user gives, whose `gender` is auto, male or female.
+        """From what a user gives.
+
+        Args:
+            gender: auto, male or female.
+            samples: 0 to MOST_SAMPLES.
+            seed: of the draws.
 
         Raises:
             OptionError: naming the value that does not fit.
@@ -97,7 +103,7 @@ class Restoration:
     Attributes:
         picture: (H, W, 3) uint8.
         mask, hole: (H, W) bool, the predicted mask and the pixels that were filled.
-        faces: an answer a face.
+        faces: one answer per face.
         samples: other plausible restorations (H, W, 3) uint8, as many as were asked for.
     """
 
@@ -117,7 +123,14 @@ class Restoration:
 def untouched(
     picture: np.ndarray, mask: np.ndarray, answer: FaceAnswer, options: RestoreOptions
 ) -> Restoration:
-    """The answer for a picture that stays as it is, and so do its samples."""
+    """The answer for a picture that stays as it is, and so do its samples.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        mask: (H, W) bool, the predicted mask.
+        answer: of its one face.
+        options: that give the number of samples.
+    """
     hole = np.zeros(picture.shape[:2], bool)
     samples = tuple(picture.copy() for _ in range(options.samples))
     return Restoration(picture.copy(), mask, hole, [answer], samples)

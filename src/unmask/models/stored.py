@@ -1,6 +1,7 @@
 """A trained network on disk: weights, resolved params and metadata, written whole or not at all."""
 
 import json
+from hashlib import md5
 from pathlib import Path
 from typing import get_type_hints
 
@@ -10,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from unmask.config.params import NETWORKS, Fit, Train
+from unmask.config.restore import load_restore
 from unmask.errors import UnmaskError
 from unmask.models import build
 from unmask.models.network import Network
@@ -55,17 +57,20 @@ def save_network(network: nn.Module, name: str, section: dict, metadata: dict, o
 
 
 def packed_md5(folder: Path) -> str:
-    """Md5 over weights and params of the four networks stored in a folder.
+    """Md5 over weights and params of four stored networks, and settings other than the defaults.
 
     Raises:
-        StoredModelError: when one is missing.
+        StoredModelError: when a network is missing.
+        ParamsError: when the settings are damaged.
     """
     for name in NETWORKS:
         if not (folder / name / METADATA).is_file():
             raise StoredModelError(
                 f"{folder / name} holds no trained network: run `dvc repro` first."
             )
-    return md5_of(folder / name / file for name in NETWORKS for file in (WEIGHTS, PARAMS))
+    networks = md5_of(folder / name / file for name in NETWORKS for file in (WEIGHTS, PARAMS))
+    settings = load_restore(folder).fingerprint
+    return md5(networks.encode() + settings).hexdigest() if settings else networks
 
 
 def _missing(path: Path) -> str:

@@ -25,9 +25,9 @@ Row = dict[str, float | str | list[float]]
 
 
 def chain_md5(chain: Chain) -> str:
-    """md5 over the checksums of a chain's networks, which identifies its rows."""
+    """md5 over the checksums of a chain's networks and its settings, which identifies its rows."""
     sums = "".join(str(chain.networks[name].weights_md5) for name in NETWORKS)
-    return md5(sums.encode()).hexdigest()
+    return md5(sums.encode() + chain.settings.fingerprint).hexdigest()
 
 
 def _framed(picture: np.ndarray, landmarks: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +61,7 @@ def _sharpness(picture: np.ndarray, landmarks: np.ndarray) -> float:
 def _embedding(chain: Chain, crop: np.ndarray) -> list[float]:
     """The pooled features that the gender network classifies a frame (S, S, 3) by."""
     network = cast(GenderNet, chain.networks["gender"])
-    levels = network.backbone(chain.seen(crop, "gender"))
+    levels = network.backbone(chain.network_input(crop, "gender"))
     return torch.cat([level.mean(dim=(2, 3)) for level in levels], dim=1)[0].tolist()
 
 

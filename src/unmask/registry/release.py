@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from unmask.config.params import NETWORKS, Params
+from unmask.config.restore import RESTORE, load_restore, save_restore
 from unmask.models.stored import (
     METADATA,
     PARAMS,
@@ -34,7 +35,7 @@ CARD = "MODEL_CARD.md"
 
 
 def export(networks: Path, out: Path) -> None:
-    """Copy stored networks with their weights as float16.
+    """Copy stored networks with their weights as float16, and the settings that they restore with.
 
     Args:
         networks: the folder of the stored networks.
@@ -51,6 +52,7 @@ def export(networks: Path, out: Path) -> None:
             raise RegistryError(f"a weight of the {name} network is too large for float16.")
         del section["name"], metadata["weights_md5"]
         save_network(network, name, section, metadata, out / name)
+    save_restore(load_restore(networks), out)
 
 
 def score(
@@ -110,7 +112,7 @@ def release(params: Params, masked: Path, model: str, out: Path, reports: Path) 
         (partial / CARD).write_text(model_card(partial, reports, "holdout", framed=False))
         for name in NETWORKS:
             shutil.rmtree(out / name, ignore_errors=True)
-        for part in (*NETWORKS, CARD):
+        for part in (*NETWORKS, RESTORE, CARD):
             os.replace(partial / part, out / part)
     return metrics
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from unmask.config.params import NETWORKS, load_params
+from unmask.config.restore import load_restore
 from unmask.datasets.cache import open_split
 from unmask.errors import exit_with_message
 from unmask.evaluation.evaluate import evaluate
@@ -30,6 +31,7 @@ def main() -> None:
     test = open_split(masked, "test")
     with stage_run("evaluate", {"unmask.data_md5": test.digest}) as run:
         run.params(params.evaluate.model_dump(mode="json"))
+        run.params({"restore": load_restore(models).model_dump(mode="json")})
         run.dataset(test.labels, "masked", test.digest, "test")
         eval_set = select_faces(test, params.evaluate.max_faces)
         metrics = evaluate(params, eval_set, open_split(masked, "train"), models, out)

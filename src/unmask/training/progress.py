@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from unmask.config.params import NETWORKS
+from unmask.config.restore import RESTORE
 from unmask.models.stored import RELEASED
 from unmask.tracking import StageRun
 from unmask.training.module import NetworkModule
@@ -89,9 +90,8 @@ class Snapshots(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: NetworkModule) -> None:
         if trainer.is_global_zero and time.monotonic() - self._stored > _EVERY:
             self._stored = time.monotonic()
-            for (
-                name
-            ) in NETWORKS:  # links to folders that are gone, snapshots of a training that ended
+            # links to what is gone, snapshots of a training that ended
+            for name in (*NETWORKS, RESTORE):
                 place, trained = self._folder / name, self._models / name
                 if place.is_symlink():
                     place.unlink()

@@ -1,0 +1,50 @@
+"""What every section of params.yaml shares: strictness, ranges of values, errors in a sentence."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from unmask.errors import UnmaskError
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, no unknown keys, no silent type coercion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _ascending(values: tuple) -> tuple:
+    if list(values) != sorted(values):
+        raise ValueError("write it in ascending order")
+    return values
+
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+_Ascending = AfterValidator(_ascending)
+Interval = Annotated[tuple[float, float], Field(strict=False), _Ascending]
+FractionInterval = Annotated[tuple[Fraction, Fraction], Field(strict=False), _Ascending]
+PositiveInterval = Annotated[tuple[Positive, Positive], Field(strict=False), _Ascending]
+CountInterval = Annotated[tuple[Count, Count], Field(strict=False), _Ascending]
+Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1), _Ascending]
+
+
+class ParamsError(UnmaskError):
+    """A params file that cannot be used; the message names the file, the key and the remedy."""
+
+
+def sentence_of(error: ValidationError, path: Path) -> str:
+    """One sentence that names the file, the first key that does not fit, and what is wrong."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{path}: unknown parameter '{key}', remove it or correct its spelling."
+    if first["type"] == "missing":
+        return f"{path}: parameter '{key}' is missing, add it (see conf/)."
+    reason = first["msg"].removeprefix("Value error, ")
+    if isinstance(first["input"], dict) or not key:
+        return f"{path}: '{key or 'the whole file'}' does not fit: {reason}."
+    return f"{path}: parameter '{key}' is {first['input']!r}: {reason}."
