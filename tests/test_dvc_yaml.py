@@ -152,7 +152,9 @@ def test_a_network_that_is_added_is_found(monkeypatch, smoke: Params, split):
 
     monkeypatch.setitem(models.BUILDERS, "blind", lambda params, *, pretrained: Blind())
     monkeypatch.setitem(train.MODULES, "blind", BlindModule)
-    module = train.make_module("blind", smoke.train.gender, split, split, 0, Path())
+    module = train.make_module(
+        "blind", smoke.train.gender, smoke.augment.gender, split, split, 0, Path()
+    )
     assert isinstance(module.network, Blind)
 
 

@@ -4,18 +4,27 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
-from unmask.augmentation import holes
-from unmask.augmentation.holes import holed, holed_unchanged
+from unmask.augmentation.holes import inpainting_view, plain_inpainting_view
+from unmask.config.augment import (
+    Degradation,
+    Geometry,
+    InpaintingViews,
+    PhotoStyle,
+    PredictedGender,
+    PredictedMask,
+)
+
+AUGMENT = InpaintingViews()
+SHARP = InpaintingViews(degradation=Degradation(chance=0.0))  # no photo loses detail
 
 
-@pytest.fixture
-def unworn(monkeypatch):
-    """No photo loses detail."""
-    monkeypatch.setattr(holes, "_DEGRADED", 0)
-
-
-def drawn(split, face: int, seeds: range) -> list[dict]:
-    return [holed(split, face, 0, np.random.default_rng(seed), 64, 4) for seed in seeds]
+def drawn(split, face: int, seeds: range, augment: InpaintingViews = AUGMENT) -> list[dict]:
+    return [
+        inpainting_view(
+            split, face, 0, np.random.default_rng(seed), size=64, latent=4, augment=augment
+        )
+        for seed in seeds
+    ]
 
 
 def test_a_sample_is_the_true_face_with_a_hole(split):
@@ -38,7 +47,6 @@ def test_the_same_generator_gives_the_same_sample(split):
     assert (one["image"] != other["image"]).any()
 
 
-@pytest.mark.usefixtures("unworn")  # a worn photo may lose a strap
 def test_hole_masked_picture_and_truth_move_together(split):
     """A face whose mask is black keeps its hole on the black, but for a guess's small errors."""
     painted = np.where(split.mask[0, 0][..., None], 0, 255).astype(np.uint8)
@@ -46,7 +54,7 @@ def test_hole_masked_picture_and_truth_move_together(split):
     masked[0, 0] = image[0] = painted
     both = dataclasses.replace(split, masked=masked, image=image)
     overlaps = []
-    for sample in drawn(both, 0, range(40)):
+    for sample in drawn(both, 0, range(40), SHARP):  # a strap may be lost with the detail
         inner = binary_erosion(sample["valid"])
         np.testing.assert_array_equal(sample["masked"][inner], sample["image"][inner])
         bright = sample["image"].max(axis=2)
@@ -57,21 +65,19 @@ def test_hole_masked_picture_and_truth_move_together(split):
     assert min(overlaps) > 0.75
 
 
-@pytest.mark.usefixtures("unworn")
 def test_what_lies_before_the_mask_is_not_learned_nor_part_of_the_hole(split):
     occluded = split.occluded.copy()
     occluded[0, 0, 40:, 20:40] = True
     mask = split.mask & ~occluded
-    sample = drawn(dataclasses.replace(split, occluded=occluded, mask=mask), 0, range(1))[0]
-    clear = drawn(dataclasses.replace(split, mask=mask), 0, range(1))[0]
+    sample = drawn(dataclasses.replace(split, occluded=occluded, mask=mask), 0, range(1), SHARP)[0]
+    clear = drawn(dataclasses.replace(split, mask=mask), 0, range(1), SHARP)[0]
     assert 0.03 < clear["valid"].mean() - sample["valid"].mean() < 0.15
     hidden = ~sample["valid"] & sample["hole"]
     assert hidden.mean() < 0.12  # the frame's border and the hole's rim, no more
 
 
-@pytest.mark.usefixtures("unworn")
 def test_masked_picture_and_truth_change_alike_outside_the_mask(split):
-    for sample in drawn(split, 1, range(60)):
+    for sample in drawn(split, 1, range(60), SHARP):
         away = distance_transform_edt(~sample["hole"]) > 8  # but for the mask's shadow
         off = np.abs(sample["masked"].astype(int) - sample["image"])[away & sample["valid"]]
         assert np.median(off) <= 1
@@ -86,27 +92,25 @@ def test_black_and_white_and_sepia_faces_are_so_in_truth_and_picture_alike(split
     assert kinds == {True, False}
 
 
-def test_one_photo_in_eight_is_worn_in_picture_and_truth_alike(split, monkeypatch):
-    some = drawn(split, 0, range(200))
-    monkeypatch.setattr(holes, "_DEGRADED", 0)
-    none = drawn(split, 0, range(200))
-    worn = [
+def test_one_photo_in_eight_loses_detail_in_picture_and_truth_alike(split):
+    some, none = drawn(split, 0, range(200)), drawn(split, 0, range(200), SHARP)
+    degraded = [
         [(one[name] != other[name]).any() for name in ("image", "masked")]
         for one, other in zip(some, none, strict=True)
     ]
-    assert all(truth == picture for truth, picture in worn)
-    assert 0.05 < np.mean(worn) < 0.2
+    assert all(truth == picture for truth, picture in degraded)
+    assert 0.05 < np.mean(degraded) < 0.2
 
 
 def test_a_smaller_view_shows_the_same_and_more_detail_a_pixel(split):
-    large = holed_unchanged(split, 0, 0, None, 64)
-    small = holed_unchanged(split, 0, 0, None, 32)
+    large = plain_inpainting_view(split, 0, 0, None, size=64)
+    small = plain_inpainting_view(split, 0, 0, None, size=32)
     assert small["image"].shape == (32, 32, 3)
     shrunk = large["image"].reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
     assert np.abs(small["image"] - shrunk).max() <= 1
     assert small["hole"].mean() == pytest.approx(large["hole"].mean(), rel=0.25)
     assert small["sharp"] == 1
-    assert holed_unchanged(split, 2, 0, None, 32)["sharp"] == 1  # enlarged at 64
+    assert plain_inpainting_view(split, 2, 0, None, size=32)["sharp"] == 1  # enlarged at 64
 
 
 def test_genders_are_signed_now_and_then_unsure_and_one_in_ten_is_hidden(split):
@@ -121,8 +125,31 @@ def test_genders_are_signed_now_and_then_unsure_and_one_in_ten_is_hidden(split):
     assert all(np.isnan(sample["gender"]) for sample in drawn(split, 2, range(10)))
 
 
+@pytest.mark.parametrize(
+    ("augment", "name"),
+    [
+        (InpaintingViews(geometry=Geometry(scale=(2.0, 2.0), roll=0.0, shift=0.0)), "image"),
+        (InpaintingViews(mask=PredictedMask(growth=(0.1, 0.1))), "hole"),
+        (InpaintingViews(gender=PredictedGender(unknown=1.0)), "gender"),
+        (InpaintingViews(posterior=1.0), "use_posterior"),
+        (InpaintingViews(style=PhotoStyle(chance=1.0)), "masked"),
+        (InpaintingViews(degradation=Degradation(chance=1.0)), "image"),
+    ],
+)
+def test_chances_and_ranges_are_settings(split, augment, name):
+    before, after = (
+        np.stack([sample[name] for sample in drawn(split, 0, range(12), settings)])
+        for settings in (AUGMENT, augment)
+    )
+    assert (before != after).any()
+
+
 def test_enlarged_faces_are_not_sharp(split):
-    assert [holed_unchanged(split, face, 0, None, 64)["sharp"] for face in range(3)] == [1, 1, 0]
+    assert [plain_inpainting_view(split, face, 0, None, size=64)["sharp"] for face in range(3)] == [
+        1,
+        1,
+        0,
+    ]
 
 
 def test_z_is_told_half_the_truths(split):
@@ -150,7 +177,7 @@ def test_what_is_not_shown_is_not_valid_and_part_of_the_hole(split):
 
 
 def test_the_validation_sample_is_the_face_with_its_mask_a_little_grown(split):
-    sample = holed_unchanged(split, 1, 1, None, 64)
+    sample = plain_inpainting_view(split, 1, 1, None, size=64)
     np.testing.assert_array_equal(sample["image"], split.image[1])
     np.testing.assert_array_equal(sample["masked"], split.masked[1, 1])
     mask = split.mask[1, 1]
@@ -158,4 +185,4 @@ def test_the_validation_sample_is_the_face_with_its_mask_a_little_grown(split):
     assert sample["hole"].sum() > mask.sum()
     assert distance_transform_edt(~mask)[sample["hole"]].max() <= 1.5
     assert sample["gender"] == -1
-    assert np.isnan(holed_unchanged(split, 2, 0, None, 64)["gender"])
+    assert np.isnan(plain_inpainting_view(split, 2, 0, None, size=64)["gender"])

@@ -3,12 +3,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask.augmentation.transforms import enlarged_part, jitter, photographed, printed, view
+from unmask.augmentation.transforms import (
+    apply_camera,
+    jitter,
+    print_on_mask,
+    random_resized_crop,
+    view,
+)
+from unmask.config.augment import Camera, Geometry, Print
 from unmask.faces.sources import Sampled
 from unmask.geometry.landmarks import mirrored
 
 SIZE = 96
-SPREAD = {"scale": (0.8, 1.3), "roll": 10.0, "shift": 0.06}
+SPREAD = Geometry(scale=(0.8, 1.3), roll=10.0, shift=0.06)
 
 
 def marked(landmark: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -28,7 +35,7 @@ def centre(weight: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("flip", [False, True])
 @given(seed=st.integers(0, 999), landmark=st.sampled_from([30, 33, 36, 45, 51]))
 def test_a_view_keeps_each_landmark_on_its_pixel(flip, seed, landmark):
-    matrix = jitter(np.random.default_rng(seed), SIZE, **SPREAD)
+    matrix = jitter(np.random.default_rng(seed), SIZE, SPREAD)
     image, mask, landmarks = marked(landmark)
     # a reflected crop would show the mark twice
     seen, covered, moved = view(image, mask, landmarks, matrix, flip, SIZE, around=(0, 0, 0))
@@ -41,7 +48,7 @@ def test_a_view_keeps_each_landmark_on_its_pixel(flip, seed, landmark):
 @given(seed=st.integers(0, 999))
 def test_a_flip_mirrors_the_view_that_is_not_flipped(seed):
     rng = np.random.default_rng(seed)
-    matrix = jitter(rng, SIZE, **SPREAD)
+    matrix = jitter(rng, SIZE, SPREAD)
     image = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     mask, landmarks = rng.random((SIZE, SIZE)) < 0.5, Sampled(4, 0, SIZE).read().landmarks
     plain = view(image, mask, landmarks, matrix, False, SIZE)
@@ -63,18 +70,20 @@ def test_the_identity_view_is_the_picture():
 
 @given(seed=st.integers(0, 9999))
 def test_jitter_stays_within_what_is_asked(seed):
-    matrix = jitter(np.random.default_rng(seed), 100, scale=(0.5, 2.0), roll=0.0, shift=0.1)
+    matrix = jitter(
+        np.random.default_rng(seed), 100, Geometry(scale=(0.5, 2.0), roll=0.0, shift=0.1)
+    )
     assert 0.5 <= np.hypot(*matrix[:, 0]) <= 2
     assert matrix[0, 1] == pytest.approx(0, abs=1e-9)
     moved = matrix @ [49.5, 49.5, 1]
     assert np.abs(moved - 49.5).max() <= 10 + 1e-9
 
 
-def test_a_squeezed_face_is_slimmer_and_as_tall():
+def test_a_narrowed_face_is_as_tall():
     widths = []
     for seed in range(50):
-        kept = {"scale": (1.0, 1.0), "roll": 0.0, "shift": 0.0}
-        matrix = jitter(np.random.default_rng(seed), 100, **kept, squeeze=0.5)
+        kept = Geometry(scale=(1.0, 1.0), roll=0.0, shift=0.0)
+        matrix = jitter(np.random.default_rng(seed), 100, kept, narrowest=0.5)
         np.testing.assert_allclose(matrix[:, 1], [0, 1], atol=1e-9)
         np.testing.assert_allclose(matrix @ [49.5, 49.5, 1], 49.5)
         widths.append(matrix[0, 0])
@@ -84,16 +93,17 @@ def test_a_squeezed_face_is_slimmer_and_as_tall():
 
 def test_jitter_zooms_in_as_often_as_out():
     rng = np.random.default_rng(0)
-    zooms = [
-        np.hypot(*jitter(rng, 64, scale=(0.5, 2.0), roll=5.0, shift=0.0)[:, 0]) for _ in range(400)
-    ]
+    geometry = Geometry(scale=(0.5, 2.0), roll=5.0, shift=0.0)
+    zooms = [np.hypot(*jitter(rng, 64, geometry)[:, 0]) for _ in range(400)]
     assert 160 < sum(zoom > 1 for zoom in zooms) < 240
 
 
 def test_the_camera_follows_its_generator_and_leaves_the_picture_alone():
     image = Sampled(4, 1, 64).read().image
     before = image.copy()
-    shots = [photographed(image, np.random.default_rng(seed), 0.25) for seed in (*range(12), 0)]
+    shots = [
+        apply_camera(image, np.random.default_rng(seed), Camera(), 0.25) for seed in (*range(12), 0)
+    ]
     np.testing.assert_array_equal(image, before)
     np.testing.assert_array_equal(shots[0], shots[-1])
     for shot in shots:
@@ -108,14 +118,16 @@ def test_the_camera_enlarges_smoothly(size):
     """Pixels repeated as blocks are no photo's."""
     picture = np.random.default_rng(0).integers(0, 256, (size, size, 3)).astype(np.uint8)
     for seed in range(60):
-        seen = photographed(picture, np.random.default_rng(seed), 0.0)
+        seen = apply_camera(picture, np.random.default_rng(seed), Camera(), 0.0)
         assert (seen[:, 1:] == seen[:, :-1]).all(axis=2).mean() < 0.2, seed
 
 
 def test_what_a_camera_changes_comes_independently():
     """Colour is lost in one picture of twenty, grain comes in one of four: seldom both."""
     picture = np.full((64, 64, 3), (200, 100, 50), np.uint8)
-    seen = [photographed(picture, np.random.default_rng(seed), 0.0) for seed in range(400)]
+    seen = [
+        apply_camera(picture, np.random.default_rng(seed), Camera(), 0.0) for seed in range(400)
+    ]
     grainy = np.array([one.std(axis=(0, 1)).max() > 1 for one in seen])
     means = np.array([one.mean(axis=(0, 1)) for one in seen])
     grey = np.ptp(means, axis=1) < 20
@@ -123,10 +135,10 @@ def test_what_a_camera_changes_comes_independently():
     assert 0 < (grey & grainy).sum() < 0.7 * grey.sum()
 
 
-def test_an_enlarged_part_is_of_the_picture_and_fills_its_size():
+def test_a_resized_crop_is_of_the_picture_and_fills_its_size():
     rows = np.repeat(np.arange(SIZE, dtype=np.uint8)[:, None, None], SIZE, 1).repeat(3, 2)
     for seed in range(20):
-        part = enlarged_part(rows, np.random.default_rng(seed))
+        part = random_resized_crop(rows, np.random.default_rng(seed), (0.33, 0.5))
         assert part.shape == rows.shape
         spread = int(part.max()) - int(part.min())
         assert 0.3 * SIZE < spread < 0.52 * SIZE
@@ -139,7 +151,7 @@ def test_a_print_stays_on_the_mask_and_takes_its_light(seed):
     image[:, : SIZE // 2] = 100
     mask = np.zeros((SIZE, SIZE), bool)
     mask[30:80, 20:76] = True
-    seen = printed(image, mask, np.full_like(image, 60), rng).astype(int)
+    seen = print_on_mask(image, mask, np.full_like(image, 60), rng, Print()).astype(int)
     away = np.ones_like(mask)
     away[26:84, 16:80] = False
     np.testing.assert_array_equal(seen[away], image[away])

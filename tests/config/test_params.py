@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from project import ROOT
 from ruamel.yaml import YAML
 
+from unmask.config.augment import Augment
 from unmask.config.params import ParamsError, load_params, parse_params
 from unmask.config.profiles import use_profile
 from unmask.config.restore import Restore
@@ -41,15 +42,17 @@ def test_every_profile_is_whole_and_valid(name, tmp_path):
         assert fit.steps % fit.epoch_steps == 0
 
 
-def test_the_defaults_of_restore_are_profile_cpu_s():
+def test_the_defaults_of_restore_and_augment_are_profile_cpu_s():
     params = load_params(ROOT / "conf" / "cpu.yaml")
     assert params.restore == Restore()
+    assert params.augment == Augment()
     written = tree()
     assert Restore().model_dump(mode="json") == written["restore"]
+    assert Augment().model_dump(mode="json") == written["augment"]
 
 
-def test_params_of_before_restore_have_its_defaults():
-    before = {key: part for key, part in tree().items() if key != "restore"}
+def test_params_of_before_restore_and_augment_have_their_defaults():
+    before = {key: part for key, part in tree().items() if key not in ("restore", "augment")}
     params = parse_params(before, ROOT / "params.yaml")
     assert params == load_params(ROOT / "conf" / "cpu.yaml")
 
@@ -61,7 +64,9 @@ def leaves(section: Section) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(("section", "folder"), [(Restore(), "inference")])
+@pytest.mark.parametrize(
+    ("section", "folder"), [(Restore(), "inference"), (Augment(), "augmentation")]
+)
 def test_every_setting_is_read_where_it_is_used(section, folder):
     read = {
         node.attr
@@ -102,6 +107,8 @@ def test_unknown_key_is_named(key):
         ("gate.slice_tolerance", "perceptual", 0.0),
         ("restore.blending", "grain", 1.5),
         ("restore.detection", "sides", [640, 320]),
+        ("augment.gender.camera", "quality", [95, 35]),
+        ("augment.inpainting.style", "sepia", -0.1),
     ],
 )
 def test_value_that_does_not_fit_is_named(section, key, value):

@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from project import ROOT
 from torch.nn.functional import interpolate
 
-from unmask.augmentation.holes import holed_unchanged
+from unmask.augmentation.holes import plain_inpainting_view
 from unmask.config.params import NETWORKS, Params, load_params
 from unmask.config.profiles import use_profile
 from unmask.config.restore import RESTORE
@@ -139,7 +139,7 @@ def psnr_of_men(generator: torch.nn.Module, masked: Path, count: int = 16) -> fl
     split = open_split(masked, "gate")
     men = [face for face in range(len(split)) if split.gender(face) == 1][:count]
     size = generator.image_size
-    batch = collate([holed_unchanged(split, face, 0, None, size) for face in men])
+    batch = collate([plain_inpainting_view(split, face, 0, None, size=size) for face in men])
     points = [move_points(split.landmarks[face], resizing(split.size, size)) for face in men]
     hole, judge = batch["hole"][:, None], released_gender()
     with torch.no_grad():

@@ -40,10 +40,13 @@ def main() -> None:
     changes = {"steps": 4, "epoch_steps": 1, "batch_size": 4}
     if name == "gender":
         changes["dropout"] = 0.0  # each process drops its own
-    section = getattr(load_params(params).train, name).model_copy(update=changes)
+    read = load_params(params)
+    section = getattr(read.train, name).model_copy(update=changes)
+    augment = getattr(read.augment, name)
     train, val = (open_split(masked, split, out / "cache") for split in ("train", "val"))
     L.seed_everything(0, verbose=False)
-    module, recorder = make_module(name, section, train, val, 0, models), Recorder()
+    module = make_module(name, section, augment, train, val, 0, models)
+    recorder = Recorder()
     trainer = make_trainer(section, [recorder], int(os.environ["WORLD_SIZE"]))
     trainer.fit(module)
     if trainer.global_rank == 0:

@@ -22,7 +22,7 @@ def module_of(name: str, smoke: Params, masked, models, tmp_path):
     section = getattr(smoke.train, name).model_copy(update={"steps": 60})
     split = open_split(masked, "train", tmp_path)
     torch.manual_seed(0)
-    module = make_module(name, section, split, split, 0, models)
+    module = make_module(name, section, getattr(smoke.augment, name), split, split, 0, models)
     module.report = lambda losses: None
     return module, one_batch(module, split)
 

@@ -22,7 +22,9 @@ def module(smoke: Params, masked: Path, models: Path, tmp_path: Path):
 
     def make(name: str, **changes):
         params = getattr(smoke.train, name).model_copy(update=changes)
-        return stage.make_module(name, params, split, split, 0, models)
+        return stage.make_module(
+            name, params, getattr(smoke.augment, name), split, split, 0, models
+        )
 
     return make
 
@@ -88,3 +90,4 @@ def test_the_stage_records_what_it_started_from(
     assert metadata["init"] == "release"
     assert metadata["init_md5"] == json.loads((folder / METADATA).read_text())["weights_md5"]
     assert sum(metadata["faces"].values()) > 0
+    assert metadata["augment"] == smoke.augment.gender.model_dump(mode="json")

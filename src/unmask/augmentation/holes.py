@@ -1,36 +1,43 @@
 """Holes in true faces: what the inpainting network is shown."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 
-from unmask.augmentation.transforms import jitter, photographed_alike, view
+from unmask.augmentation.transforms import change_photo_style, jitter, view
+from unmask.config.augment import InpaintingViews, PredictedGender, PredictedMask
 from unmask.datasets.cache import Split
 from unmask.geometry.morphology import grown
 
-_FROM_POSTERIOR = 0.5  # share of faces whose z comes from the truth
-_DEGRADED = 0.12  # share of faces shown in a photo of little detail
+_RIM = 0.02  # of the side, by which the hole of a plain view is larger than its mask
 _SHARPEST = 0.9  # source pixels a pixel, from which on a face shows all the detail of its view
 
 
-def _guessed_mask(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A hole with the kind of error that a predicted mask makes: off by a little all round or to
-    one side, and in one of five with the straps missed."""
-    unit = len(mask) / 100
-    if rng.random() < 0.2:
-        mask = grown(grown(mask, -round(2 * unit)), round(2 * unit))
-    moved = np.float32([[1, 0, rng.normal(0, unit)], [0, 1, rng.normal(0, unit)]])
+def _perturbed_mask(
+    mask: np.ndarray, rng: np.random.Generator, errors: PredictedMask
+) -> np.ndarray:
+    """A mask (S, S) bool off by a little all round or to one side, now and then without straps."""
+    side = len(mask)
+    if rng.random() < errors.without_straps:
+        pixels = round(errors.strap * side)
+        mask = grown(grown(mask, -pixels), pixels)
+    x, y = (rng.normal(0, errors.shift * side) for _ in range(2))
+    moved = np.array([[1, 0, x], [0, 1, y]], np.float32)
     shifted = cv2.warpAffine(
-        mask.astype(np.uint8), moved, mask.shape[::-1], borderMode=cv2.BORDER_REPLICATE
+        mask.astype(np.uint8), moved, (side, side), borderMode=cv2.BORDER_REPLICATE
     )
-    return grown(shifted.astype(bool), round(unit * rng.uniform(-0.5, 4.0)))
+    return grown(shifted.astype(bool), round(side * rng.uniform(*errors.growth)))
 
 
-def _guessed_gender(gender: np.float32, rng: np.random.Generator) -> np.float32:
-    """From -1 (female) to 1 (male), less sure or now and then wrong, and in one of ten unknown."""
-    if rng.random() < 0.1:
+def _perturbed_gender(
+    gender: np.float32, rng: np.random.Generator, errors: PredictedGender
+) -> np.float32:
+    """From -1 (female) to 1 (male), less certain, wrong now and then, or NaN where unknown."""
+    if rng.random() < errors.unknown:
         return np.float32(np.nan)
-    sure = 1.0 if rng.random() < 0.6 else rng.uniform(-0.2, 1.0)
-    return np.float32((2 * gender - 1) * sure)
+    agreement = 1.0 if rng.random() < errors.certain else rng.uniform(*errors.agreement)
+    return np.float32((2 * gender - 1) * agreement)
 
 
 def _resolves(split: Split, face: int, size: int) -> bool:
@@ -41,63 +48,93 @@ def _resolves(split: Split, face: int, size: int) -> bool:
 def _cut(
     split: Split, face: int, variant: int, matrix: np.ndarray, flip: bool, size: int
 ) -> dict[str, np.ndarray]:
-    """One view of a masked face and the truth: `masked`, `mask`, `image`, `shown`, what the source
-    shows, and `clear`, what nothing before the mask hides."""
+    """One view of a masked face and the truth.
 
-    def seen(picture: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    Returns:
+        `masked`, `mask`, `image`, `shown`, what the source shows, and `clear`, what nothing before
+        the mask hides.
+    """
+
+    def cut(picture: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         points = split.landmarks[face]
         return view(np.asarray(picture), np.asarray(where), points, matrix, flip, size)[:2]
 
-    masked, mask = seen(split.masked[face, variant], split.mask[face, variant])
-    image, shown = seen(split.image[face], split.valid[face])
+    masked, mask = cut(split.masked[face, variant], split.mask[face, variant])
+    image, shown = cut(split.image[face], split.valid[face])
     occluded, clear = split.occluded[face, variant], np.ones_like(mask)
     if occluded.any():
-        _, clear = seen(split.masked[face, variant], ~occluded)
+        _, clear = cut(split.masked[face, variant], ~occluded)
     return {"masked": masked, "mask": mask, "image": image, "shown": shown, "clear": clear}
 
 
-def holed(
-    split: Split, face: int, variant: int, rng: np.random.Generator, size: int, latent: int
-) -> dict[str, np.ndarray]:
-    """A masked face with a hole and a gender as the chain would guess them, and the truth.
+def inpainting_view(
+    split: Split,
+    face: int,
+    variant: int,
+    rng: np.random.Generator,
+    *,
+    size: int,
+    latent: int,
+    augment: InpaintingViews,
+) -> dict[str, Any]:
+    """A masked face with a hole and a gender as the chain would predict them, and the truth.
 
     The hole is the mask and all that the picture does not show; what lies before the mask is no
     part of it, and not valid.
 
     Args:
+        split: the masked faces.
+        face: its index.
+        variant: the index of its mask.
+        rng: that all is drawn by.
         size: side of the view in pixels.
         latent: numbers in z.
+        augment: the chances and ranges.
 
     Returns:
-        Arrays by name; `use_posterior`, whether z is to be drawn from the truth; `noise` (latent,),
-        standard normal, the chance in that draw.
+        `image` and `masked`, (size, size, 3) uint8 RGB; `hole` and `valid`, (size, size) bool;
+        `gender`, float32 from -1 (female) to 1 (male) or NaN; `use_posterior`, whether z is to be
+        drawn from the truth; `noise` (latent,), standard normal, the chance in that draw.
     """
-    matrix = jitter(rng, split.size, scale=(0.78, 1.08), roll=3, shift=0.03)
+    matrix = jitter(rng, split.size, augment.geometry)
     flip = bool(rng.integers(2))
     cut = _cut(split, face, variant, matrix, flip, size)
-    masked, image = photographed_alike(cut["masked"], cut["image"], rng, _DEGRADED)
+    masked, image = change_photo_style(
+        cut["masked"], cut["image"], rng, augment.style, augment.degradation
+    )
     return {
         "image": image,
         "masked": masked,
-        "hole": _guessed_mask(cut["mask"], rng) | ~cut["shown"],
+        "hole": _perturbed_mask(cut["mask"], rng, augment.mask) | ~cut["shown"],
         "valid": cut["shown"] & cut["clear"],
-        "gender": _guessed_gender(split.gender(face), rng),
-        "use_posterior": rng.random() < _FROM_POSTERIOR,
+        "gender": _perturbed_gender(split.gender(face), rng, augment.gender),
+        "use_posterior": rng.random() < augment.posterior,
         "noise": rng.standard_normal(latent, np.float32),
     }
 
 
-def holed_unchanged(
-    split: Split, face: int, variant: int, rng: np.random.Generator, size: int
-) -> dict:
-    """The masked face with its exact mask a little grown, and the truth, for validation; `sharp`,
-    whether it shows as much detail as such a view can."""
+def plain_inpainting_view(
+    split: Split, face: int, variant: int, rng: np.random.Generator, *, size: int
+) -> dict[str, Any]:
+    """The masked face with its exact mask a little grown, and the truth, for validation.
+
+    Args:
+        split: the masked faces.
+        face: its index.
+        variant: the index of its mask.
+        rng: not drawn from.
+        size: side of the view in pixels.
+
+    Returns:
+        As of `inpainting_view`, and `sharp`, whether the face shows as much detail as such a view
+        can.
+    """
     del rng
     cut = _cut(split, face, variant, np.eye(2, 3), False, size)
     return {
         "image": cut["image"],
         "masked": cut["masked"],
-        "hole": grown(cut["mask"], max(1, round(0.02 * size))) | ~cut["shown"],
+        "hole": grown(cut["mask"], max(1, round(_RIM * size))) | ~cut["shown"],
         "valid": cut["shown"] & cut["clear"],
         "gender": np.float32(2 * split.gender(face) - 1),
         "sharp": np.float32(_resolves(split, face, size)),

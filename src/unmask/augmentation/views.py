@@ -1,33 +1,39 @@
-"""Views of masked faces: what the gender, landmark and segmentation networks are shown."""
+"""Views of masked faces: what the gender, landmark and segmentation networks are shown.
+
+A view is a dict of arrays: `image` (S, S, 3) uint8 RGB, `mask` (S, S) bool, `landmarks` (68, 2)
+float32 pixels, `gender` float32, 1 for male, 0 for female, NaN where it is not known.
+"""
+
+from typing import Any
 
 import cv2
 import numpy as np
 
-from unmask.augmentation.transforms import enlarged_part, jitter, photographed, printed, view
+from unmask.augmentation.transforms import (
+    apply_camera,
+    jitter,
+    print_on_mask,
+    random_resized_crop,
+    view,
+)
+from unmask.config.augment import AlignedViews, LooseViews, SurroundedViews
 from unmask.datasets.cache import Split
 from unmask.geometry.frame import UNSHOWN, chained, resizing, warp
 
-_BARE = 0.12  # share of faces shown without a mask, so that one is not always found
-_LYING = 0.2  # share of loosely framed faces that lie on their side
-_SLIM = 0.25  # share of loosely framed faces that are made slimmer
-_PRINTED = 0.35  # share of masks that something else is printed on
 
-
-def _view(
+def _camera_view(
     split: Split,
     face: int,
     variant: int,
     rng: np.random.Generator,
+    matrix: np.ndarray,
     *,
     size: int,
-    scale: tuple[float, float],
-    roll: float,
-    shift: float,
-    squeeze: float = 1.0,
     photometric: float,
-) -> dict[str, np.ndarray]:
-    matrix = jitter(rng, split.size, scale=scale, roll=roll, shift=shift, squeeze=squeeze)
-    bare = rng.random() < _BARE
+    augment: AlignedViews,
+) -> dict[str, Any]:
+    """A view by a transform (2, 3), with or without its mask, as a camera shows it."""
+    bare = rng.random() < augment.bare
     mask = np.asarray(split.mask[face, variant])
     image, mask, landmarks = view(
         np.asarray(split.image[face] if bare else split.masked[face, variant]),
@@ -39,14 +45,14 @@ def _view(
         around=(UNSHOWN,) * 3 if rng.integers(2) else tuple(rng.integers(0, 256, 3).tolist()),
     )
     return {
-        "image": photographed(image, rng, photometric),
+        "image": apply_camera(image, rng, augment.camera, photometric),
         "mask": mask,
         "landmarks": landmarks,
         "gender": split.gender(face),
     }
 
 
-def aligned(
+def aligned_view(
     split: Split,
     face: int,
     variant: int,
@@ -54,13 +60,26 @@ def aligned(
     *,
     size: int,
     photometric: float,
-) -> dict[str, np.ndarray]:
-    """A face as alignment by predicted landmarks leaves it: nearly in the frame."""
-    made = {"scale": (0.85, 1.18), "roll": 5, "shift": 0.05}
-    return _view(split, face, variant, rng, size=size, **made, photometric=photometric)
+    augment: AlignedViews,
+) -> dict[str, Any]:
+    """A face as alignment by predicted landmarks leaves it: nearly in the frame.
+
+    Args:
+        split: the masked faces.
+        face: its index.
+        variant: the index of its mask.
+        rng: that all is drawn by.
+        size: side of the view in pixels.
+        photometric: by what share brightness, contrast and saturation change at most.
+        augment: the chances and ranges.
+    """
+    matrix = jitter(rng, split.size, augment.aligned)
+    return _camera_view(
+        split, face, variant, rng, matrix, size=size, photometric=photometric, augment=augment
+    )
 
 
-def loosely_framed(
+def loose_view(
     split: Split,
     face: int,
     variant: int,
@@ -68,19 +87,35 @@ def loosely_framed(
     *,
     size: int,
     photometric: float,
-) -> dict[str, np.ndarray]:
-    """Half aligned, the others anywhere between a tight chip and a portrait, rolled up to 30
-    degrees or, one in five of them, lying on their side; one in four is slim, as turned heads are,
-    which the sources show too few of."""
+    augment: LooseViews,
+) -> dict[str, Any]:
+    """Half aligned, the others framed anywhere between a tight chip and a portrait.
+
+    Some of those lie on their side, and some are narrower, as turned heads are, which the sources
+    show too few of.
+
+    Args:
+        split: the masked faces.
+        face: its index.
+        variant: the index of its mask.
+        rng: that all is drawn by.
+        size: side of the view in pixels.
+        photometric: by what share brightness, contrast and saturation change at most.
+        augment: the chances and ranges.
+    """
     if rng.integers(2):
-        return aligned(split, face, variant, rng, size=size, photometric=photometric)
-    roll = 60 if rng.random() < _LYING else 14
-    squeeze = 0.55 if rng.random() < _SLIM else 1.0
-    made = {"scale": (0.42, 1.4), "roll": roll, "shift": 0.12, "squeeze": squeeze}
-    return _view(split, face, variant, rng, size=size, **made, photometric=photometric)
+        return aligned_view(
+            split, face, variant, rng, size=size, photometric=photometric, augment=augment
+        )
+    roll = augment.lying_roll if rng.random() < augment.lying else augment.loose.roll
+    narrowest = augment.narrowest if rng.random() < augment.slim else 1.0
+    matrix = jitter(rng, split.size, augment.loose, roll=roll, narrowest=narrowest)
+    return _camera_view(
+        split, face, variant, rng, matrix, size=size, photometric=photometric, augment=augment
+    )
 
 
-def in_surroundings(
+def surrounded_view(
     split: Split,
     face: int,
     variant: int,
@@ -88,18 +123,30 @@ def in_surroundings(
     *,
     size: int,
     photometric: float,
-) -> dict[str, np.ndarray]:
-    """As frames that follow a mask show it: half aligned, half down to the smallest that widening
-    leads to, with parts of another picture around what theirs shows, and printed on some masks."""
+    augment: SurroundedViews,
+) -> dict[str, Any]:
+    """Half aligned, half down to the smallest that widening leads to, in other surroundings.
+
+    Where the source shows nothing there are parts of another picture, which are also printed on
+    some masks.
+
+    Args:
+        split: the masked faces.
+        face: its index.
+        variant: the index of its mask.
+        rng: that all is drawn by.
+        size: side of the view in pixels.
+        photometric: by what share brightness, contrast and saturation change at most.
+        augment: the chances and ranges.
+    """
     other = np.asarray(split.image[rng.integers(len(split))])
     masked, mask = (np.asarray(of[face, variant]) for of in (split.masked, split.mask))
-    if mask.any() and rng.random() < _PRINTED:
-        masked = printed(masked, mask, enlarged_part(other, rng), rng)
-    made = {"scale": (0.85, 1.18), "roll": 5, "shift": 0.05}
-    if rng.integers(2):
-        made = {"scale": (0.5, 1.18), "roll": 10, "shift": 0.1}
-    matrix, flip = jitter(rng, split.size, **made), bool(rng.integers(2))
-    bare = rng.random() < _BARE
+    if mask.any() and rng.random() < augment.print.chance:
+        motif = random_resized_crop(other, rng, augment.part)
+        masked = print_on_mask(masked, mask, motif, rng, augment.print)
+    geometry = augment.surrounded if rng.integers(2) else augment.aligned
+    matrix, flip = jitter(rng, split.size, geometry), bool(rng.integers(2))
+    bare = rng.random() < augment.bare
     image, mask, landmarks = view(
         np.asarray(split.image[face]) if bare else masked,
         np.zeros_like(mask) if bare else mask,
@@ -112,20 +159,30 @@ def in_surroundings(
     shown = warp(valid, chained(matrix, resizing(split.size, size)), (size, size), beyond=0)
     shown = shown[:, ::-1] if flip else shown
     around = np.full_like(image, UNSHOWN)
-    if rng.random() < 0.8:
-        around = cv2.resize(enlarged_part(other, rng), (size, size), interpolation=cv2.INTER_AREA)
+    if rng.random() < augment.surroundings:
+        part = random_resized_crop(other, rng, augment.part)
+        around = cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA)
+    image = np.where(shown[..., None] == 255, image, around)
     return {
-        "image": photographed(np.where(shown[..., None] == 255, image, around), rng, photometric),
+        "image": apply_camera(image, rng, augment.camera, photometric),
         "mask": mask,
         "landmarks": landmarks,
         "gender": split.gender(face),
     }
 
 
-def unchanged(
+def plain_view(
     split: Split, face: int, variant: int, rng: np.random.Generator, *, size: int
-) -> dict[str, np.ndarray]:
-    """The masked face as it is, for validation."""
+) -> dict[str, Any]:
+    """The masked face as it is, for validation.
+
+    Args:
+        split: the masked faces.
+        face: its index.
+        variant: the index of its mask.
+        rng: not drawn from.
+        size: side of the view in pixels.
+    """
     del rng
     image, mask, landmarks = view(
         np.asarray(split.masked[face, variant]),

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
+from unmask.config.augment import Augment
 from unmask.config.restore import Restore
 from unmask.config.section import (
     Count,
@@ -374,7 +375,7 @@ class Evaluate(Section):
 class Params(Section):
     """The whole of params.yaml. `image_size` is the side of the canonical frame in pixels.
 
-    A file of before `restore` was there has its defaults.
+    A file of before `augment` and `restore` were there has their defaults.
     """
 
     seed: Annotated[int, Field(ge=0)]
@@ -383,6 +384,7 @@ class Params(Section):
     faces: Faces
     masking: Masking
     train: Train
+    augment: Augment = Augment()
     restore: Restore = Restore()
     evaluate: Evaluate
     gate: Gate

@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
-from unmask.augmentation.views import aligned, unchanged
+from unmask.augmentation.views import aligned_view, plain_view
+from unmask.config.augment import AlignedViews
 from unmask.config.params import Gender
 from unmask.datasets.cache import Split
 from unmask.errors import UnmaskError
@@ -31,24 +32,36 @@ class GenderModule(NetworkModule):
 
     name, monitor, mode = "gender", "val/accuracy", "max"
     params: Gender
+    augment: AlignedViews
 
     def __init__(
-        self, params: Gender, train: Split, val: Split, seed: int, workers: int = 0
+        self,
+        params: Gender,
+        augment: AlignedViews,
+        train: Split,
+        val: Split,
+        seed: int,
+        workers: int = 0,
     ) -> None:
         for name, split in {"train": train, "val": val}.items():
             if not any(label["gender"] for label in split.labels):
                 raise UnlabelledError(
                     f"no face of the split '{name}' has a gender: add a source with labels."
                 )
-        super().__init__(params, train, val, seed, workers)
+        super().__init__(params, augment, train, val, seed, workers)
 
     def training_sample(self) -> Sample:
         """Return the maker of samples with errors of alignment and changed light."""
-        return partial(aligned, size=self.params.image_size, photometric=self.params.photometric)
+        return partial(
+            aligned_view,
+            size=self.params.image_size,
+            photometric=self.params.photometric,
+            augment=self.augment,
+        )
 
     def validation_sample(self) -> Sample:
         """Return the maker of samples as the frame shows them."""
-        return partial(unchanged, size=self.params.image_size)
+        return partial(plain_view, size=self.params.image_size)
 
     def training_step(self, batch: dict[str, Tensor]) -> Tensor:
         """Compute and log the loss of a batch."""

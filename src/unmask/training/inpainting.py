@@ -13,7 +13,8 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
-from unmask.augmentation.holes import holed, holed_unchanged
+from unmask.augmentation.holes import inpainting_view, plain_inpainting_view
+from unmask.config.augment import InpaintingViews
 from unmask.config.params import Inpainting
 from unmask.datasets.cache import Split
 from unmask.losses.inpainting import (
@@ -75,11 +76,18 @@ class InpaintingModule(NetworkModule):
     name, monitor, mode = "inpainting", "val/hole_psnr", "max"
     guided_by = "landmarks"
     params: Inpainting
+    augment: InpaintingViews
 
     def __init__(
-        self, params: Inpainting, train: Split, val: Split, seed: int, workers: int = 0
+        self,
+        params: Inpainting,
+        augment: InpaintingViews,
+        train: Split,
+        val: Split,
+        seed: int,
+        workers: int = 0,
     ) -> None:
-        super().__init__(params, train, val, seed, workers)
+        super().__init__(params, augment, train, val, seed, workers)
         self.automatic_optimization = False
         self.posterior = PosteriorEncoder(params.latent)
         self.discriminator = Discriminator().to(memory_format=torch.channels_last)
@@ -111,11 +119,16 @@ class InpaintingModule(NetworkModule):
 
     def training_sample(self) -> Sample:
         """Return the maker of samples with a hole as a predicted mask would leave it."""
-        return partial(holed, size=self.params.image_size, latent=self.params.latent)
+        return partial(
+            inpainting_view,
+            size=self.params.image_size,
+            latent=self.params.latent,
+            augment=self.augment,
+        )
 
     def validation_sample(self) -> Sample:
         """Return the maker of samples with the true mask, grown a little, as the hole."""
-        return partial(holed_unchanged, size=self.params.image_size)
+        return partial(plain_inpainting_view, size=self.params.image_size)
 
     def trained(self) -> nn.Module:
         """Return the generator with the moving average of its weights."""

@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
-from unmask.augmentation.views import loosely_framed, unchanged
+from unmask.augmentation.views import loose_view, plain_view
+from unmask.config.augment import LooseViews
 from unmask.config.params import Landmarks
 from unmask.geometry.landmarks import OUTER_EYE_CORNERS
 from unmask.losses.landmarks import wing_loss
@@ -29,16 +30,20 @@ class LandmarksModule(NetworkModule):
 
     name, monitor, mode = "landmarks", "val/nme", "min"
     params: Landmarks
+    augment: LooseViews
 
     def training_sample(self) -> Sample:
         """Return the maker of samples that a face detector's box might frame."""
         return partial(
-            loosely_framed, size=self.params.image_size, photometric=self.params.photometric
+            loose_view,
+            size=self.params.image_size,
+            photometric=self.params.photometric,
+            augment=self.augment,
         )
 
     def validation_sample(self) -> Sample:
         """Return the maker of samples as the frame shows them."""
-        return partial(unchanged, size=self.params.image_size)
+        return partial(plain_view, size=self.params.image_size)
 
     def training_step(self, batch: dict[str, Tensor]) -> Tensor:
         """Compute and log the loss of a batch."""

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from unmask.config.params import Fit
+from unmask.config.section import Section
 from unmask.datasets.cache import Split
 from unmask.errors import UnmaskError
 from unmask.models import build
@@ -81,12 +82,21 @@ class NetworkModule(L.LightningModule):
     guided_by: ClassVar[str | None] = None
 
     params: Fit
+    augment: Section
     network: Network
     guide: Network
 
-    def __init__(self, params: Fit, train: Split, val: Split, seed: int, workers: int = 0) -> None:
+    def __init__(
+        self,
+        params: Fit,
+        augment: Section,
+        train: Split,
+        val: Split,
+        seed: int,
+        workers: int = 0,
+    ) -> None:
         super().__init__()
-        self.params = params
+        self.params, self.augment = params, augment
         network = build(self.name, params, pretrained=getattr(params, "pretrained", False))
         self.network = network.to(memory_format=torch.channels_last)
         self._splits, self._seed, self._workers = (train, val), seed, workers

@@ -6,7 +6,8 @@ import numpy as np
 from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import RoIHeads
 
-from unmask.augmentation.views import in_surroundings, unchanged
+from unmask.augmentation.views import plain_view, surrounded_view
+from unmask.config.augment import SurroundedViews
 from unmask.config.params import Segmentation
 from unmask.datasets.cache import Split
 from unmask.losses.segmentation import mask_loss, total_loss
@@ -25,12 +26,19 @@ class SegmentationModule(NetworkModule):
 
     name, monitor, mode = "segmentation", "val/iou", "max"
     params: Segmentation
+    augment: SurroundedViews
     network: SegmentationNet
 
     def __init__(
-        self, params: Segmentation, train: Split, val: Split, seed: int, workers: int = 0
+        self,
+        params: Segmentation,
+        augment: SurroundedViews,
+        train: Split,
+        val: Split,
+        seed: int,
+        workers: int = 0,
     ) -> None:
-        super().__init__(params, train, val, seed, workers)
+        super().__init__(params, augment, train, val, seed, workers)
         # torchvision's heads compute a mask loss without weights: hooks keep what another one needs
         heads = self.network.network.roi_heads
         assert isinstance(heads, RoIHeads)
@@ -46,12 +54,15 @@ class SegmentationModule(NetworkModule):
     def training_sample(self) -> Sample:
         """Return the maker of samples that show the face in its surroundings."""
         return partial(
-            in_surroundings, size=self.params.image_size, photometric=self.params.photometric
+            surrounded_view,
+            size=self.params.image_size,
+            photometric=self.params.photometric,
+            augment=self.augment,
         )
 
     def validation_sample(self) -> Sample:
         """Return the maker of samples as the frame shows them."""
-        return partial(unchanged, size=self.params.image_size)
+        return partial(plain_view, size=self.params.image_size)
 
     def training_step(self, batch: dict[str, Tensor]) -> Tensor:
         """Compute and log the losses of a batch."""

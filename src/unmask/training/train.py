@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 
 from unmask.config.params import Fit, Params
+from unmask.config.section import Section
 from unmask.datasets.cache import CACHE, Split, open_split
 from unmask.models.stored import RELEASED, load_network, save_network
 from unmask.tracking import WEIGHTS, stage_run
@@ -27,18 +28,30 @@ MODULES: dict[str, type[NetworkModule]] = {
 
 
 def make_module(
-    name: str, params: Fit, train: Split, val: Split, seed: int, models: Path
+    name: str,
+    params: Fit,
+    augment: Section,
+    train: Split,
+    val: Split,
+    seed: int,
+    models: Path,
 ) -> NetworkModule:
     """The training module of network `name`.
 
     Args:
+        name: one of MODULES.
+        params: the section `train.<name>`.
+        augment: the section `augment.<name>`.
+        train: the faces that it trains on.
+        val: the faces that it is scored on.
+        seed: of all that is drawn.
         models: the folder of the trained networks, one of which may guide it.
 
     Raises:
         StoredModelError: when the one that guides it is missing or damaged.
     """
     workers = 4 if torch.cuda.is_available() else 0
-    module = MODULES[name](params, train, val, seed, workers)
+    module = MODULES[name](params, augment, train, val, seed, workers)
     if module.guided_by is not None:
         module.follow(load_network(models / module.guided_by))
     return module
@@ -93,9 +106,10 @@ def train_network(
     """
     torch.set_num_threads(params.threads)
     section: Fit = getattr(params.train, name)
+    views: Section = getattr(params.augment, name)
     train, val = open_split(masked, "train", cache), open_split(masked, "val", cache)
     L.seed_everything(params.seed, verbose=False)
-    module = make_module(name, section, train, val, params.seed, models)
+    module = make_module(name, section, views, train, val, params.seed, models)
     start = {"init": params.train.init}
     if module.guided_by is not None:
         start["guide_md5"] = module.guide.weights_md5
@@ -105,11 +119,10 @@ def train_network(
         module.start_from(released)
     if section.compile:
         module.network.compile()
-    resolved = section.model_dump(mode="json")
+    resolved, augment = section.model_dump(mode="json"), views.model_dump(mode="json")
     data = train.digest + val.digest
-    checkpoint = Checkpoint(
-        ROOT / f"{name}-{key_of({**resolved, **start, 'seed': params.seed}, data, code_digest())}"
-    )
+    key = {**resolved, **start, "seed": params.seed, "augment": augment}
+    checkpoint = Checkpoint(ROOT / f"{name}-{key_of(key, data, code_digest())}")
     callbacks: list[L.Callback] = []
     if section.patience is not None:
         callbacks.append(EarlyStopping(module.monitor, mode=module.mode, patience=section.patience))
@@ -120,10 +133,16 @@ def train_network(
     tags = {"unmask.data_md5": train.digest, "unmask.network": name}
     with stage_run(f"train@{name}", tags, checkpoint.run_id) as run:
         checkpoint.remember_run(run.id)
-        run.params({"seed": params.seed, **start, **resolved})
+        run.params({"seed": params.seed, **start, **resolved, "augment": augment})
         run.dataset(train.labels, "masked", train.digest, "training")
         faces = Counter(label["source"] for label in train.labels)
-        metadata = {"data_md5": train.digest, "faces": faces, "seed": params.seed, **start}
+        metadata = {
+            "data_md5": train.digest,
+            "faces": faces,
+            "seed": params.seed,
+            **start,
+            "augment": augment,
+        }
 
         def store(network: nn.Module, out: Path) -> str:
             return save_network(network, name, resolved, metadata, out)
