@@ -5,7 +5,6 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 
 from unmask.config.params import Fit, Params
@@ -14,6 +13,7 @@ from unmask.datasets.cache import CACHE, Split, open_split
 from unmask.models.stored import RELEASED, load_network, save_network
 from unmask.tracking import WEIGHTS, stage_run
 from unmask.training.checkpoints import ROOT, Checkpoint, code_digest, key_of
+from unmask.training.early_stopping import BestWeights
 from unmask.training.gender import GenderModule
 from unmask.training.inpainting import InpaintingModule
 from unmask.training.landmarks import LandmarksModule
@@ -102,7 +102,8 @@ def train_network(
 ) -> None:
     """Train network `name` on the masked faces and store it in the folder `models`.
 
-    An interrupted training of the same params, data and code goes on from its last epoch.
+    An interrupted training of the same params, data and code goes on from its last epoch. With
+    `patience` the network stored is that of the epoch with the best validation score.
     """
     torch.set_num_threads(params.threads)
     section: Fit = getattr(params.train, name)
@@ -123,10 +124,8 @@ def train_network(
     data = train.digest + val.digest
     key = {**resolved, **start, "seed": params.seed, "augment": augment}
     checkpoint = Checkpoint(ROOT / f"{name}-{key_of(key, data, code_digest())}")
-    callbacks: list[L.Callback] = []
-    if section.patience is not None:
-        callbacks.append(EarlyStopping(module.monitor, mode=module.mode, patience=section.patience))
-    trainer = make_trainer(section, [*callbacks, checkpoint, Progress()])
+    best = BestWeights(module, section.patience) if section.patience is not None else None
+    trainer = make_trainer(section, [*([best] if best else []), checkpoint, Progress()])
     if trainer.global_rank != 0:
         trainer.fit(module, ckpt_path=checkpoint.path, weights_only=False)
         return
@@ -151,5 +150,6 @@ def train_network(
         if checkpoint.path is not None:
             print(f"train {name}: going on from {checkpoint.path}", flush=True)
         trainer.fit(module, ckpt_path=checkpoint.path, weights_only=False)
-        run.tag({WEIGHTS: store(module.trained(), models / name)})
+        trained = best.restore() if best else module.trained()
+        run.tag({WEIGHTS: store(trained, models / name)})
     checkpoint.delete()
