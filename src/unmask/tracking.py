@@ -146,15 +146,21 @@ def _tag_filter(tags: dict[str, str]) -> str:
     return " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
 
 
-def find_run(client: MlflowClient, tags: dict[str, str]) -> str | None:
-    """Id of the newest run that carries all tags, whatever its status; None if there is none.
+def find_run(client: MlflowClient, tags: dict[str, str], status: str | None = None) -> str | None:
+    """Id of the newest run that carries all tags; None if there is none.
+
+    Args:
+        client: of the tracking store.
+        tags: names to values.
+        status: only runs of this one, e.g. 'FINISHED'; None takes any, failed ones too.
 
     Raises:
         TrackingError: when the store has no experiment yet.
     """
+    wanted = _tag_filter(tags) + (f" and attributes.status = '{status}'" if status else "")
     found = client.search_runs(
         [_experiment_id(client)],
-        _tag_filter(tags),
+        wanted,
         max_results=1,
         order_by=["attributes.start_time DESC"],
     )
@@ -162,7 +168,10 @@ def find_run(client: MlflowClient, tags: dict[str, str]) -> str | None:
 
 
 def parent_run(client: MlflowClient) -> str:
-    """Id of the pipeline's parent run, found by pipeline id, or created with params.yaml logged."""
+    """Id of the pipeline's parent run, found by pipeline id, or created with params.yaml logged.
+
+    One of a stage that failed is found too: the next try of the stage belongs to it.
+    """
     name = pipeline_id()
     tags = {PIPELINE: name, STAGE: "pipeline"}
     with FileLock(project_root() / ".unmask" / "tracking.lock"):

@@ -1,3 +1,4 @@
+import json
 import socket
 import sqlite3
 from pathlib import Path
@@ -5,8 +6,11 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from unmask.config.params import NETWORKS
+from unmask.models.stored import METADATA
 from unmask.project import tracking_uri
-from unmask.tracking import TrackingError, connect, parent_run, stage_run
+from unmask.stages.evaluate import _training_runs as training_runs
+from unmask.tracking import WEIGHTS, TrackingError, connect, parent_run, stage_run
 
 
 @pytest.fixture
@@ -64,6 +68,30 @@ def test_pipeline_id_from_the_environment_makes_another_parent(project, monkeypa
     first = parent_run(client)
     monkeypatch.setenv("UNMASK_PIPELINE_ID", "another")
     assert parent_run(client) != first
+
+
+def test_a_stage_that_is_tried_again_keeps_its_parent(project):
+    with pytest.raises(RuntimeError), stage_run("train@gender", {}) as failed:
+        raise RuntimeError
+    with stage_run("train@gender", {}) as again:
+        pass
+    assert again.parent_id == failed.parent_id
+
+
+def test_evaluate_names_the_finished_run_that_trained_a_network(project):
+    for name in NETWORKS:
+        (project / "models" / name).mkdir(parents=True)
+        document = json.dumps({"weights_md5": f"of {name}"})
+        (project / "models" / name / METADATA).write_text(document)
+    with stage_run("train@gender", {}) as finished:
+        finished.tag({WEIGHTS: "of gender"})
+    with pytest.raises(RuntimeError), stage_run("train@gender", {}) as failed:
+        failed.tag({WEIGHTS: "of gender"})
+        raise RuntimeError
+    with pytest.raises(RuntimeError), stage_run("train@landmarks", {}) as alone:
+        alone.tag({WEIGHTS: "of landmarks"})
+        raise RuntimeError
+    assert training_runs(project / "models") == {"unmask.run.train.gender": finished.id}
 
 
 def test_unreachable_server_gets_one_sentence(project, monkeypatch):

@@ -14,11 +14,11 @@ from unmask.tracking import WEIGHTS, connect, find_run, flat, stage_run
 
 
 def _training_runs(models: Path) -> dict[str, str]:
-    """The MLflow runs that trained the stored networks, as tags; an unknown run is left out."""
+    """The finished MLflow runs that trained the stored networks, as tags; unknown ones left out."""
     client, tags = connect(), {}
     for name in NETWORKS:
         weights = json.loads((models / name / METADATA).read_text())["weights_md5"]
-        if run := find_run(client, {WEIGHTS: weights}):
+        if run := find_run(client, {WEIGHTS: weights}, "FINISHED"):
             tags[f"unmask.run.train.{name}"] = run
     return tags
 
