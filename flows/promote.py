@@ -4,7 +4,6 @@ Where `loop.promote` is by_hand, a person must agree too.
 """
 
 import sys
-from pathlib import Path
 from typing import Literal
 
 from prefect import flow, get_run_logger, runtime, suspend_flow_run, task
@@ -61,9 +60,10 @@ def judge_challenger(
         passed and waits for a person.
     """
     from unmask.config.params import load_params
+    from unmask.project import in_project
     from unmask.registry import promotion
 
-    logger, masked = get_run_logger(), Path("data/masked")
+    logger, masked = get_run_logger(), in_project("data/masked")
     if by_hand:
         judgement = promotion.last_judgement(
             version, after_rollback=after_rollback

@@ -19,6 +19,7 @@ from prefect.states import Completed
 from flows.promote import judge_challenger
 from flows.retries import RETRY_POLICY, is_temporary
 from flows.stages import new_pipeline, run_stages
+from unmask.project import project_root
 
 if TYPE_CHECKING:
     from unmask.retraining.drops import Drop
@@ -167,7 +168,7 @@ def retrain(changes: dict | None = None, drift: str | None = None) -> State | st
     from unmask.retraining import plan as retraining
     from unmask.retraining.drops import DropRecords
 
-    root, logger = Path.cwd(), get_run_logger()
+    root, logger = project_root(), get_run_logger()
     loop = load_params().loop
     if loop.pool == "gpu":
         if runtime.deployment.name == "retrain":
@@ -190,7 +191,7 @@ def retrain(changes: dict | None = None, drift: str | None = None) -> State | st
             with _working_in(root, clone):
                 run_stages(clone)
                 store_data(clone)
-                registered = json.loads(Path("reports/registered.json").read_text())
+                registered = json.loads((clone / "reports/registered.json").read_text())
                 version = registered["version"]
                 record_commit(version, publish(clone, version, reason))
                 drops = []  # versioned now: what fails from here on is no fault of the new faces

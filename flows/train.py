@@ -1,12 +1,11 @@
 """Flow `train`: runs every stage of dvc.yaml, registers the model, and promotes it by the gate."""
 
-from pathlib import Path
-
 from prefect import flow, task
 
 from flows.promote import judge_challenger
 from flows.retries import RETRY_POLICY
 from flows.stages import new_pipeline, run_stages
+from unmask.project import project_root
 
 
 @task(**RETRY_POLICY)
@@ -19,7 +18,7 @@ def sync_registry() -> str:
 
 @flow(name="train", log_prints=True)
 def train(promote: bool = True) -> str:
-    """Run the pipeline in the working directory.
+    """Run the pipeline of the project that the working directory lies in.
 
     Args:
         promote: whether to judge the challenger by the gate and promote it if it passes.
@@ -28,7 +27,7 @@ def train(promote: bool = True) -> str:
         The challenger's version.
     """
     new_pipeline()
-    run_stages(Path.cwd())
+    run_stages(project_root())
     version = sync_registry()
     if promote:
         judge_challenger(version)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from unmask.errors import UnmaskError, exit_with_message
+from unmask.project import in_project, state_path
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__.splitlines()[0])
 params_app = typer.Typer(no_args_is_help=True, help="Profiles of params.yaml.")
@@ -27,7 +28,7 @@ def params_use(name: Annotated[str, typer.Argument(help="A profile of conf/.")])
     """Write profile NAME of conf/ into params.yaml."""
     from unmask.config.profiles import use_profile
 
-    use_profile(name, Path("conf"), Path("params.yaml"))
+    use_profile(name, in_project("conf"), in_project("params.yaml"))
     typer.echo(f"params.yaml is profile {name} now")
 
 
@@ -71,7 +72,7 @@ def data_check(
     from unmask.retraining.new_faces import judge_faces, known_hashes
 
     params = load_params()
-    report = judge_faces(folder, params, known_hashes(params, Path()))
+    report = judge_faces(folder, params, known_hashes(params, in_project()))
     typer.echo(report.as_markdown())
     if out is not None:
         report.write(out)
@@ -123,9 +124,9 @@ def release(
     from unmask.monitoring.reference import make_reference
     from unmask.registry.release import release as export
 
-    out, params, masked = out or RELEASED, load_params(), Path("data/masked")
-    metrics = export(params, masked, model, out, Path("reports/release"))
-    make_reference(params, Path(), masked, out).save(out / "reference.parquet")
+    out, params, masked = out or RELEASED, load_params(), in_project("data/masked")
+    metrics = export(params, masked, model, out, in_project("reports/release"))
+    make_reference(params, in_project(), masked, out).save(out / "reference.parquet")
     size = sum(file.stat().st_size for file in out.rglob("*.safetensors")) / 1e6
     typer.echo(f"{out}: {size:.1f} MB, hole PSNR {metrics['chain']['hole_psnr']:.2f} dB")
 
@@ -148,7 +149,7 @@ def models_score(
     from unmask.registry.release import score
 
     folder, name = find_networks(model)
-    metrics = score(load_params(), Path("data/masked"), split, folder, out, source)
+    metrics = score(load_params(), in_project("data/masked"), split, folder, out, source)
     typer.echo(f"{name}: hole PSNR {metrics['chain']['hole_psnr']:.2f} dB, all in {out}")
 
 
@@ -160,7 +161,8 @@ def models_promote(
     from unmask.config.params import load_params
     from unmask.registry.promotion import promote
 
-    done = promote(load_params(), Path("data/masked"), version, after_rollback=version is not None)
+    masked = in_project("data/masked")
+    done = promote(load_params(), masked, version, after_rollback=version is not None)
     if done.verdict is None:
         typer.echo(f"version {done.version} already is the champion")
         return
@@ -190,7 +192,7 @@ def models_reproduce(
     """Make a version's project again in a folder: code, params, data and weights, checked."""
     from unmask.retraining.reproduce import reproduce
 
-    done = reproduce(version, out or Path(f".unmask/reproduced/v{version}"))
+    done = reproduce(version, out or state_path(f"reproduced/v{version}"))
     rebuilt = f"trained again: {', '.join(done.rebuilt)}" if done.rebuilt else "all from the cache"
     typer.echo(f"{done.folder}: version {version}, packed md5 {done.packed_md5}, {rebuilt}")
 

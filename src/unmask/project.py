@@ -7,16 +7,66 @@ from contextlib import contextmanager
 from hashlib import md5
 from pathlib import Path
 
+from unmask.errors import UnmaskError
+
+
+class ProjectError(UnmaskError):
+    """No project where one is needed; the message says where it was looked for."""
+
+
+def find_root() -> Path | None:
+    """The folder of dvc.yaml at or above the working directory, or None outside any project."""
+    here = Path.cwd().resolve()
+    return next((p for p in (here, *here.parents) if (p / "dvc.yaml").is_file()), None)
+
 
 def project_root() -> Path:
-    """The folder of dvc.yaml at or above the working directory, else the working directory."""
-    here = Path.cwd().resolve()
-    return next((p for p in (here, *here.parents) if (p / "dvc.yaml").is_file()), here)
+    """The folder of dvc.yaml at or above the working directory.
+
+    Raises:
+        ProjectError: outside any project.
+    """
+    root = find_root()
+    if root is None:
+        raise ProjectError(
+            f"{Path.cwd()} lies in no project, since neither it nor a folder above it has a "
+            "dvc.yaml: change to a clone of the project."
+        )
+    return root
+
+
+def in_project(path: str = ".") -> Path:
+    """A path of the project, as the working directory names it: in the root just `path`.
+
+    Args:
+        path: relative to the root.
+
+    Raises:
+        ProjectError: outside any project.
+    """
+    return Path(os.path.relpath(project_root())) / path
+
+
+def state_path(name: str) -> Path:
+    """Where `name`, which may be deleted, is kept.
+
+    That is in .unmask of the project's root or, outside any project, of the working directory.
+    """
+    return (in_project() if find_root() else Path()) / ".unmask" / name
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, else the URI of mlflow.db in the project's root."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+    """MLFLOW_TRACKING_URI, else the URI of mlflow.db in the project's root.
+
+    Raises:
+        ProjectError: outside any project, where none is named.
+    """
+    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        return uri
+    try:
+        return f"sqlite:///{project_root() / 'mlflow.db'}"
+    except ProjectError as error:
+        raise ProjectError(f"{str(error).rstrip('.')}, or set MLFLOW_TRACKING_URI.") from error
 
 
 def has_store() -> bool:
@@ -24,8 +74,10 @@ def has_store() -> bool:
 
     A command that only reads asks first, since opening a missing store would create it.
     """
-    named = bool(os.environ.get("MLFLOW_TRACKING_URI"))
-    return named or (project_root() / "mlflow.db").is_file()
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return True
+    root = find_root()
+    return root is not None and (root / "mlflow.db").is_file()
 
 
 def md5_of(files: Iterable[Path]) -> str:

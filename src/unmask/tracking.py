@@ -23,7 +23,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from unmask.errors import TEMPORARY, UnmaskError
-from unmask.project import project_root, tracking_uri
+from unmask.project import find_root, project_root, state_path, tracking_uri
 
 EXPERIMENT = "unmask"
 _AWAY = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
@@ -84,9 +84,9 @@ def connect() -> MlflowClient:
     uri = tracking_uri()
     _check_answers(uri)
     mlflow.set_tracking_uri(uri)
-    state = project_root() / ".unmask"
-    state.mkdir(exist_ok=True)
-    with FileLock(state / "tracking.lock"):
+    lock = state_path("tracking.lock")
+    lock.parent.mkdir(exist_ok=True)
+    with FileLock(lock):
         try:
             client = MlflowClient()
             experiment = client.get_experiment_by_name(EXPERIMENT)
@@ -126,7 +126,7 @@ def git_commit() -> str:
     """Hash of the commit checked out at the project's root, or 'unknown' outside git."""
     answer = subprocess.run(
         ["git", "rev-parse", "HEAD"],
-        cwd=project_root(),
+        cwd=find_root(),
         capture_output=True,
         text=True,
         check=False,
@@ -174,7 +174,7 @@ def parent_run(client: MlflowClient) -> str:
     """
     name = pipeline_id()
     tags = {PIPELINE: name, STAGE: "pipeline"}
-    with FileLock(project_root() / ".unmask" / "tracking.lock"):
+    with FileLock(state_path("tracking.lock")):
         found = find_run(client, tags)
         if found is not None:
             return found

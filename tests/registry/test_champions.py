@@ -23,7 +23,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    return tmp_path_factory.mktemp("project")
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "dvc.yaml").touch()
+    return folder
 
 
 @pytest.fixture

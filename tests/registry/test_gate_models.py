@@ -184,6 +184,7 @@ def harming_men(models: Path, masked: Path, below: float) -> str:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
     folder = tmp_path_factory.mktemp("project")
+    (folder / "dvc.yaml").touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -83,14 +83,11 @@ def test_evaluate_names_the_finished_run_that_trained_a_network(project):
         (project / "models" / name).mkdir(parents=True)
         document = json.dumps({"weights_md5": f"of {name}"})
         (project / "models" / name / METADATA).write_text(document)
-    with stage_run("train@gender", {}) as finished:
-        finished.tag({WEIGHTS: "of gender"})
-    with pytest.raises(RuntimeError), stage_run("train@gender", {}) as failed:
-        failed.tag({WEIGHTS: "of gender"})
-        raise RuntimeError
-    with pytest.raises(RuntimeError), stage_run("train@landmarks", {}) as alone:
-        alone.tag({WEIGHTS: "of landmarks"})
-        raise RuntimeError
+    with stage_run("train@gender", {WEIGHTS: "of gender"}) as finished:
+        pass
+    for name in ("gender", "landmarks"):
+        with pytest.raises(RuntimeError), stage_run(f"train@{name}", {WEIGHTS: f"of {name}"}):
+            raise RuntimeError
     assert training_runs(project / "models") == {"unmask.run.train.gender": finished.id}
 
 

@@ -16,6 +16,7 @@ from unmask.config.section import (
     Section,
     sentence_of,
 )
+from unmask.project import in_project
 
 
 class Floors(Section):
@@ -427,12 +428,17 @@ def parse_params(tree: object, path: Path) -> Params:
         raise ParamsError(sentence_of(error, path)) from error
 
 
-def load_params(path: Path = Path("params.yaml")) -> Params:
+def load_params(path: Path | None = None) -> Params:
     """Read and validate params.yaml.
 
+    Args:
+        path: of the file; None takes the project's.
+
     Raises:
+        ProjectError: outside any project, where no file is given.
         ParamsError: for a missing file, bad YAML, or a key or value that does not fit.
     """
+    path = path or in_project("params.yaml")
     try:
         tree = YAML(typ="safe").load(path.read_text())
     except FileNotFoundError as error:

@@ -11,9 +11,8 @@ from unmask.datasets.png import decode_image, decode_mask
 from unmask.datasets.shards import count_rows, read_rows, shards_of
 from unmask.errors import UnmaskError
 from unmask.geometry.landmarks import COUNT
-from unmask.project import md5_of, whole_folder
+from unmask.project import md5_of, state_path, whole_folder
 
-CACHE = Path(".unmask/cache")
 _LABELS = ("id", "source", "identity", "gender", "age", "ethnicity", "scale", "weight")
 STYLE = ("mask_type", "fabric", "wear", "yaw")
 _GENDERS = {"male": 1.0, "female": 0.0, None: np.nan}
@@ -107,13 +106,14 @@ def _fill(folder: Path, shards: list[Path]) -> None:
     (folder / "labels.json").write_text(json.dumps(labels))
 
 
-def open_split(masked: Path, split: str, cache: Path = CACHE) -> Split:
+def open_split(masked: Path, split: str, cache: Path | None = None) -> Split:
     """Open a split; its shards are decoded the first time that this data is opened.
 
     Args:
         masked: the folder that stage `masked` wrote.
         split: 'train', 'val', 'gate', 'test' or 'holdout'.
-        cache: the folder that keeps the decoded arrays, by the md5 of the shards.
+        cache: the folder that keeps the decoded arrays, by the md5 of the shards; None takes the
+            project's.
 
     Raises:
         EmptySplit: when the split has no faces.
@@ -123,6 +123,7 @@ def open_split(masked: Path, split: str, cache: Path = CACHE) -> Split:
     if not shards:
         raise EmptySplit(f"{masked} has no faces in the split '{split}': add faces to the sources.")
     key = md5_of(shards)
+    cache = cache or state_path("cache")
     folder = cache / f"{key}-{_LAYOUT}"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{key}.lock"):

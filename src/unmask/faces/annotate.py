@@ -16,8 +16,8 @@ import numpy as np
 
 from unmask.errors import UnmaskError
 from unmask.geometry.landmarks import COUNT
+from unmask.project import state_path
 
-STORE = Path(".unmask/landmarks.db")  # SQLite
 _PREDICTOR = "shape_predictor_68_face_landmarks.dat"
 
 
@@ -58,13 +58,13 @@ def _annotate(image: np.ndarray) -> np.ndarray | None:
     return np.array([(point.x, point.y) for point in shape.parts()], np.float32)
 
 
-def landmarks_of(image: np.ndarray, raw: bytes, store: Path = STORE) -> np.ndarray | None:
+def landmarks_of(image: np.ndarray, raw: bytes, store: Path | None = None) -> np.ndarray | None:
     """Landmarks of the largest face of a picture, from the store or else found and stored.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         raw: the file's bytes, whose hash is the picture's key in the store.
-        store: a SQLite file, created if it is missing.
+        store: a SQLite file, created if it is missing; None takes the project's.
 
     Returns:
         (68, 2) float32 pixels, or None where no face is found.
@@ -72,7 +72,7 @@ def landmarks_of(image: np.ndarray, raw: bytes, store: Path = STORE) -> np.ndarr
     Raises:
         AnnotatorError: when the picture is not in the store and dlib is not installed.
     """
-    key = sha256(raw).digest()
+    store, key = store or state_path("landmarks.db"), sha256(raw).digest()
     store.parent.mkdir(parents=True, exist_ok=True)
     with sqlite3.connect(store, timeout=60) as database:
         database.execute("CREATE TABLE IF NOT EXISTS landmarks (key BLOB PRIMARY KEY, points BLOB)")

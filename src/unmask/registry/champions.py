@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from filelock import FileLock
 from mlflow import MlflowClient
 
-from unmask.project import project_root
+from unmask.project import state_path
 from unmask.registry.origin import COMMIT
 from unmask.registry.versions import (
     CHAMPION,
@@ -65,7 +65,7 @@ def _user() -> str:
 
 def _champion_lock() -> FileLock:
     """Lock that is held from reading the champion until it has changed."""
-    return FileLock(project_root() / ".unmask" / "champion.lock")
+    return FileLock(state_path("champion.lock"))
 
 
 def _record(

@@ -18,6 +18,7 @@ from unmask.models.stored import (
     packed_md5,
     save_network,
 )
+from unmask.project import in_project
 from unmask.registry.card import model_card
 from unmask.registry.loading import find_networks
 from unmask.registry.references import RELEASED_REFERENCE, attach_reference
@@ -83,7 +84,7 @@ def score(
     from unmask.evaluation.evaluate import evaluate
     from unmask.evaluation.native_resolution import at_native_resolution
 
-    eval_set = at_native_resolution(params, Path(), open_split(masked, split), source)
+    eval_set = at_native_resolution(params, in_project(), open_split(masked, split), source)
     reports.mkdir(parents=True, exist_ok=True)
     return evaluate(params, eval_set, open_split(masked, "train"), models, reports)
 

@@ -1,13 +1,11 @@
 """The project's trained networks as a version of the registered model."""
 
 from functools import partial
-from pathlib import Path
 
+from unmask.project import in_project
 from unmask.registry.card import model_card
 from unmask.registry.references import attach_reference
 from unmask.registry.versions import register
-
-MODELS, REPORTS = Path("models"), Path("reports")
 
 
 def sync() -> str:
@@ -16,6 +14,7 @@ def sync() -> str:
     Returns:
         The version's number.
     """
-    version = register(MODELS, partial(model_card, MODELS, REPORTS))
-    attach_reference(version, REPORTS / "reference.parquet")
+    models, reports = in_project("models"), in_project("reports")
+    version = register(models, partial(model_card, models, reports))
+    attach_reference(version, reports / "reference.parquet")
     return version

@@ -10,6 +10,7 @@ from unmask.errors import exit_with_message
 from unmask.evaluation.evaluate import evaluate
 from unmask.evaluation.evaluation_set import select_faces
 from unmask.models.stored import METADATA
+from unmask.project import in_project
 from unmask.tracking import WEIGHTS, connect, find_run, flat, stage_run
 
 
@@ -26,8 +27,8 @@ def _training_runs(models: Path) -> dict[str, str]:
 @exit_with_message
 def main() -> None:
     """The stage as DVC runs it, in the folder of params.yaml."""
-    params, models, out = load_params(), Path("models"), Path("reports")
-    masked = Path("data/masked")
+    params, models, out = load_params(), in_project("models"), in_project("reports")
+    masked = in_project("data/masked")
     test = open_split(masked, "test")
     with stage_run("evaluate", {"unmask.data_md5": test.digest}) as run:
         run.params(params.evaluate.model_dump(mode="json"))

@@ -4,7 +4,8 @@ import json
 
 from unmask.errors import exit_with_message
 from unmask.models.stored import packed_md5
-from unmask.registry.sync import MODELS, REPORTS, sync
+from unmask.project import in_project
+from unmask.registry.sync import sync
 from unmask.registry.versions import NAME
 
 
@@ -12,8 +13,8 @@ from unmask.registry.versions import NAME
 def main() -> None:
     """The stage as DVC runs it, in the folder of params.yaml."""
     version = sync()
-    record = {"name": NAME, "version": version, "packed_md5": packed_md5(MODELS)}
-    (REPORTS / "registered.json").write_text(json.dumps(record, indent=1) + "\n")
+    record = {"name": NAME, "version": version, "packed_md5": packed_md5(in_project("models"))}
+    in_project("reports/registered.json").write_text(json.dumps(record, indent=1) + "\n")
     print(f"registered: {NAME} version {version} is the challenger", flush=True)
 
 

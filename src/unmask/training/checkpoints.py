@@ -11,8 +11,6 @@ import lightning as L
 
 from unmask.errors import UnmaskError
 
-ROOT = Path(".unmask/checkpoints")
-
 
 def code_digest() -> str:
     """sha256 over the files of this package that the process has imported."""

@@ -15,7 +15,6 @@ from unmask.models.stored import RELEASED
 from unmask.tracking import StageRun
 from unmask.training.module import NetworkModule
 
-SNAPSHOTS = Path(".unmask/snapshots")
 _EVERY = 1800  # seconds, between two sheets or snapshots of a long training
 
 
@@ -82,7 +81,7 @@ class Snapshots(L.Callback):
     """
 
     def __init__(
-        self, store: Callable[[nn.Module, Path], object], models: Path, folder: Path = SNAPSHOTS
+        self, store: Callable[[nn.Module, Path], object], models: Path, folder: Path
     ) -> None:
         self._store, self._models, self._folder = store, models, folder
         self._stored = time.monotonic()

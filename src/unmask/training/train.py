@@ -9,10 +9,11 @@ from torch import nn
 
 from unmask.config.params import Fit, Params
 from unmask.config.section import Section
-from unmask.datasets.cache import CACHE, Split, open_split
+from unmask.datasets.cache import Split, open_split
 from unmask.models.stored import RELEASED, load_network, save_network
+from unmask.project import state_path
 from unmask.tracking import WEIGHTS, stage_run
-from unmask.training.checkpoints import ROOT, Checkpoint, code_digest, key_of
+from unmask.training.checkpoints import Checkpoint, code_digest, key_of
 from unmask.training.early_stopping import BestWeights
 from unmask.training.gender import GenderModule
 from unmask.training.inpainting import InpaintingModule
@@ -98,7 +99,7 @@ def make_trainer(
 
 
 def train_network(
-    name: str, params: Params, masked: Path, models: Path, cache: Path = CACHE
+    name: str, params: Params, masked: Path, models: Path, cache: Path | None = None
 ) -> None:
     """Train network `name` on the masked faces and store it in the folder `models`.
 
@@ -122,8 +123,10 @@ def train_network(
         module.network.compile()
     resolved, augment = section.model_dump(mode="json"), views.model_dump(mode="json")
     data = train.digest + val.digest
-    key = {**resolved, **start, "seed": params.seed, "augment": augment}
-    checkpoint = Checkpoint(ROOT / f"{name}-{key_of(key, data, code_digest())}")
+    key = key_of(
+        {**resolved, **start, "seed": params.seed, "augment": augment}, data, code_digest()
+    )
+    checkpoint = Checkpoint(state_path("checkpoints") / f"{name}-{key}")
     best = BestWeights(module, section.patience) if section.patience is not None else None
     trainer = make_trainer(section, [*([best] if best else []), checkpoint, Progress()])
     if trainer.global_rank != 0:
@@ -146,7 +149,7 @@ def train_network(
         def store(network: nn.Module, out: Path) -> str:
             return save_network(network, name, resolved, metadata, out)
 
-        trainer.callbacks[:0] = [Curves(run), Snapshots(store, models)]
+        trainer.callbacks[:0] = [Curves(run), Snapshots(store, models, state_path("snapshots"))]
         if checkpoint.path is not None:
             print(f"train {name}: going on from {checkpoint.path}", flush=True)
         trainer.fit(module, ckpt_path=checkpoint.path, weights_only=False)
