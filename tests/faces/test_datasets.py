@@ -10,6 +10,7 @@ from unmask.datasets.shards import read_rows, shards_of
 from unmask.datasets.splits import SPLITS, split_of
 from unmask.errors import UnmaskError
 from unmask.faces import dataset as faces_stage
+from unmask.faces.folder import AnnotatedPicture
 from unmask.faces.sources import SourceError
 from unmask.masking import dataset as masked_stage
 
@@ -170,6 +171,28 @@ def test_only_broken_pictures_are_an_error_that_leaves_no_output(smoke, face_fol
     with pytest.raises(SourceError, match="no face could be read"):
         faces_stage.make(from_folder(smoke), tmp_path / "data")
     assert left_in(tmp_path / "data") == []
+
+
+def test_every_photo_is_read_once(smoke, face_folder, tmp_path, monkeypatch):
+    face_folder(4)
+    read, files = AnnotatedPicture.read, []
+    monkeypatch.setattr(
+        AnnotatedPicture, "read", lambda item: files.append(item.path.name) or read(item)
+    )
+    faces_stage.make(from_folder(smoke), tmp_path / "data")
+    assert files == ["000.png", "001.png", "002.png", "003.png"]
+
+
+def test_faces_keep_the_order_of_their_sources(smoke, face_folder, tmp_path):
+    face_folder(3)
+    drawn = {"name": "appearance_model", "count": 3}
+    mine = {"name": "folder", "path": "mine"}
+    ids = []
+    for index, sources in enumerate([(drawn,), (mine,), (drawn, mine)]):
+        data = tmp_path / f"data{index}"
+        faces_stage.make(with_faces(smoke, *sources), data)
+        ids.append({s: [r["id"] for r in read_rows(shards_of(data / "faces", s))] for s in SPLITS})
+    assert ids[2] == {split: ids[0][split] + ids[1][split] for split in SPLITS}
 
 
 def test_a_missing_source_folder_is_named(smoke, tmp_path):

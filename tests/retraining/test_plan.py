@@ -1,5 +1,6 @@
 """What a retraining would do, seen in git alone."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from project import ROOT
 
 from unmask.config.params import ParamsError, load_params
 from unmask.config.profiles import use_profile
+from unmask.retraining import plan as retraining
 from unmask.retraining.drops import DropRecords, drops_in
-from unmask.retraining.new_faces import NewFacesReport
+from unmask.retraining.new_faces import NewFacesReport, judge_faces
 from unmask.retraining.plan import RECORDS, Plan, make_plan
 
 
@@ -80,6 +82,39 @@ def test_new_faces_are_a_reason_until_they_are_taken_refused_or_fail_too_often(r
     commit(root, "taken", **{f"data__sources__{drop.key}.dvc": "outs: []\n"})
     git(root, "checkout", "--quiet", "main")
     assert planned(root).is_empty
+
+
+def test_known_faces_are_hashed_once_and_those_of_an_accepted_drop_added(
+    root, face_folder, monkeypatch
+):
+    def make_clone(root: Path, folder: Path, commit: str) -> None:
+        folder.mkdir()
+
+    monkeypatch.setattr(retraining, "make_clone", make_clone)
+    for command in ("git", "dvc"):
+        monkeypatch.setattr(retraining, command, lambda folder, *arguments: "")
+    hashed = []
+    hash_all = retraining.known_hashes
+    monkeypatch.setattr(
+        retraining, "known_hashes", lambda *given: hashed.append(given) or hash_all(*given)
+    )
+    drop = root / "data" / "drop"
+    drop.mkdir(parents=True)
+    for name in ("first", "second"):
+        face_folder(4, name=name).rename(drop / name)
+    first, second = drops_in(drop)
+    text = (root / "params.yaml").read_text()
+    what = Plan("base", None, text, False, (first, second))
+    assert retraining.prepare(root, root / "clone", what) == [first]
+    assert len(hashed) == 1
+    report = json.loads((root / RECORDS / second.key / "report.json").read_text())
+    assert [failure["reason"] for failure in report["failures"]] == [
+        f"repeats folder/{first.key}/{index:03d}.png" for index in range(4)
+    ]
+    added = retraining.known_hashes(load_params(root / "clone" / "params.yaml"), root / "clone")
+    assert added == judge_faces(first.folder, load_params(root / "params.yaml"), {}).hashes_as(
+        first.key
+    )
 
 
 def test_retrainings_build_on_the_champion_until_the_user_commits(root):

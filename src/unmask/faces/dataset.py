@@ -1,8 +1,12 @@
 """Stage `faces`: reads every source, frames its faces, and writes them by split."""
 
+import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 from unmask.config.params import Params, Source
 from unmask.datasets.png import encode_image
@@ -33,52 +37,75 @@ def row_of(face: Face, weight: float = 1.0) -> dict:
     }
 
 
-def _framed_row(item_and_source: tuple[Item, Source], size: int) -> dict | str:
-    """A row of FACE_SCHEMA, or one sentence that says why the face is left out."""
+def _read_face(item_and_source: tuple[Item, Source], size: int) -> tuple[dict, int | None] | str:
+    """The face's row and, of a photo, its hash; or one sentence that says why it is left out."""
     item, source = item_and_source
     try:
         face = framed(item.read(), size)
-        return row_of(replace(face, scale=face.scale * source.resolution), source.weight)
+        row = row_of(replace(face, scale=face.scale * source.resolution), source.weight)
     except UnreadableImage as error:
         return str(error)
     except ValueError as error:
         return f"{item.id}: {error}"
+    return row, None if isinstance(item, Sampled) else picture_hash(face.image)
 
 
-def _hash_and_split(item: Item, size: int) -> tuple[int, str] | None:
-    """Hash and split of a face; None where it cannot be read, which `_framed_row` reports."""
-    try:
-        face = framed(item.read(), size)
-    except (UnreadableImage, ValueError):
-        return None
-    return picture_hash(face.image), face.split
+def _read_photos(photos: dict[Item, Source], size: int, workers: int, rows: BinaryIO) -> list[dict]:
+    """Read, frame and hash every photo once.
+
+    Args:
+        photos: each with its source.
+        size: side of the frame in pixels.
+        workers: number of processes.
+        rows: a file that takes each photo's row, or why it is left out, in order.
+
+    Returns:
+        `id`, `hash` and `split` of each photo that could be read.
+    """
+    results = ordered_map(partial(_read_face, size=size), photos.items(), workers)
+    readable: list[dict] = []
+    for result in with_progress(results, len(photos), "photos"):
+        row, value = (result, None) if isinstance(result, str) else result
+        pickle.dump(row, rows)
+        if not isinstance(row, str):
+            readable.append({"id": row["id"], "hash": value, "split": row["split"]})
+    rows.seek(0)
+    return readable
 
 
-def _without_cross_split_duplicates(
-    items: list[Item], size: int, workers: int
-) -> tuple[list[Item], list[str]]:
-    """The items that are kept, and one sentence for each near-duplicate that is left out."""
-    photos = [item for item in items if not isinstance(item, Sampled)]
-    if not photos:
-        return items, []
-    found = ordered_map(partial(_hash_and_split, size=size), photos, workers)
-    readable = [
-        (item.id, *hash_and_split)
-        for item, hash_and_split in zip(
-            photos, with_progress(found, len(photos), "hashes"), strict=True
-        )
-        if hash_and_split is not None
-    ]
-    ids, hashes, splits = zip(*readable, strict=True) if readable else ((), (), ())
-    reasons = {
+def _near_duplicates(readable: list[dict]) -> dict[str, str]:
+    """One sentence for each photo that is left out as a near-duplicate in another split, by id."""
+    ids, hashes, splits = (
+        [photo[column] for photo in readable] for column in ("id", "hash", "split")
+    )
+    return {
         ids[repeated]: f"{ids[repeated]}: repeats {ids[kept]} of split {splits[kept]}"
         for repeated, kept in cross_split_duplicates(hashes, splits).items()
     }
-    return [item for item in items if item.id not in reasons], list(reasons.values())
+
+
+def _rows(
+    source_of: dict[Item, Source], size: int, workers: int, photo_rows: BinaryIO
+) -> Iterator[tuple[str, dict | str]]:
+    """Id and row of every face, or id and why it is left out, in order.
+
+    The rows of photos are those that `_read_photos` wrote; synthetic faces are sampled now.
+    """
+    synthetic = [pair for pair in source_of.items() if isinstance(pair[0], Sampled)]
+    sampled = ordered_map(partial(_read_face, size=size), synthetic, workers)
+    for item in source_of:
+        if isinstance(item, Sampled):
+            result = next(sampled)
+            yield item.id, result if isinstance(result, str) else result[0]
+        else:
+            yield item.id, pickle.load(photo_rows)
 
 
 def make(params: Params, data: Path) -> list[str]:
     """Write the framed faces of all sources to DATA/faces.
+
+    All photos are read before any is written, since only then near-duplicates are known; meanwhile
+    their rows are kept in a temporary file.
 
     Args:
         params: of the project.
@@ -103,25 +130,26 @@ def make(params: Params, data: Path) -> list[str]:
         for source in params.faces.sources
         for item in items_of(source, data.parent, params.seed, params.image_size)
     }
-    items, failures = _without_cross_split_duplicates(
-        list(source_of), params.image_size, params.faces.workers
-    )
-    for failure in failures:
-        print(f"left out: {failure}", flush=True)
+    size, workers = params.image_size, params.faces.workers
+    photos = {i: source for i, source in source_of.items() if not isinstance(i, Sampled)}
     written = 0
-    rows = ordered_map(
-        partial(_framed_row, size=params.image_size),
-        [(item, source_of[item]) for item in items],
-        params.faces.workers,
-    )
-    with new_shards(data / "faces", FACE_SCHEMA, params.faces.shard_rows) as shards:
-        for row in with_progress(rows, len(items), "faces"):
-            if isinstance(row, str):
-                failures.append(row)
-                print(f"left out: {row}", flush=True)
-            else:
-                shards.add(row)
-                written += 1
-        if written == 0:
-            raise SourceError("no face could be read from any source: see the reasons above.")
+    data.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=data) as photo_rows:
+        readable = _read_photos(photos, size, workers, photo_rows) if photos else []
+        duplicates = _near_duplicates(readable)
+        failures = list(duplicates.values())
+        for failure in failures:
+            print(f"left out: {failure}", flush=True)
+        every = _rows(source_of, size, workers, photo_rows)
+        rows = (row for face_id, row in every if face_id not in duplicates)
+        with new_shards(data / "faces", FACE_SCHEMA, params.faces.shard_rows) as shards:
+            for row in with_progress(rows, len(source_of) - len(duplicates), "faces"):
+                if isinstance(row, str):
+                    failures.append(row)
+                    print(f"left out: {row}", flush=True)
+                else:
+                    shards.add(row)
+                    written += 1
+            if written == 0:
+                raise SourceError("no face could be read from any source: see the reasons above.")
     return failures

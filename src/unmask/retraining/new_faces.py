@@ -47,7 +47,7 @@ class RejectedFace:
 
 @dataclass(frozen=True)
 class NewFacesReport:
-    """The result of validating a folder of faces; its fields are keys of the JSON report.
+    """The result of validating a folder of faces.
 
     Attributes:
         folder: its name.
@@ -55,6 +55,7 @@ class NewFacesReport:
         good: files of the faces that may be used, relative to the folder.
         failures: the faces that may not.
         refusals: why the whole folder is refused, a sentence each; empty when it is accepted.
+        hashes: of the good pictures, in their order; no part of the JSON report.
     """
 
     folder: str
@@ -62,6 +63,7 @@ class NewFacesReport:
     good: tuple[str, ...]
     failures: tuple[RejectedFace, ...]
     refusals: tuple[str, ...]
+    hashes: tuple[int, ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -69,8 +71,15 @@ class NewFacesReport:
         return not self.refusals
 
     def as_json(self) -> str:
-        """The content of report.json."""
-        return json.dumps({"accepted": self.accepted, **asdict(self)}, indent=1) + "\n"
+        """The content of report.json: the fields but the hashes, and `accepted`."""
+        tree = {"accepted": self.accepted, **asdict(self)}
+        del tree["hashes"]
+        return json.dumps(tree, indent=1) + "\n"
+
+    def hashes_as(self, folder: str) -> dict[str, int]:
+        """Hashes of the good pictures by id, as `known_hashes` gives them of a source `folder`."""
+        ids = (f"folder/{folder}/{name}" for name in self.good)
+        return dict(zip(ids, self.hashes, strict=True))
 
     def as_markdown(self) -> str:
         """The content of report.md: the verdict, the counts by kind and a row per failure."""
@@ -252,7 +261,8 @@ def judge_faces(folder: Path, params: Params, known: dict[str, int]) -> NewFaces
         RejectedFace(names[index], "duplicate", f"repeats {other}")
         for index, other in duplicates.items()
     ]
-    good = tuple(name for index, name in enumerate(names) if index not in duplicates)
+    kept = [index for index in range(len(names)) if index not in duplicates]
+    good = tuple(names[index] for index in kept)
     refusals = []
     share = len(failures) / len(rows)
     if share > rules.failures:
@@ -262,4 +272,11 @@ def judge_faces(folder: Path, params: Params, known: dict[str, int]) -> NewFaces
         )
     if len(good) < rules.minimum:
         refusals.append(f"{len(good)} good faces, at least {rules.minimum} wanted")
-    return NewFacesReport(folder.name, len(rows), good, tuple(failures), tuple(refusals))
+    return NewFacesReport(
+        folder.name,
+        len(rows),
+        good,
+        tuple(failures),
+        tuple(refusals),
+        tuple(hashes[index] for index in kept),
+    )

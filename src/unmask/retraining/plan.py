@@ -182,7 +182,7 @@ def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
             dvc(clone, "add", path)
             file.write_text(add_sources(file.read_text(), [path]))
             accepted.append(drop)
-            known = known_hashes(load_params(file), clone)
+            known |= report.hashes_as(drop.key)
         record = DropRecords(root / RECORDS).save_report(drop, report)
         verdict = f"refused: {'; '.join(report.refusals)}" if report.refusals else "accepted"
         print(f"new faces {drop.folder.name}: {verdict}, see {record / 'report.md'}")
