@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -73,16 +74,25 @@ def _check_answers(uri: str) -> None:
 
 
 def connect() -> MlflowClient:
-    """Open the tracking store and create the experiment if it is missing.
+    """The tracking store that the environment or the working directory names.
 
-    Processes that start at once may all call it.
+    It is opened, and its experiment created if it is missing, the first time that it is named;
+    whether a server answers is checked every time. Processes that start at once may all call it.
 
     Raises:
         TrackingError: when the server cannot be reached, or the store was moved.
     """
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
     uri = tracking_uri()
     _check_answers(uri)
+    if mlflow.get_tracking_uri() != uri:
+        _open.cache_clear()
+    return _open(uri)
+
+
+@lru_cache(maxsize=1)  # MLflow's own state is of one store too
+def _open(uri: str) -> MlflowClient:
+    """Open a store and make the experiment; safe when several processes start at once."""
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     mlflow.set_tracking_uri(uri)
     lock = state_path("tracking.lock")
     lock.parent.mkdir(exist_ok=True)

@@ -1,16 +1,20 @@
 import json
 import socket
 import sqlite3
+from functools import lru_cache
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import mlflow
 import pytest
 
+from unmask import tracking
 from unmask.config.params import NETWORKS
 from unmask.models.stored import METADATA
 from unmask.project import tracking_uri
 from unmask.stages.evaluate import _training_runs as training_runs
-from unmask.tracking import WEIGHTS, TrackingError, connect, parent_run, stage_run
+from unmask.tracking import WEIGHTS, StoreAwayError, TrackingError, connect, parent_run, stage_run
 
 
 @pytest.fixture
@@ -32,6 +36,51 @@ def test_default_store_is_absolute_and_independent_of_the_folder(project, monkey
     (project / "deeper").mkdir()
     monkeypatch.chdir(project / "deeper")
     assert tracking_uri() == expected
+
+
+def test_a_store_is_opened_once_until_another_is_named(project, tmp_path_factory, monkeypatch):
+    opened, set_experiment = [], mlflow.set_experiment
+
+    def count(name: str) -> None:
+        opened.append(mlflow.get_tracking_uri())
+        set_experiment(name)
+
+    monkeypatch.setattr(mlflow, "set_experiment", count)
+    first = connect()
+    assert connect() is first
+    assert opened == [tracking_uri()]
+    other = tmp_path_factory.mktemp("other")
+    (other / "dvc.yaml").touch()
+    (other / "params.yaml").write_text("seed: 0\n")
+    for place in (other, project):
+        monkeypatch.chdir(place)
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # mlflow itself sets it
+        with stage_run("evaluate", {}) as run:
+            pass
+        assert connect().get_run(run.id).info.artifact_uri.startswith(place.as_uri())
+    assert len(opened) == 3
+
+
+class Healthy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+
+def test_a_server_that_went_away_is_noticed_though_it_was_opened(project, monkeypatch):
+    opened = []
+    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        uri = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        monkeypatch.setattr(tracking, "_open", lru_cache(opened.append))
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        connect()
+        server.shutdown()
+        thread.join()
+    with pytest.raises(StoreAwayError, match="cannot be used"):
+        connect()
+    assert opened == [uri]
 
 
 def test_stage_runs_are_children_of_one_parent(project):
