@@ -34,8 +34,8 @@ from unmask.inference.chain import Chain
 from unmask.inference.pictures import decode_picture, to_base64
 from unmask.masking.samples import write_samples
 from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
-from unmask.registry.champions import make_champion
-from unmask.registry.versions import register
+from unmask.registry.champions import replace_champion
+from unmask.registry.versions import CHAMPION, register, version_of
 
 _CONF = Path(__file__).parents[1] / "conf"
 _SIDE, _PICTURES = 192, 32
@@ -228,7 +228,7 @@ def main() -> None:
                 with ThreadPoolExecutor(1) as pool:
                     load = pool.submit(_load, address, cases, asked.clients, promote)
                     promote.wait()
-                    make_champion(second, "load")
+                    replace_champion(version_of(CHAMPION), second, "load")
                     promoted = time.perf_counter()
                     _until(client, second)
                     print(

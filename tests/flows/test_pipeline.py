@@ -187,8 +187,8 @@ def test_one_inpainting_parameter_reruns_exactly_its_stages_and_back(second):
 
 def test_rollback_goes_back_to_the_champion_before(trained, second):
     code = (
-        "from unmask.registry.champions import succeed;"
-        f"succeed('1', '{second.number}', 'a test of rollback')"
+        "from unmask.registry.champions import replace_champion;"
+        f"replace_champion('1', '{second.number}', 'a test of rollback')"
     )
     succeed(trained, "python", "-c", code)
     assert "champion" in versions(trained)[second.number]

@@ -6,15 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from champion import make_champion
 from mlflow import MlflowClient
 
-from unmask.registry.champions import (
-    history,
-    make_champion,
-    replace_champion,
-    roll_back,
-    rollback_of,
-)
+from unmask.registry.champions import history, replace_champion, roll_back, rollback_of
 from unmask.registry.versions import CHAMPION, NAME, RegistryError, version_of
 from unmask.tracking import connect
 

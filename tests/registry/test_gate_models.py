@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from champion import make_champion
 from mlflow import MlflowClient
 from project import ROOT
 from torch.nn.functional import interpolate
@@ -30,7 +31,7 @@ from unmask.geometry.frame import move_points, resizing
 from unmask.masking import dataset as masked_stage
 from unmask.models import build
 from unmask.models.stored import PARAMS, RELEASED, load_network, save_network
-from unmask.registry.champions import make_champion, roll_back
+from unmask.registry.champions import roll_back
 from unmask.registry.promotion import Promotion, promote
 from unmask.registry.release import import_release
 from unmask.registry.versions import (

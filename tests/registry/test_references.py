@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from champion import make_champion
 
 from unmask.config.restore import RESTORE, Blending, Restore, load_restore, save_restore
 from unmask.models.stored import RELEASED
 from unmask.registry import versions
-from unmask.registry.champions import make_champion
 from unmask.registry.references import (
     REFERENCE,
     RELEASED_REFERENCE,

@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from champion import make_champion
 from project import ROOT, run_in
 from team.services import until
 
@@ -25,7 +26,7 @@ from unmask.config.profiles import use_profile
 from unmask.inference.pictures import decode_picture, from_base64
 from unmask.masking.samples import write_samples
 from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
-from unmask.registry.champions import make_champion, roll_back
+from unmask.registry.champions import roll_back
 from unmask.registry.versions import CHAMPION, NAME, register, version_of
 from unmask.serving.backend import refusal_from
 from unmask.tracking import connect

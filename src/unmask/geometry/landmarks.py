@@ -6,7 +6,6 @@ COUNT = 68
 JAW = slice(0, 17)
 BROWS = slice(17, 27)
 NOSE = slice(27, 36)
-NOSE_BRIDGE = slice(27, 31)
 RIGHT_EYE = slice(36, 42)  # the subject's right eye, at the left of the picture
 LEFT_EYE = slice(42, 48)
 EYES = slice(36, 48)

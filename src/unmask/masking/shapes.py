@@ -19,7 +19,7 @@ class Shape:
         outline: right half, (u, v) from top centre to bottom centre; a repeated point is a corner.
         upper: (u, v) on the right half where the upper strap is sewn on.
         lower: (u, v) on the right half where the lower strap is sewn on.
-        straps: kinds of `unmask.masking.straps.STRAPS` to weights.
+        straps: kinds of `unmask.masking.straps.WIDTHS` to weights.
         standoff: distance of the mask's centre from the face, in inter-ocular distances.
         dome: height of the bulge over nose and mouth, in inter-ocular distances.
         folds: strength of wrinkles, 0 for none.

@@ -7,7 +7,6 @@ import numpy as np
 
 from unmask.masking.pose import Pose
 
-STRAPS = ("loops", "hooks", "ties", "cords", "head", "bands", "visor", "none")
 #: Smallest and largest width of each kind, in inter-ocular distances.
 WIDTHS = {"loops": (0.012, 0.08), "hooks": (0.012, 0.07), "ties": (0.02, 0.08),
           "cords": (0.012, 0.05), "head": (0.02, 0.12), "bands": (0.10, 0.22),
@@ -33,7 +32,7 @@ def strap_lines(
     """The curves of a mask's straps; those of the far side are left out if they are hidden.
 
     Args:
-        kind: one of `STRAPS`.
+        kind: one of `WIDTHS`.
         corners: (2, 2, 2) in pixels, where straps are sewn on: left and right, upper and lower.
         landmarks: (68, 2) in pixels.
         pose: of the face.

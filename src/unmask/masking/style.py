@@ -59,7 +59,7 @@ class Style:
         dome: height of the bulge.
         pleats: number, opening 0 to 1, and depth.
         folds: strength of wrinkles, index of their map, its period, shift (2,) and turn in radians.
-        straps: one of `unmask.masking.straps.STRAPS`.
+        straps: one of `unmask.masking.straps.WIDTHS`.
         strap_width: of the straps.
         strap_dye: (3,) RGB.
         slack: sag of the straps.

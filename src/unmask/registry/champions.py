@@ -89,17 +89,6 @@ def _record(
     return change
 
 
-def make_champion(version: str, why: str) -> ChampionChange:
-    """Point `champion` at a version, whatever the gate says, and record who did it, when and why.
-
-    Raises:
-        RegistryError: when there is no such version.
-    """
-    client = connect()
-    with _champion_lock():
-        return _record(client, version, why, "promote")
-
-
 def commit_of_champion() -> str | None:
     """The git commit that the champion was made from, or None where there is no champion."""
     number = champion_version()
