@@ -38,10 +38,6 @@ from unmask.project import project_root, write_whole
 _LISTED = 100  # failed photos that the report names
 
 
-class DefectError(UnmaskError):
-    """Photos that could not be restored because of a defect; the message says where they are."""
-
-
 @task(**RETRY_POLICY)
 def find_work(storage: Storage, settle: float) -> tuple[list[str], list[str]]:
     """The batches that a killed run left, and the photos of new/ unchanged for `settle` seconds."""
@@ -191,7 +187,7 @@ def _restore(storage: Storage, params: Inbox, model: str | None) -> str:
             break
     counts = write_report(outcomes, restorer.model)
     if defects := [outcome for outcome in outcomes if outcome.defect]:
-        raise DefectError(
+        raise UnmaskError(
             f"{counts}; {len(defects)} photos met a defect of the code and are in {FAILED}/, "
             f"the first by: {defects[0].reason}; put them into {NEW}/ again once it is mended."
         )

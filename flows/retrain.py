@@ -138,10 +138,10 @@ def _reason(drops: Sequence[Drop], changes: dict | None, drift: str | None) -> s
 def _check_device() -> None:
     import torch
 
-    from unmask.retraining.plan import RetrainError
+    from unmask.retraining.plan import UnmaskError
 
     if not torch.cuda.is_available():
-        raise RetrainError(
+        raise UnmaskError(
             "loop.pool is gpu, but this machine has no CUDA device: start the worker of the work "
             "pool gpu on one that has, or set loop.pool to unmask."
         )

@@ -32,11 +32,7 @@ PIPELINE, STAGE, WEIGHTS = "unmask.pipeline_id", "unmask.stage", "unmask.weights
 _PARENT = "mlflow.parentRunId"
 
 
-class TrackingError(UnmaskError):
-    """The tracking store cannot be used; the message names it and says what to do."""
-
-
-class StoreAwayError(TrackingError):
+class StoreAwayError(UnmaskError):
     """The tracking store does not answer now, but may when it is tried again."""
 
     status = TEMPORARY
@@ -80,7 +76,7 @@ def connect() -> MlflowClient:
     whether a server answers is checked every time. Processes that start at once may all call it.
 
     Raises:
-        TrackingError: when the server cannot be reached, or the store was moved.
+        UnmaskError: when the server cannot be reached, or the store was moved.
     """
     uri = tracking_uri()
     _check_answers(uri)
@@ -108,7 +104,7 @@ def _open(uri: str) -> MlflowClient:
     expected = _artifact_root(uri)
     # each experiment has a subfolder where a server made it in the same store
     if expected is not None and not f"{experiment.artifact_location}/".startswith(f"{expected}/"):
-        raise TrackingError(
+        raise UnmaskError(
             f"{uri} keeps its artifacts in {experiment.artifact_location}, so it was moved or "
             "copied: move it back, or delete mlflow.db to start anew."
         )
@@ -147,7 +143,7 @@ def git_commit() -> str:
 def _experiment_id(client: MlflowClient) -> str:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
-        raise TrackingError(f"{tracking_uri()} has no experiment '{EXPERIMENT}': run a stage.")
+        raise UnmaskError(f"{tracking_uri()} has no experiment '{EXPERIMENT}': run a stage.")
     return experiment.experiment_id
 
 
@@ -165,7 +161,7 @@ def find_run(client: MlflowClient, tags: dict[str, str], status: str | None = No
         status: only runs of this one, e.g. 'FINISHED'; None takes any, failed ones too.
 
     Raises:
-        TrackingError: when the store has no experiment yet.
+        UnmaskError: when the store has no experiment yet.
     """
     wanted = _tag_filter(tags) + (f" and attributes.status = '{status}'" if status else "")
     found = client.search_runs(
@@ -304,7 +300,7 @@ def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> It
         The run to log to.
 
     Raises:
-        TrackingError: when the store cannot be used.
+        UnmaskError: when the store cannot be used.
     """
     client = connect()
     parent = parent_run(client)

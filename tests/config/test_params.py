@@ -7,10 +7,11 @@ from project import ROOT
 from ruamel.yaml import YAML
 
 from unmask.config.augment import Augment
-from unmask.config.params import ParamsError, load_params, parse_params
+from unmask.config.params import load_params, parse_params
 from unmask.config.profiles import use_profile
 from unmask.config.restore import Restore
 from unmask.config.section import Section
+from unmask.errors import UnmaskError
 
 PROFILES = sorted(path.stem for path in (ROOT / "conf").glob("*.yaml"))
 
@@ -20,7 +21,7 @@ def tree() -> dict:
 
 
 def refused(changed: dict) -> str:
-    with pytest.raises(ParamsError) as caught:
+    with pytest.raises(UnmaskError) as caught:
         parse_params(changed, ROOT / "params.yaml")
     message = str(caught.value)
     assert "\n" not in message
@@ -78,7 +79,7 @@ def test_every_setting_is_read_where_it_is_used(section, folder):
 
 
 def test_unknown_profile_names_the_known_ones(tmp_path):
-    with pytest.raises(ParamsError, match=r"no profile 'nosuch'.*cpu.*smoke"):
+    with pytest.raises(UnmaskError, match=r"no profile 'nosuch'.*cpu.*smoke"):
         use_profile("nosuch", ROOT / "conf", tmp_path / "params.yaml")
     assert not (tmp_path / "params.yaml").exists()
 
@@ -145,14 +146,14 @@ def test_source_without_its_path():
 
 
 def test_missing_file_says_what_to_run(tmp_path):
-    with pytest.raises(ParamsError, match="unmask params use cpu"):
+    with pytest.raises(UnmaskError, match="unmask params use cpu"):
         load_params(tmp_path / "params.yaml")
 
 
 def test_broken_yaml_is_named(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("seed: [1")
-    with pytest.raises(ParamsError, match="not valid YAML"):
+    with pytest.raises(UnmaskError, match="not valid YAML"):
         load_params(path)
 
 

@@ -2,8 +2,8 @@ import pytest
 from project import ROOT
 from ruamel.yaml import YAML
 
-from unmask.config.params import ParamsError
 from unmask.config.profiles import add_sources, change_params, use_profile
+from unmask.errors import UnmaskError
 
 TEXT = (ROOT / "conf" / "cpu.yaml").read_text()
 DECLARED = ("seed", "masking.types", "train")
@@ -58,7 +58,7 @@ def test_changes_to_what_is_there_change_nothing():
     ],
 )
 def test_other_changes_are_refused_by_name(changes, words):
-    with pytest.raises(ParamsError, match=words):
+    with pytest.raises(UnmaskError, match=words):
         change_params(TEXT, changes, DECLARED)
 
 

@@ -3,7 +3,6 @@ import shutil
 
 import pytest
 
-from unmask.config.params import ParamsError
 from unmask.config.restore import (
     RESTORE,
     Blending,
@@ -12,6 +11,7 @@ from unmask.config.restore import (
     load_restore,
     save_restore,
 )
+from unmask.errors import UnmaskError
 from unmask.models.stored import RELEASED, packed_md5
 
 CHANGED = Restore(blending=Blending(grain=0.25), detection=Detection(sides=(160, 2000)))
@@ -52,7 +52,7 @@ def test_a_file_of_before_a_setting_was_has_its_default(tmp_path):
 )
 def test_a_damaged_file_is_named_in_one_sentence(tmp_path, content, words):
     (tmp_path / RESTORE).write_text(content, errors="surrogateescape")
-    with pytest.raises(ParamsError) as caught:
+    with pytest.raises(UnmaskError) as caught:
         load_restore(tmp_path)
     assert str(caught.value).startswith(str(tmp_path / RESTORE))
     assert words in str(caught.value)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from unmask.datasets import cache as cache_module
-from unmask.datasets.cache import EmptySplit, open_split
+from unmask.datasets.cache import open_split
 from unmask.datasets.png import encode_image
 from unmask.datasets.shards import MASKED_SCHEMA, new_shards
+from unmask.errors import UnmaskError
 from unmask.faces.dataset import row_of
 from unmask.faces.records import Face
 
@@ -120,6 +121,6 @@ def test_a_failed_derivation_gives_its_disk_space_back(tmp_path, monkeypatch):
 
 def test_a_split_without_faces_is_named(tmp_path):
     write(tmp_path / "masked", 1)
-    with pytest.raises(EmptySplit, match=r"masked has no faces in the split 'val'"):
+    with pytest.raises(UnmaskError, match=r"masked has no faces in the split 'val'"):
         open_split(tmp_path / "masked", "val", tmp_path / "cache")
     assert not (tmp_path / "cache").exists()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from unmask.config.params import Params
-from unmask.datasets.cache import EmptySplit, open_split
+from unmask.datasets.cache import open_split
+from unmask.errors import UnmaskError
 from unmask.evaluation.evaluation_set import (
     EvaluationSet,
     box_of,
@@ -64,7 +65,7 @@ def test_pictures_keep_their_own_pixels_and_wear_the_frames_mask(given):
 def test_faces_of_one_source_are_taken_alone(smoke, masked, tmp_path):
     split = open_split(masked, "train", tmp_path / "cache")
     assert len(select_faces(split, 5, "appearance_model")) == len(select_faces(split, 5)) == 5
-    with pytest.raises(EmptySplit, match="no face of the split is of the source 'lfw'"):
+    with pytest.raises(UnmaskError, match="no face of the split is of the source 'lfw'"):
         select_faces(split, 5, "lfw")
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from unmask.config.params import Source
 from unmask.datasets.splits import split_of
+from unmask.errors import UnmaskError
 from unmask.faces import annotate
-from unmask.faces.annotate import AnnotatorError, landmarks_of
+from unmask.faces.annotate import landmarks_of
 from unmask.faces.celeba import read_celeba
 from unmask.faces.ffhq import read_ffhq
 from unmask.faces.folder import SourceError, UnreadableImage
@@ -151,7 +152,7 @@ def test_landmarks_are_found_once_for_each_content(celeba, tmp_path, monkeypatch
 def test_without_dlib_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(annotate, "find_spec", lambda name: None)
     annotate._dlib.cache_clear()
-    with pytest.raises(AnnotatorError, match=r"unmask\[annotate\]"):
+    with pytest.raises(UnmaskError, match=r"unmask\[annotate\]"):
         landmarks_of(np.zeros((8, 8, 3), np.uint8), b"x", tmp_path / "landmarks.db")
     annotate._dlib.cache_clear()
 

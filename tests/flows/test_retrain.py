@@ -15,9 +15,9 @@ from project import copy_project, run_in
 from ruamel.yaml import YAML
 
 from flows.retrain import _check_device
+from unmask.errors import UnmaskError
 from unmask.faces.sources import Sampled
 from unmask.models.stored import packed_md5
-from unmask.retraining.plan import RetrainError
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(2400)]
 
@@ -223,5 +223,5 @@ def test_versions_know_where_they_come_from(project):
 
 def test_a_gpu_is_asked_for_in_plain_words(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(RetrainError, match="no CUDA device"):
+    with pytest.raises(UnmaskError, match="no CUDA device"):
         _check_device()

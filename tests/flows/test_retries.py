@@ -9,14 +9,14 @@ from flows.retries import RETRY_POLICY, is_temporary
 from flows.stages import StageError, _stream
 from unmask.errors import TEMPORARY, UnmaskError
 from unmask.retraining.clone import CloneError, RemoteError
-from unmask.tracking import StoreAwayError, TrackingError
+from unmask.tracking import StoreAwayError
 
 
 def test_only_what_is_temporary_is_tried_again():
     temporary = [StoreAwayError("no answer"), RemoteError("no answer"), ConnectionResetError()]
     temporary += [httpx.ConnectError("no answer")]
     assert all(map(is_temporary, temporary))
-    wrong = [UnmaskError("x"), TrackingError("moved"), CloneError("x"), ValueError(), OSError()]
+    wrong = [UnmaskError("x"), UnmaskError("moved"), CloneError("x"), ValueError(), OSError()]
     assert not any(map(is_temporary, wrong))
     stage = ["dvc", "repro"]
     assert is_temporary(StageError(stage, 255, ["ERROR: failed to run: x, exited with 75"]))

@@ -44,7 +44,7 @@ def succeed(project: Path, *command: str, **environment: str) -> str:
 def make_champion(project: Path, **environment: str) -> None:
     """Register the released weights and promote them."""
     succeed(project, "unmask", "models", "import", **environment)
-    code = "from unmask.registry.champions import replace_champion; replace_champion(None, '1', 'a test')"
+    code = "from unmask.registry.champions import replace_champion as r; r(None, '1', 'a test')"
     succeed(project, "python", "-c", code, **environment)
 
 

@@ -3,7 +3,6 @@ import pytest
 import torch
 from torch import nn
 
-from unmask.config.params import ParamsError
 from unmask.config.restore import (
     RESTORE,
     Blending,
@@ -11,6 +10,7 @@ from unmask.config.restore import (
     Restore,
     save_restore,
 )
+from unmask.errors import UnmaskError
 from unmask.faces.sources import Sampled
 from unmask.geometry.frame import canonical_transform, move_points
 from unmask.geometry.landmarks import mirrored
@@ -216,5 +216,5 @@ def test_a_stored_chain_restores_by_the_settings_beside_it(tmp_path, monkeypatch
     save_restore(settings, tmp_path)
     assert Chain.load(tmp_path).settings == settings
     (tmp_path / RESTORE).write_text("{")
-    with pytest.raises(ParamsError, match=r"restore\.json is damaged"):
+    with pytest.raises(UnmaskError, match=r"restore\.json is damaged"):
         Chain.load(tmp_path)

@@ -6,8 +6,9 @@ import sys
 import pytest
 import torch
 
+from unmask.errors import UnmaskError
 from unmask.models import build
-from unmask.models.backbone import Backbone, BackboneError, pretrained_classifier
+from unmask.models.backbone import Backbone, pretrained_classifier
 
 SIZE = 64
 
@@ -42,7 +43,7 @@ def test_a_backbone_normalises_and_gives_the_levels_asked():
 
 @pytest.mark.parametrize(("name", "levels"), [("nonsense", (3, 4)), ("convnext_atto", (3, 4))])
 def test_a_backbone_that_does_not_fit_is_refused_in_a_sentence(name, levels):
-    with pytest.raises(BackboneError, match=name) as refused:
+    with pytest.raises(UnmaskError, match=name) as refused:
         Backbone(name, levels, pretrained=False)
     assert len(str(refused.value).splitlines()) == 1
 
@@ -50,9 +51,9 @@ def test_a_backbone_that_does_not_fit_is_refused_in_a_sentence(name, levels):
 def test_weights_that_cannot_be_downloaded_are_one_clear_sentence(tmp_path):
     # a fresh process, because the hub's client reads its settings when it is imported
     code = (
-        "from unmask.models.backbone import Backbone, BackboneError\n"
+        "from unmask.models.backbone import Backbone, UnmaskError\n"
         "try:\n    Backbone('resnet10t', (3, 4), pretrained=True)\n"
-        "except BackboneError as error:\n    print(error)\n"
+        "except UnmaskError as error:\n    print(error)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

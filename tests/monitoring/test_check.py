@@ -10,8 +10,9 @@ from project import ROOT
 
 from unmask.config.params import Params, load_params
 from unmask.config.profiles import use_profile
+from unmask.errors import UnmaskError
 from unmask.monitoring.batches import BATCHES, write_batch
-from unmask.monitoring.check import DriftCheck, Ledger, LedgerError, check_drift
+from unmask.monitoring.check import DriftCheck, Ledger, check_drift
 from unmask.monitoring.drift import DRIFT, STABLE, TOO_FEW
 from unmask.monitoring.reference import Reference
 from unmask.registry.references import RELEASED_REFERENCE
@@ -197,5 +198,5 @@ def test_a_damaged_ledger_is_named(root, params, reference):
     write_batch(seen_like(reference, 12, 80), root / BATCHES, "a")
     for text in ("{", "[]", json.dumps({"judged": {}})):
         (root / ".unmask" / "monitor.json").write_text(text)
-        with pytest.raises(LedgerError, match=r"monitor\.json is damaged"):
+        with pytest.raises(UnmaskError, match=r"monitor\.json is damaged"):
             check_drift(params, root)

@@ -6,10 +6,11 @@ import pytest
 from sklearn.decomposition import PCA
 
 from unmask.config.params import Drift
+from unmask.errors import UnmaskError
 from unmask.inference.chain import Chain
 from unmask.models.stored import RELEASED
 from unmask.monitoring.batches import SCHEMA
-from unmask.monitoring.reference import Reference, UnreadableReferenceError, make_reference
+from unmask.monitoring.reference import Reference, make_reference
 from unmask.monitoring.summaries import chain_md5
 
 PARAMS = Drift(bare=0.2, components=3, alpha=0.01, effect=0.2, minimum=4, changes={})
@@ -80,7 +81,7 @@ def test_a_missing_or_damaged_reference_is_named(content, tmp_path):
     path = tmp_path / "reference.parquet"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UnreadableReferenceError, match=r"reference\.parquet is no reference"):
+    with pytest.raises(UnmaskError, match=r"reference\.parquet is no reference"):
         Reference.load(path)
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from unmask.monitoring.batches import BatchError, batches_in, read_batches, write_batch
+from unmask.errors import UnmaskError
+from unmask.monitoring.batches import batches_in, read_batches, write_batch
 from unmask.monitoring.summaries import Row
 
 
@@ -59,7 +60,7 @@ def test_a_batch_that_cannot_be_written_leaves_the_one_before(tmp_path):
 
 def test_what_is_no_batch_is_named(tmp_path):
     (tmp_path / "a.parquet").write_text("no table")
-    with pytest.raises(BatchError, match=r"a\.parquet is no batch of summaries"):
+    with pytest.raises(UnmaskError, match=r"a\.parquet is no batch of summaries"):
         read_batches(tmp_path, ["a.parquet"])
 
 

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from unmask.config.params import NETWORKS, ParamsError
+from unmask.config.params import NETWORKS
 from unmask.config.restore import RESTORE, Blending, Restore, load_restore, save_restore
+from unmask.errors import UnmaskError
 from unmask.models import build
 from unmask.models.stored import StoredModelError, save_network
 from unmask.registry import loading, release
@@ -67,7 +68,7 @@ def test_networks_of_before_the_settings_were_kept_are_exported_with_the_default
 
 def test_damaged_settings_are_named(networks):
     (networks / RESTORE).write_text('{"blending": {"grain": 2}}')
-    with pytest.raises(ParamsError, match=r"restore\.json: parameter 'blending.grain' is 2"):
+    with pytest.raises(UnmaskError, match=r"restore\.json: parameter 'blending.grain' is 2"):
         loading.load_chain(str(networks))
 
 

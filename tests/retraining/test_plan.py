@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from project import ROOT
 
-from unmask.config.params import ParamsError, load_params
+from unmask.config.params import load_params
 from unmask.config.profiles import use_profile
+from unmask.errors import UnmaskError
 from unmask.retraining import plan as retraining
 from unmask.retraining.drops import DropRecords, drops_in
 from unmask.retraining.new_faces import NewFacesReport, judge_faces
@@ -59,7 +60,7 @@ def test_a_change_of_a_declared_param_is_a_reason(root):
     assert done.params_changed
     assert not done.is_empty
     assert "seed: 3" in done.params
-    with pytest.raises(ParamsError, match="'image_size' may not be changed"):
+    with pytest.raises(UnmaskError, match="'image_size' may not be changed"):
         planned(root, image_size=128)
 
 

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unmask.augmentation import views
-from unmask.augmentation.views import unchanged
+from unmask.augmentation.views import plain_view
+from unmask.config.augment import Augment
 from unmask.training.batches import Augmented, Fixed, Steps, collate, loader
 
-aligned = partial(views.aligned, size=64, photometric=0.25)
+aligned = partial(views.aligned_view, size=64, photometric=0.25, augment=Augment().gender)
 
 
 @given(
@@ -96,12 +97,12 @@ def test_fixed_samples_are_spread_over_the_split_and_the_same_every_time(split):
     np.testing.assert_array_equal(dataset[1]["image"], dataset[1]["image"])
     spread = Fixed(list(range(10)), lambda _, face, variant, rng: {"face": face}, 4)
     assert [spread[index]["face"] for index in range(4)] == [0, 2, 5, 7]
-    plain = Fixed(split, partial(unchanged, size=64), 99)[1]["image"]
+    plain = Fixed(split, partial(plain_view, size=64), 99)[1]["image"]
     np.testing.assert_array_equal(plain, split.masked[1, 0])
 
 
 def test_collating_makes_channels_first_floats_of_pictures_only(split):
-    batch = collate([unchanged(split, face, 0, None, size=64) for face in range(3)])
+    batch = collate([plain_view(split, face, 0, None, size=64) for face in range(3)])
     assert batch["image"].shape == (3, 3, 64, 64)
     assert batch["image"].dtype == torch.float32
     np.testing.assert_allclose(

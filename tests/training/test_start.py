@@ -8,9 +8,9 @@ import torch
 
 from unmask.config.params import Params
 from unmask.datasets.cache import open_split
+from unmask.errors import UnmaskError
 from unmask.models.stored import METADATA, load_network, save_network
 from unmask.training import train as stage
-from unmask.training.module import StartError
 
 pytestmark = pytest.mark.train
 
@@ -65,14 +65,14 @@ def test_inpainting_on_other_blocks_starts_from_the_inner_levels(module, stored)
         torch.testing.assert_close(value, given[key] if same else value, rtol=0, atol=0)
         assert same or key.startswith(("stem.", "output.", "detail."))
         assert same or own[key].shape == value.shape
-    with pytest.raises(StartError, match=r"the released inpainting network.*init: scratch"):
+    with pytest.raises(UnmaskError, match=r"the released inpainting network.*init: scratch"):
         module("inpainting", channels=(16, 24, 40)).start_from(network)
 
 
 def test_a_network_of_another_shape_is_named(module, stored):
     network = load_network(stored(module("landmarks")))
     other = module("landmarks", heatmap_channels=32)
-    with pytest.raises(StartError, match=r"the released landmarks network.*init: scratch"):
+    with pytest.raises(UnmaskError, match=r"the released landmarks network.*init: scratch"):
         other.start_from(network)
 
 

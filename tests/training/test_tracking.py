@@ -11,10 +11,11 @@ import pytest
 
 from unmask import tracking
 from unmask.config.params import NETWORKS
+from unmask.errors import UnmaskError
 from unmask.models.stored import METADATA
 from unmask.project import tracking_uri
 from unmask.stages.evaluate import _training_runs as training_runs
-from unmask.tracking import WEIGHTS, StoreAwayError, TrackingError, connect, parent_run, stage_run
+from unmask.tracking import WEIGHTS, StoreAwayError, connect, parent_run, stage_run
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ def test_unreachable_server_gets_one_sentence(project, monkeypatch):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-    with pytest.raises(TrackingError, match=rf"127\.0\.0\.1:{port} cannot be used") as caught:
+    with pytest.raises(UnmaskError, match=rf"127\.0\.0\.1:{port} cannot be used") as caught:
         connect()
     assert "MLFLOW_TRACKING_URI" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -162,5 +163,5 @@ def test_moved_store_gets_one_sentence(project, tmp_path_factory, monkeypatch):
         source.backup(copy)
     monkeypatch.chdir(moved)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")  # mlflow itself sets it
-    with pytest.raises(TrackingError, match="moved or copied"):
+    with pytest.raises(UnmaskError, match="moved or copied"):
         connect()

@@ -11,11 +11,11 @@ from unmask.config.restore import Restore
 from unmask.config.section import (
     Count,
     Fraction,
-    ParamsError,
     Positive,
     Section,
     sentence_of,
 )
+from unmask.errors import UnmaskError
 from unmask.project import in_project
 
 
@@ -420,12 +420,12 @@ def parse_params(tree: object, path: Path) -> Params:
     """Validate a parsed YAML tree; `path` is the file that errors name.
 
     Raises:
-        ParamsError: with one sentence that names the file, the key and what is wrong.
+        UnmaskError: with one sentence that names the file, the key and what is wrong.
     """
     try:
         return Params.model_validate(tree)
     except ValidationError as error:
-        raise ParamsError(sentence_of(error, path)) from error
+        raise UnmaskError(sentence_of(error, path)) from error
 
 
 def load_params(path: Path | None = None) -> Params:
@@ -436,13 +436,13 @@ def load_params(path: Path | None = None) -> Params:
 
     Raises:
         ProjectError: outside any project, where no file is given.
-        ParamsError: for a missing file, bad YAML, or a key or value that does not fit.
+        UnmaskError: for a missing file, bad YAML, or a key or value that does not fit.
     """
     path = path or in_project("params.yaml")
     try:
         tree = YAML(typ="safe").load(path.read_text())
     except FileNotFoundError as error:
-        raise ParamsError(f"{path} does not exist: run `unmask params use cpu`.") from error
+        raise UnmaskError(f"{path} does not exist: run `unmask params use cpu`.") from error
     except YAMLError as error:
-        raise ParamsError(f"{path} is not valid YAML: {str(error).splitlines()[0]}.") from error
+        raise UnmaskError(f"{path} is not valid YAML: {str(error).splitlines()[0]}.") from error
     return parse_params(tree, path)

@@ -7,7 +7,8 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from unmask.config.params import ParamsError, parse_params
+from unmask.config.params import parse_params
+from unmask.errors import UnmaskError
 from unmask.project import write_whole
 
 BASE = "cpu"
@@ -45,13 +46,13 @@ def change_params(text: str, changes: dict[str, object], declared: Sequence[str]
         declared: dotted names that may be changed, each with all below it.
 
     Raises:
-        ParamsError: naming a param that is not declared or does not exist, or a value that does
+        UnmaskError: naming a param that is not declared or does not exist, or a value that does
             not fit.
     """
     tree = _yaml().load(text)
     for name, value in changes.items():
         if not any(name == d or name.startswith(f"{d}.") for d in declared):
-            raise ParamsError(
+            raise UnmaskError(
                 f"'{name}' may not be changed by a retraining: loop.declared allows "
                 f"{', '.join(declared)}."
             )
@@ -60,7 +61,7 @@ def change_params(text: str, changes: dict[str, object], declared: Sequence[str]
         for part in path:
             section = section.get(part) if isinstance(section, dict) else None
         if not isinstance(section, dict) or last not in section:
-            raise ParamsError(f"there is no parameter '{name}': correct its name.")
+            raise UnmaskError(f"there is no parameter '{name}': correct its name.")
         section[last] = value
     return _text_of(tree, text)
 
@@ -96,13 +97,13 @@ def use_profile(name: str, conf: Path, out: Path) -> None:
         out: the params file to write.
 
     Raises:
-        ParamsError: for an unknown profile, or one whose keys or values do not fit; `out` then
+        UnmaskError: for an unknown profile, or one whose keys or values do not fit; `out` then
             stays as it was.
     """
     chosen = conf / f"{name}.yaml"
     if not chosen.is_file():
         known = ", ".join(sorted(p.stem for p in conf.glob("*.yaml")))
-        raise ParamsError(f"there is no profile '{name}': use one of {known or 'conf/'}.")
+        raise UnmaskError(f"there is no profile '{name}': use one of {known or 'conf/'}.")
     yaml = _yaml()
     tree = yaml.load((conf / f"{BASE}.yaml").read_text())
     if name != BASE:

@@ -18,12 +18,12 @@ from unmask.config.section import (
     Fraction,
     FractionInterval,
     NotNegative,
-    ParamsError,
     Positive,
     PositiveInterval,
     Section,
     sentence_of,
 )
+from unmask.errors import UnmaskError
 from unmask.project import write_whole
 
 RESTORE = "restore.json"
@@ -151,7 +151,7 @@ def load_restore(folder: Path) -> Restore:
     """The settings that the networks in a folder restore with; the defaults where it has no file.
 
     Raises:
-        ParamsError: naming the file, when it is damaged.
+        UnmaskError: naming the file, when it is damaged.
     """
     path = folder / RESTORE
     try:
@@ -159,6 +159,6 @@ def load_restore(folder: Path) -> Restore:
     except FileNotFoundError:
         return Restore()
     except ValidationError as error:
-        raise ParamsError(sentence_of(error, path)) from error
+        raise UnmaskError(sentence_of(error, path)) from error
     except ValueError as error:
-        raise ParamsError(f"{path} is damaged: it is not JSON.") from error
+        raise UnmaskError(f"{path} is damaged: it is not JSON.") from error

@@ -5,8 +5,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from unmask.errors import UnmaskError
-
 
 class Section(BaseModel):
     """Base of every section: immutable, no unknown keys, no silent type coercion."""
@@ -30,10 +28,6 @@ FractionInterval = Annotated[tuple[Fraction, Fraction], Field(strict=False), _As
 PositiveInterval = Annotated[tuple[Positive, Positive], Field(strict=False), _Ascending]
 CountInterval = Annotated[tuple[Count, Count], Field(strict=False), _Ascending]
 Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1), _Ascending]
-
-
-class ParamsError(UnmaskError):
-    """A params file that cannot be used; the message names the file, the key and the remedy."""
 
 
 def sentence_of(error: ValidationError, path: Path) -> str:

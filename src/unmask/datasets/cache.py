@@ -20,14 +20,6 @@ _LAYOUT = 2  # version of the arrays' layout; arrays of an older one are not rea
 _ARRAYS = ("image", "valid", "landmarks", "masked", "mask", "occluded")
 
 
-class OldDataError(UnmaskError):
-    """The masked data set was written by an older version."""
-
-
-class EmptySplit(UnmaskError):  # noqa: N818
-    """A split has no faces."""
-
-
 @dataclass(frozen=True)
 class Split:
     """N faces in frames of side S, each with V masked variants, memory-mapped.
@@ -76,9 +68,7 @@ def _fill(folder: Path, shards: list[Path]) -> None:
     labels: list[dict] = []
     for index, row in enumerate(read_rows(shards)):
         if "occluded" not in row["variants"][0]:
-            raise OldDataError(
-                f"{shards[0].parent} is of an older version: run `dvc repro masked`."
-            )
+            raise UnmaskError(f"{shards[0].parent} is of an older version: run `dvc repro masked`.")
         values = {
             "image": decode_image(row["image"]),
             "valid": decode_mask(row["valid"]),
@@ -116,12 +106,14 @@ def open_split(masked: Path, split: str, cache: Path | None = None) -> Split:
             project's.
 
     Raises:
-        EmptySplit: when the split has no faces.
-        OldDataError: when an older version wrote the folder.
+        UnmaskError: when the split has no faces.
+        UnmaskError: when an older version wrote the folder.
     """
     shards = shards_of(masked, split)
     if not shards:
-        raise EmptySplit(f"{masked} has no faces in the split '{split}': add faces to the sources.")
+        raise UnmaskError(
+            f"{masked} has no faces in the split '{split}': add faces to the sources."
+        )
     key = md5_of(shards)
     cache = cache or state_path("cache")
     folder = cache / f"{key}-{_LAYOUT}"

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unmask.datasets.cache import EmptySplit, Split
+from unmask.datasets.cache import Split
+from unmask.errors import UnmaskError
 from unmask.geometry.frame import canonical_transform, invert, shown, warp
 
 _FITTING_FACES = 2000
@@ -51,11 +52,11 @@ def select_faces(split: Split, limit: int, source: str | None = None) -> Evaluat
         source: name of the only source to select from; None selects from all.
 
     Raises:
-        EmptySplit: when the split has no face of that source.
+        UnmaskError: when the split has no face of that source.
     """
     faces = [i for i, label in enumerate(split.labels) if source in (None, label["source"])]
     if not faces:
-        raise EmptySplit(f"no face of the split is of the source '{source}': correct its name.")
+        raise UnmaskError(f"no face of the split is of the source '{source}': correct its name.")
     count = min(limit, len(faces))
     chosen = [faces[i * len(faces) // count] for i in range(count)]
     chosen = [i for i in chosen if (split.mask[i, 0] & split.valid[i]).any()]

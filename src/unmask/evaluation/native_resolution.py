@@ -36,7 +36,7 @@ def at_native_resolution(
         source: name of the only source to select from; None selects from all.
 
     Raises:
-        EmptySplit: when the split has no face of that source.
+        UnmaskError: when the split has no face of that source.
     """
     framed = select_faces(split, params.evaluate.max_faces, source)
     items = {

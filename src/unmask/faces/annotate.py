@@ -21,10 +21,6 @@ from unmask.project import state_path
 _PREDICTOR = "shape_predictor_68_face_landmarks.dat"
 
 
-class AnnotatorError(UnmaskError):
-    """dlib is not installed; the message says how to install it."""
-
-
 def dlib_weights(name: str) -> Path | None:
     """Path of a file of face_recognition_models; None where that or dlib is not installed."""
     package = find_spec("face_recognition_models")
@@ -39,7 +35,7 @@ def _dlib() -> tuple[Any, Any]:
     """The face detector and the landmark predictor of dlib."""
     weights = dlib_weights(_PREDICTOR)
     if weights is None:
-        raise AnnotatorError(
+        raise UnmaskError(
             "these faces have no landmarks and dlib, which finds them, is not installed: "
             "pip install 'unmask[annotate]'."
         )
@@ -70,7 +66,7 @@ def landmarks_of(image: np.ndarray, raw: bytes, store: Path | None = None) -> np
         (68, 2) float32 pixels, or None where no face is found.
 
     Raises:
-        AnnotatorError: when the picture is not in the store and dlib is not installed.
+        UnmaskError: when the picture is not in the store and dlib is not installed.
     """
     store, key = store or state_path("landmarks.db"), sha256(raw).digest()
     store.parent.mkdir(parents=True, exist_ok=True)

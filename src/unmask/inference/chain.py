@@ -6,7 +6,7 @@ from typing import cast
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unmask.config.params import NETWORKS
 from unmask.config.restore import Restore, load_restore
@@ -24,6 +24,7 @@ from unmask.inference.results import (
     untouched,
 )
 from unmask.inference.tone import match_tone
+from unmask.models.network import Network
 from unmask.models.stored import load_network
 
 THREADS = 2  # the pixels are the same for the same number
@@ -69,7 +70,7 @@ class Chain:
         size: side of the canonical frame in pixels, the inpainting network's.
     """
 
-    def __init__(self, networks: dict[str, nn.Module], settings: Restore) -> None:
+    def __init__(self, networks: dict[str, Network], settings: Restore) -> None:
         self.networks, self.settings = networks, settings
         self.size = self._side_of("inpainting")
 
@@ -85,7 +86,7 @@ class Chain:
 
         Raises:
             StoredModelError: when a network is missing or damaged.
-            ParamsError: when the settings are damaged.
+            UnmaskError: when the settings are damaged.
         """
         torch.set_num_threads(THREADS)
         networks = {name: load_network(folder / name) for name in NETWORKS}

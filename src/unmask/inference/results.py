@@ -53,10 +53,6 @@ class FaceAnswer:
         return replace(self, box=(x0 + x, y0 + y, x1 + x, y1 + y), landmarks=points)
 
 
-class OptionError(UnmaskError):
-    """An option of a restoration that does not fit; says which values do."""
-
-
 MOST_SAMPLES = 32
 
 
@@ -84,12 +80,12 @@ class RestoreOptions:
             seed: of the draws.
 
         Raises:
-            OptionError: naming the value that does not fit.
+            UnmaskError: naming the value that does not fit.
         """
         if gender not in ("auto", "male", "female"):
-            raise OptionError(f"gender is {gender!r}: use auto, male or female.")
+            raise UnmaskError(f"gender is {gender!r}: use auto, male or female.")
         if not 0 <= samples <= MOST_SAMPLES:
-            raise OptionError(f"samples is {samples}: use 0 to {MOST_SAMPLES}.")
+            raise UnmaskError(f"samples is {samples}: use 0 to {MOST_SAMPLES}.")
         return cls(None if gender == "auto" else gender, int(samples), int(seed))
 
 

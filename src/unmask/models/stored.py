@@ -61,7 +61,7 @@ def packed_md5(folder: Path) -> str:
 
     Raises:
         StoredModelError: when a network is missing.
-        ParamsError: when the settings are damaged.
+        UnmaskError: when the settings are damaged.
     """
     for name in NETWORKS:
         if not (folder / name / METADATA).is_file():

@@ -20,10 +20,6 @@ SCHEMA = pa.schema(
 )
 
 
-class BatchError(UnmaskError):
-    """A batch that cannot be read; the message names its file."""
-
-
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a Parquet file so that it appears complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,14 +53,14 @@ def read_batches(folder: Path, names: list[str]) -> pd.DataFrame:
     """The rows of several batches.
 
     Raises:
-        BatchError: naming a file that `write_batch` did not write.
+        UnmaskError: naming a file that `write_batch` did not write.
     """
     tables = []
     for name in names:
         try:
             tables.append(pq.read_table(folder / name, schema=SCHEMA))
         except (pa.ArrowException, OSError) as error:
-            raise BatchError(
+            raise UnmaskError(
                 f"{folder / name} is no batch of summaries ({str(error).splitlines()[0]}): "
                 "move it away."
             ) from error

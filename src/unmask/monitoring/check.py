@@ -22,10 +22,6 @@ from unmask.registry.references import reference_of_champion
 _LEDGER = Path(".unmask/monitor.json")
 
 
-class LedgerError(UnmaskError):
-    """A ledger of earlier checks that cannot be read; the message names its file."""
-
-
 @dataclass(frozen=True)
 class Ledger:
     """The record of earlier checks; its fields are the keys of .unmask/monitor.json.
@@ -48,7 +44,7 @@ class Ledger:
         """The project's ledger, empty before the first check.
 
         Raises:
-            LedgerError: when it is damaged.
+            UnmaskError: when it is damaged.
         """
         path = root / _LEDGER
         if not path.is_file():
@@ -59,7 +55,7 @@ class Ledger:
             waiting = dict(tree["waiting"])
             return cls(dict(tree["judged"]), tree["model"], tuple(announced), waiting)
         except (ValueError, KeyError, TypeError) as error:
-            raise LedgerError(
+            raise UnmaskError(
                 f"{path} is damaged: delete it, and all batches are judged again."
             ) from error
 
@@ -131,8 +127,8 @@ def check_drift(params: Params, root: Path) -> DriftCheck | None:
 
     Raises:
         RegistryError: when the champion has no reference.
-        UnreadableReferenceError: when it is damaged.
-        BatchError: naming a batch that cannot be read.
+        UnmaskError: when it is damaged.
+        UnmaskError: naming a batch that cannot be read.
     """
     ledger, present = Ledger.read(root), batches_in(root / BATCHES)
     new = [name for name in present if ledger.judged.get(name) != present[name]]

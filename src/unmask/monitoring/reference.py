@@ -25,10 +25,6 @@ _PROJECTION = b"unmask.projection"  # key of the Parquet file's metadata
 _FOLDS = 5  # of the faces, each projected by components that were fitted to the others
 
 
-class UnreadableReferenceError(UnmaskError):
-    """A reference that is missing or damaged; the message names its file."""
-
-
 @dataclass(frozen=True)
 class Reference:
     """Summaries of faces like those of training, and the projection fitted to their embeddings.
@@ -100,13 +96,13 @@ class Reference:
         """Read what `save` wrote.
 
         Raises:
-            UnreadableReferenceError: for a missing or damaged file.
+            UnmaskError: for a missing or damaged file.
         """
         try:
             table = pq.read_table(path)
             projection = json.loads(table.schema.metadata[_PROJECTION])
         except (pa.ArrowException, OSError, KeyError, TypeError) as error:
-            raise UnreadableReferenceError(
+            raise UnmaskError(
                 f"{path} is no reference of drift ({str(error).splitlines()[0]}): "
                 "make it again by `dvc repro reference`."
             ) from error
@@ -131,7 +127,7 @@ def make_reference(params: Params, root: Path, masked: Path, models: Path) -> Re
         models: the folder of the stored networks.
 
     Raises:
-        EmptySplit: when there are no val faces.
+        UnmaskError: when there are no val faces.
     """
     chain = Chain.load(models)
     eval_set: EvaluationSet = at_native_resolution(params, root, open_split(masked, "val"))

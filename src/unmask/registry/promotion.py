@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask.config.params import Params, ParamsError
+from unmask.config.params import Params
 from unmask.datasets.cache import open_split
+from unmask.errors import UnmaskError
 from unmask.evaluation.baselines import MeanFace, telea
 from unmask.evaluation.evaluation_set import (
     EvaluationSet,
@@ -118,7 +119,7 @@ def _champion_chain(version: str) -> Chain:
         return load_chain(f"models:/{NAME}/{version}")[0]
     except RegistryUnavailableError:
         raise
-    except (RegistryError, StoredModelError, ParamsError, OSError) as error:
+    except (RegistryError, StoredModelError, UnmaskError, OSError) as error:
         raise RegistryError(
             f"the champion, version {version}, cannot be loaded, so nothing can be judged against "
             f"it ({error}) Restore the store from a backup, or `unmask models rollback`."

@@ -73,7 +73,7 @@ class Unmask(PythonModel):
 
         Raises:
             PictureError: naming the row that holds no image.
-            OptionError: naming the param whose value does not fit.
+            UnmaskError: naming the param whose value does not fit.
         """
         values = {"crop": False, "gender": "auto", "samples": 0, "seed": 0, **(params or {})}
         options = RestoreOptions.parse(values["gender"], values["samples"], values["seed"])

@@ -78,7 +78,7 @@ def score(
         The scores, as in reports/metrics.json.
 
     Raises:
-        EmptySplit: when the split has no faces, or none of the source.
+        UnmaskError: when the split has no faces, or none of the source.
     """
     from unmask.datasets.cache import open_split  # the extra `train`, which serving does without
     from unmask.evaluation.evaluate import evaluate

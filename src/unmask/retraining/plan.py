@@ -20,10 +20,6 @@ RECORDS = Path(".unmask/drops")  # holds `DropRecords`
 _SOURCES = "data/sources"
 
 
-class RetrainError(UnmaskError):
-    """A retraining that cannot start; the message says what to do."""
-
-
 @dataclass(frozen=True)
 class Plan:
     """What a retraining would do.
@@ -89,7 +85,7 @@ def make_plan(
         champion: the commit that the champion was made from; None where there is none.
 
     Raises:
-        ParamsError: for a change that is not declared or does not fit.
+        UnmaskError: for a change that is not declared or does not fit.
     """
     base, data_commit = _base(root, champion)
     before = git(root, "show", f"{base}:params.yaml") + "\n"
@@ -122,14 +118,14 @@ def _version_sources(root: Path, clone: Path, params: Params) -> None:
         if source.path is None or Path(source.path).is_absolute():
             continue
         if not Path(source.path).is_relative_to(_SOURCES):
-            raise RetrainError(
+            raise UnmaskError(
                 f"the source {source.path} lies outside {_SOURCES}, so it cannot be versioned: "
                 f"copy it there and correct faces.sources."
             )
         if (clone / source.path).exists():
             continue
         if (clone / f"{source.path}.dvc").is_file():
-            raise RetrainError(
+            raise UnmaskError(
                 f"the data of {source.path} is neither in the DVC cache nor in a remote: put it "
                 "back by `dvc pull` or `dvc add`."
             )
@@ -156,7 +152,7 @@ def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
         The drops that were accepted.
 
     Raises:
-        RetrainError: when a source cannot be versioned.
+        UnmaskError: when a source cannot be versioned.
         RemoteError: when DVC's remote does not give the data.
         CloneError: when git or DVC fails otherwise.
     """

@@ -1,4 +1,4 @@
-"""Where an interrupted training goes on: a checkpoint keyed by params, data and code."""
+"""The checkpoint that an interrupted training resumes from, keyed by params, data and code."""
 
 import json
 import os
@@ -17,26 +17,28 @@ def code_digest() -> str:
     files = {
         Path(module.__file__)
         for name, module in sys.modules.items()
-        if name.partition(".")[0] == "unmask" and getattr(module, "__file__", None)
+        if name.partition(".")[0] == "unmask" and module.__file__
     }
-    whole = sha256()
+    hasher = sha256()
     for file in sorted(files):
-        whole.update(file.read_bytes())
-    return whole.hexdigest()
+        hasher.update(file.read_bytes())
+    return hasher.hexdigest()
 
 
 def key_of(section: dict, data: str, code: str) -> str:
-    """A name for one training: 16 hexadecimal digits of its params, data and code."""
+    """A name for one training: 16 hexadecimal digits.
+
+    Args:
+        section: its params as JSON.
+        data: digest of the data.
+        code: digest of the code.
+    """
     document = json.dumps([section, data, code], sort_keys=True)
     return sha256(document.encode()).hexdigest()[:16]
 
 
-class CheckpointError(UnmaskError):
-    """A checkpoint that could not be written."""
-
-
 class Checkpoint(L.Callback):
-    """Writes the training's whole state after every epoch, beside and then in place.
+    """Writes the whole state of the training after every epoch, in place of the last.
 
     Args:
         folder: of this training; holds `last.ckpt` and the id of its MLflow run.
@@ -48,7 +50,7 @@ class Checkpoint(L.Callback):
 
     @property
     def path(self) -> Path | None:
-        """The checkpoint to go on from, if there is one."""
+        """The checkpoint to resume from, if there is one."""
         last = self.folder / "last.ckpt"
         return last if last.is_file() else None
 
@@ -59,17 +61,17 @@ class Checkpoint(L.Callback):
         return file.read_text() if file.is_file() else None
 
     def remember_run(self, run_id: str) -> None:
-        """Keep the run's id for a training that goes on later."""
+        """Keep the run's id for a training that resumes this one."""
         (self.folder / "run_id").write_text(run_id)
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Save; Lightning writes on the first process and waits on the others."""
         partial = self.folder / "partial.ckpt"
         try:
             trainer.save_checkpoint(partial)
         except RuntimeError as error:  # torch's way to say that the disk is full
             partial.unlink(missing_ok=True)
-            raise CheckpointError(
+            raise UnmaskError(
                 f"{partial} could not be written ({str(error).splitlines()[0]}): free some disk."
             ) from error
         if trainer.is_global_zero:

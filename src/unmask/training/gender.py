@@ -17,17 +17,13 @@ from unmask.training.batches import Sample
 from unmask.training.module import NetworkModule, pixels
 
 
-class UnlabelledError(UnmaskError):
-    """Faces none of which has a gender label."""
-
-
 class GenderModule(NetworkModule):
     """Trains by binary cross-entropy on roughly aligned masked faces.
 
     Arguments are those of NetworkModule.
 
     Raises:
-        UnlabelledError: when no face of a split has a gender label.
+        UnmaskError: when no face of a split has a gender label.
     """
 
     name, monitor, mode = "gender", "val/accuracy", "max"
@@ -45,7 +41,7 @@ class GenderModule(NetworkModule):
     ) -> None:
         for name, split in {"train": train, "val": val}.items():
             if not any(label["gender"] for label in split.labels):
-                raise UnlabelledError(
+                raise UnmaskError(
                     f"no face of the split '{name}' has a gender: add a source with labels."
                 )
         super().__init__(params, augment, train, val, seed, workers)

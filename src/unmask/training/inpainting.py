@@ -105,7 +105,7 @@ class InpaintingModule(NetworkModule):
         Of a network that works on blocks of another size only those of the inner levels are used.
 
         Raises:
-            StartError: when the inner levels have other widths.
+            UnmaskError: when the inner levels have other widths.
         """
         state, own = network.state_dict(), self.network.state_dict()
         usable = {

@@ -51,10 +51,6 @@ def pixels(images: Tensor) -> np.ndarray:
     return scaled.permute(0, 2, 3, 1).byte().cpu().numpy()
 
 
-class StartError(UnmaskError):
-    """Weights that do not fit the network that a training should start from."""
-
-
 class NetworkModule(L.LightningModule):
     """Trains one network in epochs of `params.epoch_steps` optimiser steps.
 
@@ -109,7 +105,7 @@ class NetworkModule(L.LightningModule):
         """Start training from the weights of a stored network.
 
         Raises:
-            StartError: when their shapes or names differ from this network's.
+            UnmaskError: when their shapes or names differ from this network's.
         """
         self.load(network.state_dict())
 
@@ -117,12 +113,12 @@ class NetworkModule(L.LightningModule):
         """Load weights by name.
 
         Raises:
-            StartError: when their shapes or names differ from this network's.
+            UnmaskError: when their shapes or names differ from this network's.
         """
         try:
             self.network.load_state_dict(state)
         except RuntimeError as error:
-            raise StartError(
+            raise UnmaskError(
                 f"train.init: the released {self.name} network has another shape than "
                 f"train.{self.name} gives it: use its params.json's params, or init: scratch."
             ) from error

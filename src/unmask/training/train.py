@@ -1,7 +1,8 @@
-"""One network trained and stored."""
+"""Trains one network and stores it."""
 
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import lightning as L
 import torch
@@ -45,7 +46,7 @@ def make_module(
         augment: the section `augment.<name>`.
         train: the faces that it trains on.
         val: the faces that it is scored on.
-        seed: of all that is drawn.
+        seed: of all random choices.
         models: the folder of the trained networks, one of which may guide it.
 
     Raises:
@@ -58,12 +59,12 @@ def make_module(
     return module
 
 
-def resolved_precision(precision: str) -> str:
+def resolved_precision(precision: str) -> Literal["32-true", "bf16-mixed"]:
     """What `precision` means on this machine: `auto` is bf16 where the processor computes in it.
 
     A CPU without AVX512_BF16 emulates bf16: a convolution takes 4 to 10 times its time in fp32.
     """
-    if precision != "auto":
+    if precision in ("32-true", "bf16-mixed"):
         return precision
     fast = torch.cuda.is_available() or torch.cpu.get_capabilities().get("avx512_bf16", False)
     return "bf16-mixed" if fast else "32-true"
@@ -75,7 +76,9 @@ def make_trainer(
     """A trainer of `params.steps` steps on the GPUs there are, else on the CPU.
 
     Args:
-        processes: that share each batch, by DDP; None takes one a GPU.
+        params: the section `train.<name>`.
+        callbacks: of Lightning.
+        processes: number of processes that share each batch, by DDP; None takes one per GPU.
     """
     gpus = torch.cuda.device_count()
     processes = processes or max(1, gpus)
@@ -101,10 +104,17 @@ def make_trainer(
 def train_network(
     name: str, params: Params, masked: Path, models: Path, cache: Path | None = None
 ) -> None:
-    """Train network `name` on the masked faces and store it in the folder `models`.
+    """Train a network on the masked faces and store it.
 
-    An interrupted training of the same params, data and code goes on from its last epoch. With
+    An interrupted training of the same params, data and code resumes from its last epoch. With
     `patience` the network stored is that of the epoch with the best validation score.
+
+    Args:
+        name: one of MODULES.
+        params: of the project.
+        masked: the folder that stage `masked` wrote.
+        models: the folder that the network is stored in, under its name.
+        cache: the folder of decoded arrays; None takes the project's.
     """
     torch.set_num_threads(params.threads)
     section: Fit = getattr(params.train, name)
@@ -112,7 +122,7 @@ def train_network(
     train, val = open_split(masked, "train", cache), open_split(masked, "val", cache)
     L.seed_everything(params.seed, verbose=False)
     module = make_module(name, section, views, train, val, params.seed, models)
-    start = {"init": params.train.init}
+    start: dict[str, str] = {"init": params.train.init}
     if module.guided_by is not None:
         start["guide_md5"] = module.guide.weights_md5
     if params.train.init == "release":
@@ -149,7 +159,8 @@ def train_network(
         def store(network: nn.Module, out: Path) -> str:
             return save_network(network, name, resolved, metadata, out)
 
-        trainer.callbacks[:0] = [Curves(run), Snapshots(store, models, state_path("snapshots"))]
+        snapshots = Snapshots(store, models, state_path("snapshots"))
+        trainer.callbacks[:0] = [Curves(run), snapshots]  # type: ignore[attr-defined]
         if checkpoint.path is not None:
             print(f"train {name}: going on from {checkpoint.path}", flush=True)
         trainer.fit(module, ckpt_path=checkpoint.path, weights_only=False)
