@@ -29,7 +29,7 @@ def validated(smoke, split, models) -> Callable[..., tuple[NetworkModule, dict, 
 
     def make(name: str) -> tuple[NetworkModule, dict, dict]:
         section = getattr(smoke.train, name).model_copy(update={"pretrained": False})
-        module = make_module(name, section, split, split, 0, models)
+        module = make_module(name, section, getattr(smoke.augment, name), split, split, 0, models)
         logged = {}
 
         def log(name, value, batch_size=None):

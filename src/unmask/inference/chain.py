@@ -24,6 +24,7 @@ from unmask.inference.results import (
     untouched,
 )
 from unmask.inference.tone import match_tone
+from unmask.models.inpainting import Generator
 from unmask.models.network import Network
 from unmask.models.stored import load_network
 
@@ -72,11 +73,7 @@ class Chain:
 
     def __init__(self, networks: dict[str, Network], settings: Restore) -> None:
         self.networks, self.settings = networks, settings
-        self.size = self._side_of("inpainting")
-
-    def _side_of(self, name: str) -> int:
-        """The side in pixels of the frame that a network sees."""
-        return cast(int, self.networks[name].image_size)
+        self.size = networks["inpainting"].image_size
 
     @classmethod
     def load(cls, folder: Path) -> "Chain":
@@ -94,7 +91,7 @@ class Chain:
 
     def network_input(self, crop: np.ndarray, name: str) -> Tensor:
         """A crop (S, S, 3) uint8 as the network `name` takes it, (1, 3, s, s) in [0, 1]."""
-        return _tensor(_resized(crop, self._side_of(name)))
+        return _tensor(_resized(crop, self.networks[name].image_size))
 
     @torch.inference_mode()
     def _find_landmarks(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
@@ -112,7 +109,7 @@ class Chain:
 
     def landmarks(self, crop: np.ndarray) -> np.ndarray:
         """Landmarks (68, 2) of a crop (S, S, 3) uint8, in its pixels."""
-        size = self._side_of("landmarks")
+        size = self.networks["landmarks"].image_size
         return move_points(self._find_landmarks(_resized(crop, size))[0], resizing(size, len(crop)))
 
     @torch.inference_mode()
@@ -167,7 +164,7 @@ class Chain:
     @property
     def _latent(self) -> int:
         """Numbers in the inpainting network's z."""
-        return cast(int, self.networks["inpainting"].latent)
+        return cast(Generator, self.networks["inpainting"]).latent
 
     @torch.inference_mode()
     def fill(
@@ -230,7 +227,7 @@ class Chain:
                     f"the picture is {width} x {height} pixels; at least {SMALLEST_PICTURE} are "
                     "needed each way"
                 )
-            side = self._side_of("landmarks")
+            side = self.networks["landmarks"].image_size
             transform, landmarks = align(
                 picture, self._find_landmarks, side, settings.alignment, box
             )

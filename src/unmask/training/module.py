@@ -59,6 +59,7 @@ class NetworkModule(L.LightningModule):
 
     Args:
         params: the section `train.<name>`.
+        augment: the section `augment.<name>`.
         train: the split to train on.
         val: the split to validate on, of which at most 160 faces are used.
         seed: of all random choices.
