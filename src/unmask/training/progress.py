@@ -84,7 +84,7 @@ class Curves(L.Callback):
 
 
 class Snapshots(L.Callback):
-    """Stores the network every half hour of a long training, so that photos can be restored with it.
+    """Stores the network every half hour of a long training, to restore photos with it meanwhile.
 
     Beside it lie links to the other networks, or to the released ones where those are not trained.
 
