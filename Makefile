@@ -9,6 +9,9 @@ export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
+# files are spread over two processes in their order, the longest first (tests/conftest.py)
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+
 .PHONY: run up rehearse test test-all check coverage lint ui clean
 
 run: .venv/ready
@@ -24,10 +27,10 @@ rehearse: .venv/ready
 	PYTHONPATH=tests python -m benchmarks.rehearsal
 
 test: check
-	pytest -n 2 --dist loadgroup -m "not slow"
+	pytest $(PARALLEL) -m "not slow"
 
 test-all: test
-	pytest -n 2 --dist loadgroup -m slow
+	pytest $(PARALLEL) -m slow
 
 check: .venv/ready
 	ruff check

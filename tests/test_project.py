@@ -82,7 +82,7 @@ def test_params_use_writes_the_projects_params(project):
 
 def test_data_check_reads_the_folder_given_and_the_projects_sources(project, paths_of):
     paths = paths_of(
-        lambda: cli.data_check(Path("drop")), "unmask.retraining.new_faces", "known_faces"
+        lambda: cli.data_check(Path("drop")), "unmask.retraining.new_faces", "known_hashes"
     )
     assert paths == [project]
 

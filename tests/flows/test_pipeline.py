@@ -13,7 +13,7 @@ import pytest
 from project import executed, run_in, succeed, versions
 from ruamel.yaml import YAML
 
-pytestmark = [pytest.mark.train, pytest.mark.xdist_group("trained"), pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.train, pytest.mark.timeout(2400)]
 
 
 @contextmanager

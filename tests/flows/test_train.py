@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from project import STAGES, executed, run_in, succeed, versions
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("trained"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 
 def test_first_challenger_is_promoted_by_the_floors(trained):
