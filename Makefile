@@ -40,7 +40,7 @@ check: .venv/ready
 
 coverage: .venv/ready
 	coverage erase
-	pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-report=html --cov-fail-under=$(COVERAGE)
+	pytest $(PARALLEL) --cov --cov-report=term --cov-report=html --cov-fail-under=$(COVERAGE)
 
 lint: .venv/ready
 	ruff check --fix
