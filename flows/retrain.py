@@ -138,7 +138,7 @@ def _reason(drops: Sequence[Drop], changes: dict | None, drift: str | None) -> s
 def _check_device() -> None:
     import torch
 
-    from unmask.retraining.plan import UnmaskError
+    from unmask.errors import UnmaskError
 
     if not torch.cuda.is_available():
         raise UnmaskError(

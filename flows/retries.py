@@ -20,8 +20,15 @@ def is_temporary(error: object) -> bool:
     """
     botocore = type(error).__module__.startswith("botocore.")
     of_storage = botocore or (isinstance(error, OSError) and error.errno == EIO)
+    of_mlflow = type(error).__module__.startswith("mlflow.") and _is_away(error)
     of_network = isinstance(error, ConnectionError | TimeoutError | httpx.TransportError)
-    return of_storage or of_network or getattr(error, "status", None) == TEMPORARY
+    return of_storage or of_mlflow or of_network or getattr(error, "status", None) == TEMPORARY
+
+
+def _is_away(error: Any) -> bool:
+    from unmask.tracking import is_away  # MLflow takes seconds to import
+
+    return bool(getattr(error, "error_code", None)) and is_away(error)
 
 
 def _failed_temporarily(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:

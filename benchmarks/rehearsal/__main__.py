@@ -1,6 +1,6 @@
 """`make rehearse`: a day of the production loop, every step asserted, and its report.
 
-    python -m rehearsal [-o docs]
+    PYTHONPATH=tests python -m benchmarks.rehearsal [-o docs]
 
 Everything is real and happens in a temporary clone of what is committed: training, servers on free
 ports of loopback, schedules, the browser. The report is OUT/rehearsal.md, its screenshots lie in

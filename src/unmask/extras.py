@@ -11,7 +11,10 @@ _WITHOUT_LIBGL = (
     "OpenCV cannot be loaded, since there is no libGL here: run `pip uninstall -y opencv-python`, "
     "then `pip install --force-reinstall --no-deps opencv-python-headless`."
 )
-_DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # modules with no name like their distribution's
+_DISTRIBUTIONS = {
+    "psycopg2": "psycopg2-binary",
+    "sklearn": "scikit-learn",
+}  # modules with no name like their distribution's
 
 
 def extras_of(module: str) -> list[str]:

@@ -73,16 +73,24 @@ def connect() -> MlflowClient:
     """The tracking store that the environment or the working directory names.
 
     It is opened, and its experiment created if it is missing, the first time that it is named;
-    whether a server answers is checked every time. Processes that start at once may all call it.
+    whether it still answers is checked every time. Processes that start at once may all call it.
 
     Raises:
         UnmaskError: when the server cannot be reached, or the store was moved.
     """
     uri = tracking_uri()
     _check_answers(uri)
-    if mlflow.get_tracking_uri() != uri:
+    if mlflow.get_tracking_uri() != uri or not _has_experiment(_open(uri), uri):
         _open.cache_clear()
     return _open(uri)
+
+
+def _has_experiment(client: MlflowClient, uri: str) -> bool:
+    """Whether an open store still holds the experiment; it may have been emptied meanwhile."""
+    try:
+        return client.get_experiment_by_name(EXPERIMENT) is not None
+    except MlflowException as error:
+        raise _unusable(uri, error) from error
 
 
 @lru_cache(maxsize=1)  # MLflow's own state is of one store too
@@ -291,7 +299,7 @@ def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> It
     The parent's status follows its latest stage; both runs end FAILED when the body raises.
 
     Args:
-        stage: as dvc.yaml names it, e.g. 'train@gender'.
+        stage: as dvc.yaml names it, e.g. 'train@gender', or 'gate' or 'monitor'.
         tags: of the run, e.g. the md5 of the data.
         resume: id of the run to continue, as after an interrupted training; a new run is started
             where that was deleted.
@@ -303,15 +311,15 @@ def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> It
         UnmaskError: when the store cannot be used.
     """
     client = connect()
-    parent = parent_run(client)
-    if resume is not None:
-        try:
-            if client.get_run(resume).info.lifecycle_stage != "active":
-                resume = None
-        except MlflowException:
-            resume = None
     mlflow.set_system_metrics_sampling_interval(30)
     try:
+        parent = parent_run(client)
+        if resume is not None:
+            try:
+                if client.get_run(resume).info.lifecycle_stage != "active":
+                    resume = None
+            except MlflowException:
+                resume = None
         client.update_run(parent, "RUNNING")
         try:
             with mlflow.start_run(

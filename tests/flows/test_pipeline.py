@@ -69,10 +69,12 @@ def test_dvc_reports_work(trained):
 def test_deleted_registry_comes_back(trained):
     before = (trained / "mlflow.db").read_bytes()
     (trained / "mlflow.db").unlink()
-    assert "version 1" in succeed(trained, "unmask", "models", "sync")
-    assert "challenger" in versions(trained)["1"]
-    assert executed(succeed(trained, "dvc", "repro")) == set()
-    (trained / "mlflow.db").write_bytes(before)
+    try:
+        assert "version 1" in succeed(trained, "unmask", "models", "sync")
+        assert "challenger" in versions(trained)["1"]
+        assert executed(succeed(trained, "dvc", "repro")) == set()
+    finally:
+        (trained / "mlflow.db").write_bytes(before)
 
 
 def test_a_version_keeps_its_reference_and_takes_a_new_one(trained):

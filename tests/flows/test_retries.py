@@ -2,6 +2,8 @@ import sys
 
 import httpx
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, TEMPORARILY_UNAVAILABLE
 from prefect import flow
 from prefect.testing.utilities import prefect_test_harness
 
@@ -14,9 +16,15 @@ from unmask.tracking import StoreAwayError
 
 def test_only_what_is_temporary_is_tried_again():
     temporary = [StoreAwayError("no answer"), RemoteError("no answer"), ConnectionResetError()]
-    temporary += [httpx.ConnectError("no answer")]
+    temporary += [httpx.ConnectError("no answer"), MlflowException("x", TEMPORARILY_UNAVAILABLE)]
     assert all(map(is_temporary, temporary))
-    wrong = [UnmaskError("x"), UnmaskError("moved"), CloneError("x"), ValueError(), OSError()]
+    wrong = [
+        UnmaskError("x"),
+        CloneError("x"),
+        MlflowException("x", BAD_REQUEST),
+        ValueError(),
+        OSError(),
+    ]
     assert not any(map(is_temporary, wrong))
     stage = ["dvc", "repro"]
     assert is_temporary(StageError(stage, 255, ["ERROR: failed to run: x, exited with 75"]))

@@ -51,7 +51,7 @@ def test_a_backbone_that_does_not_fit_is_refused_in_a_sentence(name, levels):
 def test_weights_that_cannot_be_downloaded_are_one_clear_sentence(tmp_path):
     # a fresh process, because the hub's client reads its settings when it is imported
     code = (
-        "from unmask.models.backbone import Backbone, UnmaskError\n"
+        "from unmask.errors import UnmaskError\nfrom unmask.models.backbone import Backbone\n"
         "try:\n    Backbone('resnet10t', (3, 4), pretrained=True)\n"
         "except UnmaskError as error:\n    print(error)\n"
     )

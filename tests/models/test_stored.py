@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from unmask.config.params import NETWORKS
+from unmask.errors import UnmaskError
 from unmask.models import build
 from unmask.models.stored import (
     METADATA,
     PARAMS,
     RELEASED,
     WEIGHTS,
-    StoredModelError,
     load_network,
 )
 from unmask.models.stored import save_network as save
@@ -77,12 +77,12 @@ def test_saving_again_replaces_the_whole(smoke, tmp_path):
 def test_a_missing_file_is_named(smoke, tmp_path, file):
     stored(smoke, tmp_path / "m")
     (tmp_path / "m" / file).unlink()
-    with pytest.raises(StoredModelError, match=f"{file} is missing"):
+    with pytest.raises(UnmaskError, match=f"{file} is missing"):
         load_network(tmp_path / "m")
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(StoredModelError, match=r"nowhere.* is missing"):
+    with pytest.raises(UnmaskError, match=r"nowhere.* is missing"):
         load_network(tmp_path / "nowhere")
 
 
@@ -94,7 +94,7 @@ def test_damaged_weights_are_refused(smoke, tmp_path, damage):
     if damage == "flip":
         raw[-100] ^= 1
     path.write_bytes({"flip": raw, "cut": raw[:-1], "empty": b""}[damage])
-    with pytest.raises(StoredModelError, match=r"safetensors is damaged"):
+    with pytest.raises(UnmaskError, match=r"safetensors is damaged"):
         load_network(tmp_path / "m")
 
 
@@ -103,7 +103,7 @@ def test_damaged_weights_are_refused(smoke, tmp_path, damage):
 def test_a_damaged_description_is_refused_and_named(smoke, tmp_path, file, content):
     stored(smoke, tmp_path / "m")
     (tmp_path / "m" / file).write_text(content)
-    with pytest.raises(StoredModelError, match=str(tmp_path / "m")):
+    with pytest.raises(UnmaskError, match=str(tmp_path / "m")):
         load_network(tmp_path / "m")
 
 
@@ -114,7 +114,7 @@ def test_weights_that_do_not_fit_their_params_are_refused(smoke, tmp_path, chang
     stored(smoke, tmp_path / "m")
     path = tmp_path / "m" / PARAMS
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(StoredModelError, match=str(tmp_path / "m")):
+    with pytest.raises(UnmaskError, match=str(tmp_path / "m")):
         load_network(tmp_path / "m")
 
 
@@ -127,7 +127,7 @@ def test_a_model_half_written_is_never_taken(smoke, tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             stored(smoke, tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(StoredModelError, match="is missing"):
+    with pytest.raises(UnmaskError, match="is missing"):
         load_network(tmp_path / "m")
 
 
@@ -162,7 +162,7 @@ def test_a_full_disk_is_told_and_keeps_the_model_made_before(smoke, tmp_path, fu
     fill, free = full_disk
     net = stored(smoke, tmp_path / "m", seed=0)
     fill()
-    with pytest.raises((OSError, StoredModelError), match=r"model\.safetensors"):
+    with pytest.raises((OSError, UnmaskError), match=r"model\.safetensors"):
         stored(smoke, tmp_path / "m", seed=1)
     free()
     assert same(load_network(tmp_path / "m"), net)

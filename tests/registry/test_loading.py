@@ -6,7 +6,7 @@ from unmask.config.params import NETWORKS
 from unmask.config.restore import RESTORE, Blending, Restore, load_restore, save_restore
 from unmask.errors import UnmaskError
 from unmask.models import build
-from unmask.models.stored import StoredModelError, save_network
+from unmask.models.stored import save_network
 from unmask.registry import loading, release
 from unmask.registry.release import export
 from unmask.registry.versions import RegistryError
@@ -111,5 +111,5 @@ def test_without_a_champion_the_release_is_taken_and_no_store_is_made(
 
 def test_a_missing_release_is_named(elsewhere, monkeypatch):
     monkeypatch.setattr(loading, "RELEASED", elsewhere / "none")
-    with pytest.raises(StoredModelError, match="none"):
+    with pytest.raises(UnmaskError, match="none"):
         loading.load_chain()

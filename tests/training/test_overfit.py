@@ -6,7 +6,8 @@ import torch
 
 from unmask.config.params import Params
 from unmask.datasets.cache import open_split
-from unmask.models.stored import StoredModelError, load_network
+from unmask.errors import UnmaskError
+from unmask.models.stored import load_network
 from unmask.training.batches import collate
 from unmask.training.train import make_module
 
@@ -75,5 +76,5 @@ def test_the_guide_is_the_stored_landmark_network(smoke, masked, models, tmp_pat
     module, batch = module_of("inpainting", smoke, masked, models, tmp_path)
     expected = load_network(models / "landmarks")(batch["masked"])
     torch.testing.assert_close(module.landmarks(batch), expected)
-    with pytest.raises(StoredModelError, match=r"landmarks.*is missing: run `dvc repro`"):
+    with pytest.raises(UnmaskError, match=r"landmarks.*is missing: run `dvc repro`"):
         module_of("inpainting", smoke, masked, tmp_path, tmp_path)

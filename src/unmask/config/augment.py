@@ -2,21 +2,28 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from unmask.config.section import (
+    ASCENDING,
     CountInterval,
     Fraction,
     FractionInterval,
     Interval,
     NotNegative,
     Positive,
+    PositiveFractionInterval,
     PositiveInterval,
     Section,
 )
 
 Chance = Fraction
-Weight = NotNegative
+Weight = Fraction  # relative to the weights beside it
+Hue = Annotated[float, Field(ge=0, le=0.5)]
+Quality = Annotated[int, Field(ge=1, le=100)]
+QualityInterval = Annotated[tuple[Quality, Quality], Field(strict=False), ASCENDING]
+Kernel = Annotated[int, Field(ge=3)]
+KernelInterval = Annotated[tuple[Kernel, Kernel], Field(strict=False), ASCENDING]
 
 
 class Geometry(Section):
@@ -34,18 +41,18 @@ class Camera(Section):
     """
 
     colour: Chance = 0.7
-    hue: NotNegative = 0.12  # turns of the colour wheel, at most, at photometric 1
+    hue: Hue = 0.12  # turns of the colour wheel, at most, at photometric 1
     grey: Chance = 0.05
     blur: Chance = 0.3  # Gaussian or motion, one as likely as the other
     blur_sigma: NotNegative = 0.0125  # of the side, at most; 0.3 pixels at least
-    motion: CountInterval = (3, 5)  # pixels
+    motion: KernelInterval = (3, 5)  # pixels
     downscale: Chance = 0.3
-    resolution: FractionInterval = (0.7, 0.8)  # of the side, that is left
+    resolution: PositiveFractionInterval = (0.7, 0.8)  # of the side, that is left
     smallest_face: Positive = 40.0  # pixels of a frame that may be left, if less than `resolution`
     noise: Chance = 0.25
     noise_sigma: FractionInterval = (0.01, 0.05)  # of white
     compression: Chance = 0.3
-    quality: CountInterval = (35, 95)  # of JPEG
+    quality: QualityInterval = (35, 95)  # of JPEG
 
 
 class AlignedViews(Section):
@@ -114,18 +121,24 @@ class PhotoStyle(Section):
     brightness: NotNegative = 0.25  # of `light`, shares
     contrast: NotNegative = 0.25
     saturation: NotNegative = 0.4
-    hue: NotNegative = 0.06  # turns of the colour wheel
-    cast_levels: Annotated[int, Field(ge=0)] = 35  # grey levels a channel, at most
+    hue: Hue = 0.06  # turns of the colour wheel
+    cast_levels: Annotated[int, Field(ge=0)] = 35  # grey levels per channel, at most
     gamma: CountInterval = (150, 330)  # of `night`, per cent
+
+    @model_validator(mode="after")
+    def _any_style(self) -> "PhotoStyle":
+        if not any((self.grey, self.sepia, self.light, self.cast, self.night)):
+            raise ValueError("one of grey, sepia, light, cast and night must be above 0")
+        return self
 
 
 class Degradation(Section):
     """Less detail in masked picture and truth alike, by one of four causes, each as likely."""
 
     chance: Chance = 0.12
-    quality: CountInterval = (25, 60)  # of JPEG
+    quality: QualityInterval = (25, 60)  # of JPEG
     blur_sigma: PositiveInterval = (0.8, 3.0)  # pixels
-    resolution: FractionInterval = (0.25, 0.5)  # of the side, that is left
+    resolution: PositiveFractionInterval = (0.25, 0.5)  # of the side, that is left
     noise_sigma: FractionInterval = (0.02, 0.08)  # of white
 
 

@@ -22,12 +22,17 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
-_Ascending = AfterValidator(_ascending)
-Interval = Annotated[tuple[float, float], Field(strict=False), _Ascending]
-FractionInterval = Annotated[tuple[Fraction, Fraction], Field(strict=False), _Ascending]
-PositiveInterval = Annotated[tuple[Positive, Positive], Field(strict=False), _Ascending]
-CountInterval = Annotated[tuple[Count, Count], Field(strict=False), _Ascending]
-Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1), _Ascending]
+ASCENDING = AfterValidator(_ascending)
+Interval = Annotated[tuple[float, float], Field(strict=False), ASCENDING]
+FractionInterval = Annotated[tuple[Fraction, Fraction], Field(strict=False), ASCENDING]
+PositiveInterval = Annotated[tuple[Positive, Positive], Field(strict=False), ASCENDING]
+PositiveFractionInterval = Annotated[
+    tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]],
+    Field(strict=False),
+    ASCENDING,
+]
+CountInterval = Annotated[tuple[Count, Count], Field(strict=False), ASCENDING]
+Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1), ASCENDING]
 
 
 def sentence_of(error: ValidationError, path: Path) -> str:

@@ -106,8 +106,7 @@ def open_split(masked: Path, split: str, cache: Path | None = None) -> Split:
             project's.
 
     Raises:
-        UnmaskError: when the split has no faces.
-        UnmaskError: when an older version wrote the folder.
+        UnmaskError: when the split has no faces, or an older version wrote the folder.
     """
     shards = shards_of(masked, split)
     if not shards:

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: score models and chain on the test split, write metrics, plots and sheets."""
+"""Scores models and chain on the test split, write metrics, plots and sheets."""
 
 import csv
 import json
@@ -84,7 +84,7 @@ def evaluate(
         What metrics.json holds.
 
     Raises:
-        StoredModelError: when a network is missing or damaged.
+        UnmaskError: when a network is missing or damaged.
     """
     chain = Chain.load(models)
     truth = TrueFaces(eval_set.images, eval_set.valid, eval_set.masks, eval_set.landmarks)

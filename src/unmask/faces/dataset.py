@@ -1,4 +1,4 @@
-"""Stage `faces`: reads every source, frames its faces, and writes them by split."""
+"""The data set of framed faces, from every source, by split."""
 
 import pickle
 from collections.abc import Iterator

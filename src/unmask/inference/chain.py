@@ -82,7 +82,7 @@ class Chain:
         Sets torch's number of threads, on which the last bits of its answers depend.
 
         Raises:
-            StoredModelError: when a network is missing or damaged.
+            UnmaskError: when a network is missing or damaged.
             UnmaskError: when the settings are damaged.
         """
         torch.set_num_threads(THREADS)

@@ -22,10 +22,6 @@ RELEASED = Path(__file__).parents[1] / "release"
 WEIGHTS, PARAMS, METADATA = "model.safetensors", "params.json", "metadata.json"
 
 
-class StoredModelError(UnmaskError):
-    """A stored network that is missing, damaged or does not fit; the message says which and why."""
-
-
 def save_network(network: nn.Module, name: str, section: dict, metadata: dict, out: Path) -> str:
     """Write a network so that `out` appears complete or stays as it was.
 
@@ -40,14 +36,14 @@ def save_network(network: nn.Module, name: str, section: dict, metadata: dict, o
         The md5 of the weights file.
 
     Raises:
-        StoredModelError: when the weights cannot be written.
+        UnmaskError: when the weights cannot be written.
     """
     with whole_folder(out) as partial:
         state = {key: value.contiguous() for key, value in network.state_dict().items()}
         try:
             save_file(state, partial / WEIGHTS)
         except SafetensorError as error:
-            raise StoredModelError(f"{out / WEIGHTS} could not be written: {error}.") from error
+            raise UnmaskError(f"{out / WEIGHTS} could not be written: {error}.") from error
         (partial / WEIGHTS).chmod(0o644)  # safetensors writes files that only the owner can read
         checksum = md5_of([partial / WEIGHTS])
         (partial / PARAMS).write_text(json.dumps({"name": name, **section}, indent=1) + "\n")
@@ -60,14 +56,12 @@ def packed_md5(folder: Path) -> str:
     """Md5 over weights and params of four stored networks, and settings other than the defaults.
 
     Raises:
-        StoredModelError: when a network is missing.
+        UnmaskError: when a network is missing.
         UnmaskError: when the settings are damaged.
     """
     for name in NETWORKS:
         if not (folder / name / METADATA).is_file():
-            raise StoredModelError(
-                f"{folder / name} holds no trained network: run `dvc repro` first."
-            )
+            raise UnmaskError(f"{folder / name} holds no trained network: run `dvc repro` first.")
     networks = md5_of(folder / name / file for name in NETWORKS for file in (WEIGHTS, PARAMS))
     settings = load_restore(folder).fingerprint
     return md5(networks.encode() + settings).hexdigest() if settings else networks
@@ -81,11 +75,11 @@ def _read_json(path: Path) -> dict:
     try:
         document = json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise StoredModelError(_missing(path)) from error
+        raise UnmaskError(_missing(path)) from error
     except ValueError as error:
-        raise StoredModelError(f"{path} is damaged: it is not JSON.") from error
+        raise UnmaskError(f"{path} is damaged: it is not JSON.") from error
     if not isinstance(document, dict):
-        raise StoredModelError(f"{path} is damaged: it is not a JSON object.")
+        raise UnmaskError(f"{path} is damaged: it is not a JSON object.")
     return document
 
 
@@ -93,27 +87,27 @@ def load_network(folder: Path) -> Network:
     """Rebuild a network from its stored params and load all its weights; it is in eval mode.
 
     Raises:
-        StoredModelError: when a file is missing or damaged; the message names it.
+        UnmaskError: when a file is missing or damaged; the message names it.
     """
     section, metadata = (_read_json(folder / name) for name in (PARAMS, METADATA))
     try:
         checksum = md5_of([folder / WEIGHTS])
     except FileNotFoundError as error:
-        raise StoredModelError(_missing(folder / WEIGHTS)) from error
+        raise UnmaskError(_missing(folder / WEIGHTS)) from error
     if checksum != metadata.get("weights_md5"):
-        raise StoredModelError(f"{folder / WEIGHTS} is damaged: its md5 is not the recorded one.")
+        raise UnmaskError(f"{folder / WEIGHTS} is damaged: its md5 is not the recorded one.")
     try:
         name = section.pop("name")
         section_type: type[Fit] = get_type_hints(Train)[name]
         params = section_type.model_validate(section)
         network = build(name, params)
     except (KeyError, TypeError, ValidationError) as error:
-        raise StoredModelError(
+        raise UnmaskError(
             f"{folder / PARAMS} is damaged: it does not hold a network's params."
         ) from error
     network.image_size, network.weights_md5 = params.image_size, metadata["weights_md5"]
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:
-        raise StoredModelError(f"{folder / WEIGHTS} does not fit its params: {error}") from error
+        raise UnmaskError(f"{folder / WEIGHTS} does not fit its params: {error}") from error
     return network.eval()

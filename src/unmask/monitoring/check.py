@@ -127,8 +127,7 @@ def check_drift(params: Params, root: Path) -> DriftCheck | None:
 
     Raises:
         RegistryError: when the champion has no reference.
-        UnmaskError: when it is damaged.
-        UnmaskError: naming a batch that cannot be read.
+        UnmaskError: when it is damaged, or naming a batch that cannot be read.
     """
     ledger, present = Ledger.read(root), batches_in(root / BATCHES)
     new = [name for name in present if ledger.judged.get(name) != present[name]]

@@ -31,7 +31,7 @@ def find_networks(uri: str | None = None) -> tuple[Path, str]:
 
     Raises:
         RegistryError: when the URI names no model.
-        StoredModelError: when a released network is missing.
+        UnmaskError: when a released network is missing.
     """
     if uri is None:
         uri = CHAMPION_URI if _has_champion() else RELEASE
@@ -55,7 +55,7 @@ def load_chain(uri: str | None = None) -> tuple[Chain, str]:
 
     Raises:
         RegistryError: when the URI names no model.
-        StoredModelError: when a network is missing or damaged.
+        UnmaskError: when a network is missing or damaged.
     """
     folder, name = find_networks(uri)
     return Chain.load(folder), name

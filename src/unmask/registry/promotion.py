@@ -8,7 +8,7 @@ import numpy as np
 
 from unmask.config.params import Params
 from unmask.datasets.cache import open_split
-from unmask.errors import UnmaskError
+from unmask.errors import TEMPORARY, UnmaskError
 from unmask.evaluation.baselines import MeanFace, telea
 from unmask.evaluation.evaluation_set import (
     EvaluationSet,
@@ -20,7 +20,6 @@ from unmask.evaluation.measure import bare_restored, measure_chain
 from unmask.evaluation.scores import TrueFaces
 from unmask.evaluation.slices import groups_of
 from unmask.inference.chain import Chain
-from unmask.models.stored import StoredModelError
 from unmask.registry.champions import replace_champion, rollback_of
 from unmask.registry.gate import GateScores, Reason, Verdict, judge
 from unmask.registry.latency import measure_latencies
@@ -30,7 +29,6 @@ from unmask.registry.versions import (
     CHAMPION,
     NAME,
     RegistryError,
-    RegistryUnavailableError,
     tag_verdict,
     verdict_of,
     version_of,
@@ -117,9 +115,9 @@ def _figures(scores: GateScores, minimum_slice: int) -> dict[str, float]:
 def _champion_chain(version: str) -> Chain:
     try:
         return load_chain(f"models:/{NAME}/{version}")[0]
-    except RegistryUnavailableError:
-        raise
-    except (RegistryError, StoredModelError, UnmaskError, OSError) as error:
+    except (UnmaskError, OSError) as error:
+        if getattr(error, "status", 1) == TEMPORARY:
+            raise
         raise RegistryError(
             f"the champion, version {version}, cannot be loaded, so nothing can be judged against "
             f"it ({error}) Restore the store from a backup, or `unmask models rollback`."

@@ -179,7 +179,7 @@ def register(models: Path, card: Callable[[], str]) -> str:
         The version's number.
 
     Raises:
-        StoredModelError: when a network is missing.
+        UnmaskError: when a network is missing.
     """
     client, packed = connect(), packed_md5(models)
     version = _version_of_networks(client, packed) or _log_version(models, card, packed)

@@ -61,7 +61,7 @@ def drops_in(folder: Path) -> list[Drop]:
 
 
 def copy_good_faces(drop: Drop, report: NewFacesReport, out: Path) -> None:
-    """Copy a drop's good faces and their annotations to a new folder, whole or not at all.
+    """Copy a drop's good faces and their annotations to a folder, whole or not at all.
 
     Args:
         drop: the faces.
@@ -84,7 +84,7 @@ def copy_good_faces(drop: Drop, report: NewFacesReport, out: Path) -> None:
         pq.write_table(pa.Table.from_pylist(kept), partial / "annotations.parquet")
         if _key(drop.folder) != drop.key:
             raise DropError(
-                f"{drop.folder} changed while it was read: it is judged anew next time."
+                f"{drop.folder} changed while it was read: it is validated again next time."
             )
 
 

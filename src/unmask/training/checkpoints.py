@@ -4,20 +4,29 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
 
 import lightning as L
 
+from unmask.config.params import NETWORKS
 from unmask.errors import UnmaskError
 
 
-def code_digest() -> str:
-    """sha256 over the files of this package that the process has imported."""
+def code_digest(networks: Collection[str]) -> str:
+    """sha256 over the files of this package that the process has imported.
+
+    Args:
+        networks: those that take part; files of others do not count.
+    """
+    others = {name for name in NETWORKS if name not in networks}
     files = {
         Path(module.__file__)
         for name, module in sys.modules.items()
-        if name.partition(".")[0] == "unmask" and module.__file__
+        if name.partition(".")[0] == "unmask"
+        and module.__file__
+        and not (name.count(".") == 2 and name.rpartition(".")[2] in others)
     }
     hasher = sha256()
     for file in sorted(files):

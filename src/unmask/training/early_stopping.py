@@ -46,6 +46,9 @@ class BestWeights(EarlyStopping):
         """Take the weights of an epoch that is better than all before."""
         best = self.best_score
         super().on_validation_end(trainer, pl_module)
+        if trainer.should_stop and self.stopping_reason is EarlyStoppingReason.NOT_STOPPED:
+            # another process decided, whose score differs in its last bits
+            self.stopping_reason = EarlyStoppingReason.PATIENCE_EXHAUSTED
         if self.best_score is not best or not self._weights:
             state = self._module.trained().state_dict()
             self._weights = {name: value.detach().cpu().clone() for name, value in state.items()}

@@ -50,7 +50,7 @@ def make_module(
         models: the folder of the trained networks, one of which may guide it.
 
     Raises:
-        StoredModelError: when the one that guides it is missing or damaged.
+        UnmaskError: when the one that guides it is missing or damaged.
     """
     workers = 4 if torch.cuda.is_available() else 0
     module = MODULES[name](params, augment, train, val, seed, workers)
@@ -137,7 +137,9 @@ def train_network(
     resolved, augment = section.model_dump(mode="json"), views.model_dump(mode="json")
     data = train.digest + val.digest
     key = key_of(
-        {**resolved, **start, "seed": params.seed, "augment": augment}, data, code_digest()
+        {**resolved, **start, "seed": params.seed, "augment": augment},
+        data,
+        code_digest((name, module.guided_by or name)),
     )
     checkpoint = Checkpoint(state_path("checkpoints") / f"{name}-{key}")
     best = BestWeights(module, section.patience) if section.patience is not None else None
