@@ -18,15 +18,18 @@ def code_digest(networks: Collection[str]) -> str:
     """sha256 over the files of this package that the process has imported.
 
     Args:
-        networks: those that take part; files of others do not count.
+        networks: those that take part; models, losses and training of others do not count.
     """
-    others = {name for name in NETWORKS if name not in networks}
+    others = {
+        f"unmask.{package}.{name}"
+        for package in ("models", "losses", "training")
+        for name in NETWORKS
+        if name not in networks
+    }
     files = {
         Path(module.__file__)
         for name, module in sys.modules.items()
-        if name.partition(".")[0] == "unmask"
-        and module.__file__
-        and not (name.count(".") == 2 and name.rpartition(".")[2] in others)
+        if name.partition(".")[0] == "unmask" and module.__file__ and name not in others
     }
     hasher = sha256()
     for file in sorted(files):
