@@ -10,7 +10,8 @@ from typing import BinaryIO
 
 from unmask.config.params import Params, Source
 from unmask.datasets.png import encode_image
-from unmask.datasets.shards import FACE_SCHEMA, new_shards
+from unmask.datasets.shards import FACE_SCHEMA
+from unmask.datasets.writing import write_rows
 from unmask.faces.duplicates import cross_split_duplicates, picture_hash
 from unmask.faces.folder import UnreadableImage
 from unmask.faces.records import Face, framed
@@ -132,7 +133,6 @@ def make(params: Params, data: Path) -> list[str]:
     }
     size, workers = params.image_size, params.faces.workers
     photos = {i: source for i, source in source_of.items() if not isinstance(i, Sampled)}
-    written = 0
     data.mkdir(parents=True, exist_ok=True)
     with TemporaryFile(dir=data) as photo_rows:
         readable = _read_photos(photos, size, workers, photo_rows) if photos else []
@@ -142,14 +142,12 @@ def make(params: Params, data: Path) -> list[str]:
             print(f"left out: {failure}", flush=True)
         every = _rows(source_of, size, workers, photo_rows)
         rows = (row for face_id, row in every if face_id not in duplicates)
-        with new_shards(data / "faces", FACE_SCHEMA, params.faces.shard_rows) as shards:
-            for row in with_progress(rows, len(source_of) - len(duplicates), "faces"):
-                if isinstance(row, str):
-                    failures.append(row)
-                    print(f"left out: {row}", flush=True)
-                else:
-                    shards.add(row)
-                    written += 1
-            if written == 0:
-                raise SourceError("no face could be read from any source: see the reasons above.")
+        failures += write_rows(
+            rows,
+            len(source_of) - len(duplicates),
+            data / "faces",
+            FACE_SCHEMA,
+            params.faces.shard_rows,
+            SourceError("no face could be read from any source: see the reasons above."),
+        )
     return failures

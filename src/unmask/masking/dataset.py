@@ -11,16 +11,16 @@ from unmask.datasets.png import decode_image, decode_mask, encode_image
 from unmask.datasets.shards import (
     MASKED_SCHEMA,
     count_rows,
-    new_shards,
     read_rows,
     shards_of,
 )
 from unmask.datasets.splits import SPLITS
+from unmask.datasets.writing import write_rows
 from unmask.errors import UnmaskError
 from unmask.faces.synthetic import Sampled
 from unmask.geometry.landmarks import COUNT
 from unmask.masking import MaskedFace, MaskPlacementError, put_on
-from unmask.parallel import ordered_map, with_progress
+from unmask.parallel import ordered_map
 
 PRINTS, PRINT_SEED = 64, 20200311  # number and seed of the synthetic faces printed on masks
 
@@ -126,15 +126,11 @@ def make(params: Params, data: Path) -> list[str]:
     )
     if not shards:
         raise UnmaskError(f"{data / 'faces'} holds no faces: run the stage `faces` first.")
-    failures, written = [], 0
-    with new_shards(data / "masked", MASKED_SCHEMA, params.faces.shard_rows) as writer:
-        for row in with_progress(rows, count_rows(shards), "masked"):
-            if isinstance(row, str):
-                failures.append(row)
-                print(f"left out: {row}", flush=True)
-            else:
-                writer.add(row)
-                written += 1
-        if written == 0:
-            raise UnmaskError("no mask fits any face: see the reasons above.")
-    return failures
+    return write_rows(
+        rows,
+        count_rows(shards),
+        data / "masked",
+        MASKED_SCHEMA,
+        params.faces.shard_rows,
+        UnmaskError("no mask fits any face: see the reasons above."),
+    )
