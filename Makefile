@@ -29,8 +29,8 @@ rehearse: .venv/ready
 test: check
 	pytest $(PARALLEL) -m "not slow"
 
-test-all: test
-	pytest $(PARALLEL) -m slow
+test-all: check
+	pytest $(PARALLEL)
 
 check: .venv/ready
 	ruff check

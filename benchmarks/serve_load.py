@@ -33,7 +33,8 @@ from unmask.config.profiles import use_profile
 from unmask.inference.chain import Chain
 from unmask.inference.pictures import decode_picture, to_base64
 from unmask.masking.samples import write_samples
-from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
+from unmask.models.stored import load_network, save_network
+from unmask.networks import METADATA, PARAMS, RELEASED
 from unmask.registry.champions import replace_champion
 from unmask.registry.versions import CHAMPION, register, version_of
 

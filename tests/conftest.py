@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 from project import ROOT, copy_project, succeed
 
@@ -38,7 +39,7 @@ SLOW = ("train", "server", "browser")  # what makes a test slow
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what needs something slow; it goes last, and the longest fast file first."""
+    """Mark as slow what needs something slow; it goes last, and of each tier the longest first."""
     for item in items:
         if any(item.get_closest_marker(name) for name in SLOW):
             item.add_marker("slow")
@@ -46,6 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         key=lambda item: (
             item.get_closest_marker("slow") is not None,
             item.get_closest_marker("e2e") is None,
+            item.get_closest_marker("train") is None,
         )
     )
 
@@ -114,20 +116,25 @@ def models(smoke: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project at smoke size whose train flow has run once.
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project at smoke size whose train flow has run once; one module at a time has it.
 
     What it printed is in flow.log, the runs that it left in first.db. Whoever changes params, the
     champion or dvc.yaml puts them back.
     """
-    folder = copy_project(tmp_path_factory.mktemp("trained") / "project")
-    output = succeed(folder, "python", "-m", "flows.train")
-    (folder / "flow.log").write_text(output)
-    shutil.copy(folder / "mlflow.db", folder / "first.db")
-    for command in (["git", "add", "-A"], ["git", "commit", "-qm", "trained"]):
-        subprocess.run(command, cwd=folder, check=True)
-    return folder
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "trained"
+    with FileLock(shared / "trained.lock"):
+        if not (folder / "flow.log").is_file():
+            copy_project(folder)
+            output = succeed(folder, "python", "-m", "flows.train")
+            shutil.copy(folder / "mlflow.db", folder / "first.db")
+            (folder / "flow.log").write_text(output)
+            for command in (["git", "add", "-A"], ["git", "commit", "-qm", "trained"]):
+                subprocess.run(command, cwd=folder, check=True)
+        yield folder
 
 
 @pytest.fixture

@@ -120,8 +120,8 @@ def release(
 ) -> None:
     """Export a model as the weights of the package, scored on the holdout split."""
     from unmask.config.params import load_params
-    from unmask.models.stored import RELEASED
     from unmask.monitoring.reference import make_reference
+    from unmask.networks import RELEASED
     from unmask.registry.release import release as export
 
     out, params, masked = out or RELEASED, load_params(), in_project("data/masked")

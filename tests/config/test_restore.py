@@ -12,7 +12,7 @@ from unmask.config.restore import (
     save_restore,
 )
 from unmask.errors import UnmaskError
-from unmask.models.stored import RELEASED, packed_md5
+from unmask.networks import RELEASED, packed_md5
 
 CHANGED = Restore(blending=Blending(grain=0.25), detection=Detection(sides=(160, 2000)))
 

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from flows.retrain import _check_device
 from unmask.errors import UnmaskError
 from unmask.faces.sources import Sampled
-from unmask.models.stored import packed_md5
+from unmask.networks import packed_md5
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(2400)]
 

@@ -10,7 +10,7 @@ from unmask.faces.sources import Sampled
 from unmask.inference.chain import Chain
 from unmask.inference.photo import PhotoRestorer
 from unmask.masking import FABRICS, MASK_TYPES, WEARS, put_on
-from unmask.models.stored import RELEASED
+from unmask.networks import RELEASED
 
 pytestmark = pytest.mark.slow
 

@@ -10,14 +10,9 @@ from torch import nn
 from unmask.config.params import NETWORKS
 from unmask.errors import UnmaskError
 from unmask.models import build
-from unmask.models.stored import (
-    METADATA,
-    PARAMS,
-    RELEASED,
-    WEIGHTS,
-    load_network,
-)
+from unmask.models.stored import load_network
 from unmask.models.stored import save_network as save
+from unmask.networks import METADATA, PARAMS, RELEASED, WEIGHTS
 
 
 def network(name: str, smoke, seed: int = 0) -> nn.Module:

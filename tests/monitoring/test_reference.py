@@ -8,10 +8,10 @@ from sklearn.decomposition import PCA
 from unmask.config.params import Drift
 from unmask.errors import UnmaskError
 from unmask.inference.chain import Chain
-from unmask.models.stored import RELEASED
 from unmask.monitoring.batches import SCHEMA
 from unmask.monitoring.reference import Reference, make_reference
 from unmask.monitoring.summaries import chain_md5
+from unmask.networks import RELEASED
 
 PARAMS = Drift(bare=0.2, components=3, alpha=0.01, effect=0.2, minimum=4, changes={})
 

@@ -16,11 +16,11 @@ from unmask.faces.records import Face
 from unmask.faces.sources import Sampled
 from unmask.inference.chain import Chain
 from unmask.masking import MaskPlacementError, put_on
-from unmask.models.stored import RELEASED
 from unmask.monitoring.batches import SCHEMA
 from unmask.monitoring.drift import DRIFT, compare
 from unmask.monitoring.reference import Reference
 from unmask.monitoring.summaries import Row, summarise
+from unmask.networks import RELEASED
 
 pytestmark = pytest.mark.slow
 

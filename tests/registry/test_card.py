@@ -2,7 +2,7 @@ import csv
 import json
 
 from unmask.evaluation.slices import SLICE_COLUMNS
-from unmask.models.stored import RELEASED
+from unmask.networks import RELEASED
 from unmask.registry.card import model_card
 
 SCORES = {

@@ -4,6 +4,7 @@ The champion is a small inpainting network trained for a few steps beside the re
 landmark and segmentation networks.
 """
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -26,11 +27,19 @@ from unmask.config.params import NETWORKS, Params, load_params
 from unmask.config.profiles import use_profile
 from unmask.config.restore import RESTORE
 from unmask.datasets.cache import open_split
-from unmask.faces import dataset as faces_stage
+from unmask.datasets.shards import FACE_SCHEMA
+from unmask.datasets.splits import split_of
+from unmask.datasets.writing import write_rows
+from unmask.errors import UnmaskError
+from unmask.faces.dataset import row_of
+from unmask.faces.records import framed
+from unmask.faces.synthetic import Sampled
 from unmask.geometry.frame import move_points, resizing
 from unmask.masking import dataset as masked_stage
 from unmask.models import build
-from unmask.models.stored import PARAMS, RELEASED, load_network, save_network
+from unmask.models.stored import load_network, save_network
+from unmask.networks import PARAMS, RELEASED
+from unmask.registry import latency
 from unmask.registry.champions import roll_back
 from unmask.registry.promotion import Promotion, promote
 from unmask.registry.release import import_release
@@ -48,7 +57,7 @@ from unmask.training.train import train_network
 
 pytestmark = pytest.mark.train
 
-FACES = 1200  # about 50 of them in the gate split
+FACES = {"train": 240, "val": 12, "gate": 32}
 SMALL = {
     "channels": (16, 24, 32, 48),
     "batch_size": 8,
@@ -82,11 +91,9 @@ class Project:
 
 
 def params_of(path: Path) -> Params:
-    """Profile cpu's, with fewer faces; a small champion need not reach its floors or be as slow."""
+    """Profile cpu's, for few faces; a small champion need not reach its floors or be as slow."""
     use_profile("cpu", ROOT / "conf", path)
     params = load_params(path)
-    source = params.faces.sources[0].model_copy(update={"count": FACES})
-    faces = params.faces.model_copy(update={"sources": (source,)})
     floors = params.gate.floors.model_copy(
         update={
             "hole_psnr_over_mean_face": -5.0,
@@ -95,9 +102,25 @@ def params_of(path: Path) -> Params:
         }
     )
     gate = params.gate.model_copy(
-        update={"minimum_faces": 30, "latency_ratio": 5.0, "floors": floors}
+        update={"minimum_faces": 24, "minimum_slice": 10, "latency_ratio": 5.0, "floors": floors}
     )
-    return params.model_copy(update={"faces": faces, "gate": gate})
+    return params.model_copy(update={"gate": gate})
+
+
+def write_faces(params: Params, data: Path) -> None:
+    """Write synthetic faces as stage `faces` does, but few of each split."""
+    rows, missing = [], dict(FACES)
+    for index in itertools.count():
+        item = Sampled(params.seed, index, params.image_size)
+        split = split_of(item.id)
+        if missing.get(split):
+            missing[split] -= 1
+            rows.append(row_of(framed(item.read(), params.image_size)))
+        if not any(missing.values()):
+            break
+    write_rows(
+        rows, len(rows), data / "faces", FACE_SCHEMA, params.faces.shard_rows, UnmaskError("none")
+    )
 
 
 def trained(params: Params, masked: Path, models: Path, steps: int) -> str:
@@ -189,8 +212,10 @@ def project(tmp_path_factory) -> Project:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setattr(latency, "_PICTURES", 3)
+        patch.setattr(latency, "_ROUNDS", 2)
         params = params_of(folder / "params.yaml")
-        faces_stage.make(params, folder / "data")
+        write_faces(params, folder / "data")
         masked_stage.make(params, folder / "data")
         masked = folder / "data" / "masked"
         project = Project(params, masked, connect())
@@ -221,7 +246,7 @@ def assert_refused(project: Project, done: Promotion) -> None:
 def test_a_challenger_trained_on_corrupted_data_is_refused(project, tmp_path):
     data = corrupted(project.masked, tmp_path / "masked", pair_wrongly)
     version = trained(project.params, data, tmp_path / "models", 40)
-    done = project.judge_on(FACES, version, primary="hole_psnr")
+    done = project.judge_on(FACES["gate"], version, primary="hole_psnr")
     assert_refused(project, done)
     assert {"better", "slice gender=female", "slice gender=male"} <= failed(done)
     assert "hole PSNR better by -" in done.verdict.summary
@@ -233,7 +258,7 @@ def test_a_challenger_that_is_better_but_worse_for_men_is_refused(project, tmp_p
     version = harming_men(tmp_path / "models", project.masked, below)
     # so few faces prove little
     done = project.judge_on(
-        FACES, version, primary="hole_psnr", confidence=0.8, loss_confidence=0.55
+        FACES["gate"], version, primary="hole_psnr", confidence=0.8, loss_confidence=0.55
     )
     assert_refused(project, done)
     assert "slice gender=male" in failed(done)
@@ -289,5 +314,5 @@ def test_a_champion_of_another_image_size_is_judged_on_the_same_faces(project, s
 def test_too_few_faces_refuse_whatever_they_say(project):
     done = project.judge_on(8, import_release())
     assert "faces" in failed(done)
-    assert "8 faces were scored, at least 30 wanted" in done.verdict.summary
+    assert "8 faces were scored, at least 24 wanted" in done.verdict.summary
     assert version_of(CHAMPION) == done.champion

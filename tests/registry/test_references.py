@@ -7,7 +7,7 @@ import pytest
 from champion import make_champion
 
 from unmask.config.restore import RESTORE, Blending, Restore, load_restore, save_restore
-from unmask.models.stored import RELEASED
+from unmask.networks import RELEASED
 from unmask.registry import versions
 from unmask.registry.references import (
     REFERENCE,

@@ -23,7 +23,7 @@ from team.services import until
 
 from unmask.inference.pictures import decode_picture, encode_picture
 from unmask.masking.samples import sample
-from unmask.models.stored import RELEASED
+from unmask.networks import RELEASED
 from unmask.registry.pyfunc import Unmask
 from unmask.serving import page as served_page
 from unmask.serving import uploads

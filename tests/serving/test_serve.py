@@ -25,7 +25,8 @@ from team.services import until
 from unmask.config.profiles import use_profile
 from unmask.inference.pictures import decode_picture, from_base64
 from unmask.masking.samples import write_samples
-from unmask.models.stored import METADATA, PARAMS, RELEASED, load_network, save_network
+from unmask.models.stored import load_network, save_network
+from unmask.networks import METADATA, PARAMS, RELEASED
 from unmask.registry.champions import roll_back
 from unmask.registry.versions import CHAMPION, NAME, register, version_of
 from unmask.serving.backend import refusal_from

@@ -7,7 +7,7 @@ import pytest
 
 from unmask.config.params import NETWORKS
 from unmask.config.restore import RESTORE
-from unmask.models.stored import RELEASED
+from unmask.networks import RELEASED
 from unmask.training import progress
 
 

@@ -9,7 +9,8 @@ import torch
 from unmask.config.params import Params
 from unmask.datasets.cache import open_split
 from unmask.errors import UnmaskError
-from unmask.models.stored import METADATA, load_network, save_network
+from unmask.models.stored import load_network, save_network
+from unmask.networks import METADATA
 from unmask.training import train as stage
 
 pytestmark = pytest.mark.train

@@ -12,7 +12,7 @@ import pytest
 from unmask import tracking
 from unmask.config.params import NETWORKS
 from unmask.errors import UnmaskError
-from unmask.models.stored import METADATA
+from unmask.networks import METADATA
 from unmask.project import tracking_uri
 from unmask.stages.evaluate import _training_runs as training_runs
 from unmask.tracking import WEIGHTS, StoreAwayError, connect, parent_run, stage_run

@@ -1,7 +1,6 @@
 """A trained network on disk: weights, resolved params and metadata, written whole or not at all."""
 
 import json
-from hashlib import md5
 from pathlib import Path
 from typing import get_type_hints
 
@@ -10,16 +9,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from unmask.config.params import NETWORKS, Fit, Train
-from unmask.config.restore import load_restore
+from unmask.config.params import Fit, Train
 from unmask.errors import UnmaskError
 from unmask.models import build
 from unmask.models.network import Network
+from unmask.networks import METADATA, PARAMS, WEIGHTS, missing, read_json
 from unmask.project import md5_of, whole_folder
-
-#: The released networks, laid out as the training stages store them, as float16.
-RELEASED = Path(__file__).parents[1] / "release"
-WEIGHTS, PARAMS, METADATA = "model.safetensors", "params.json", "metadata.json"
 
 
 def save_network(network: nn.Module, name: str, section: dict, metadata: dict, out: Path) -> str:
@@ -52,48 +47,17 @@ def save_network(network: nn.Module, name: str, section: dict, metadata: dict, o
     return checksum
 
 
-def packed_md5(folder: Path) -> str:
-    """Md5 over weights and params of four stored networks, and settings other than the defaults.
-
-    Raises:
-        UnmaskError: when a network is missing.
-        UnmaskError: when the settings are damaged.
-    """
-    for name in NETWORKS:
-        if not (folder / name / METADATA).is_file():
-            raise UnmaskError(f"{folder / name} holds no trained network: run `dvc repro` first.")
-    networks = md5_of(folder / name / file for name in NETWORKS for file in (WEIGHTS, PARAMS))
-    settings = load_restore(folder).fingerprint
-    return md5(networks.encode() + settings).hexdigest() if settings else networks
-
-
-def _missing(path: Path) -> str:
-    return f"{path} is missing: run `dvc repro` to train the network."
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        document = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise UnmaskError(_missing(path)) from error
-    except ValueError as error:
-        raise UnmaskError(f"{path} is damaged: it is not JSON.") from error
-    if not isinstance(document, dict):
-        raise UnmaskError(f"{path} is damaged: it is not a JSON object.")
-    return document
-
-
 def load_network(folder: Path) -> Network:
     """Rebuild a network from its stored params and load all its weights; it is in eval mode.
 
     Raises:
         UnmaskError: when a file is missing or damaged; the message names it.
     """
-    section, metadata = (_read_json(folder / name) for name in (PARAMS, METADATA))
+    section, metadata = (read_json(folder / name) for name in (PARAMS, METADATA))
     try:
         checksum = md5_of([folder / WEIGHTS])
     except FileNotFoundError as error:
-        raise UnmaskError(_missing(folder / WEIGHTS)) from error
+        raise UnmaskError(missing(folder / WEIGHTS)) from error
     if checksum != metadata.get("weights_md5"):
         raise UnmaskError(f"{folder / WEIGHTS} is damaged: its md5 is not the recorded one.")
     try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unmask.config.params import NETWORKS
-from unmask.models.stored import METADATA, PARAMS
+from unmask.networks import METADATA, PARAMS
 
 _COLUMNS = {
     "hole_psnr": "hole PSNR, dB",

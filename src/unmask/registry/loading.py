@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unmask.inference.chain import Chain
-from unmask.models.stored import RELEASED, packed_md5
+from unmask.networks import RELEASED, packed_md5
 from unmask.project import has_store
 
 CHAMPION_URI = "models:/unmask@champion"

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from unmask.models.stored import RELEASED, packed_md5
+from unmask.networks import RELEASED, packed_md5
 from unmask.project import md5_of
 from unmask.registry.versions import NAME, RegistryError, champion_version, find_version
 from unmask.tracking import connect

@@ -10,14 +10,8 @@ import torch
 
 from unmask.config.params import NETWORKS, Params
 from unmask.config.restore import RESTORE, load_restore, save_restore
-from unmask.models.stored import (
-    METADATA,
-    PARAMS,
-    RELEASED,
-    load_network,
-    packed_md5,
-    save_network,
-)
+from unmask.models.stored import load_network, save_network
+from unmask.networks import METADATA, PARAMS, RELEASED, packed_md5
 from unmask.project import in_project
 from unmask.registry.card import model_card
 from unmask.registry.loading import find_networks

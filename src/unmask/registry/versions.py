@@ -18,7 +18,7 @@ from mlflow.models import ModelSignature
 from unmask.config.params import NETWORKS
 from unmask.errors import TEMPORARY, UnmaskError
 from unmask.inference.pictures import encode_picture
-from unmask.models.stored import METADATA, packed_md5
+from unmask.networks import METADATA, packed_md5
 from unmask.project import has_store
 from unmask.registry.origin import log_origin
 from unmask.tracking import connect, is_away, stage_run

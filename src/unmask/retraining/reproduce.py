@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
-from unmask.models.stored import packed_md5
+from unmask.networks import packed_md5
 from unmask.project import project_root
 from unmask.registry.origin import CHANGED, COMMIT, LOCK, write_origin
 from unmask.registry.versions import PACKED_MD5, RegistryError, find_version

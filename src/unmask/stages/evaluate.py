@@ -9,7 +9,7 @@ from unmask.datasets.cache import open_split
 from unmask.errors import exit_with_message
 from unmask.evaluation.evaluate import evaluate
 from unmask.evaluation.evaluation_set import select_faces
-from unmask.models.stored import METADATA
+from unmask.networks import METADATA
 from unmask.project import in_project
 from unmask.tracking import WEIGHTS, connect, find_run, flat, stage_run
 

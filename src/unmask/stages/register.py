@@ -3,7 +3,7 @@
 import json
 
 from unmask.errors import exit_with_message
-from unmask.models.stored import packed_md5
+from unmask.networks import packed_md5
 from unmask.project import in_project
 from unmask.registry.sync import sync
 from unmask.registry.versions import NAME

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from unmask.config.params import NETWORKS
 from unmask.config.restore import RESTORE
-from unmask.models.stored import RELEASED
+from unmask.networks import RELEASED
 from unmask.tracking import StageRun
 from unmask.training.module import NetworkModule
 

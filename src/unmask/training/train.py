@@ -11,7 +11,8 @@ from torch import nn
 from unmask.config.params import Fit, Params
 from unmask.config.section import Section
 from unmask.datasets.cache import Split, open_split
-from unmask.models.stored import RELEASED, load_network, save_network
+from unmask.models.stored import load_network, save_network
+from unmask.networks import RELEASED
 from unmask.project import state_path
 from unmask.tracking import WEIGHTS, stage_run
 from unmask.training.checkpoints import Checkpoint, code_digest, key_of

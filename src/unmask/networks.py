@@ -1,0 +1,51 @@
+"""The files of the four trained networks, which nothing but their names is needed to read."""
+
+import json
+from hashlib import md5
+from pathlib import Path
+
+from unmask.config.params import NETWORKS
+from unmask.config.restore import load_restore
+from unmask.errors import UnmaskError
+from unmask.project import md5_of
+
+#: The released networks, laid out as the training stages store them, as float16.
+RELEASED = Path(__file__).parent / "release"
+WEIGHTS, PARAMS, METADATA = "model.safetensors", "params.json", "metadata.json"
+
+
+def missing(path: Path) -> str:
+    """The sentence on a file of a network that is not there."""
+    return f"{path} is missing: run `dvc repro` to train the network."
+
+
+def read_json(path: Path) -> dict:
+    """The object in a network's PARAMS or METADATA.
+
+    Raises:
+        UnmaskError: when the file is missing or damaged.
+    """
+    try:
+        document = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise UnmaskError(missing(path)) from error
+    except ValueError as error:
+        raise UnmaskError(f"{path} is damaged: it is not JSON.") from error
+    if not isinstance(document, dict):
+        raise UnmaskError(f"{path} is damaged: it is not a JSON object.")
+    return document
+
+
+def packed_md5(folder: Path) -> str:
+    """Md5 over weights and params of four stored networks, and settings other than the defaults.
+
+    Raises:
+        UnmaskError: when a network is missing.
+        UnmaskError: when the settings are damaged.
+    """
+    for name in NETWORKS:
+        if not (folder / name / METADATA).is_file():
+            raise UnmaskError(f"{folder / name} holds no trained network: run `dvc repro` first.")
+    networks = md5_of(folder / name / file for name in NETWORKS for file in (WEIGHTS, PARAMS))
+    settings = load_restore(folder).fingerprint
+    return md5(networks.encode() + settings).hexdigest() if settings else networks
