@@ -90,11 +90,11 @@ def test_data_check_reads_the_folder_given_and_the_projects_sources(project, pat
 def test_release_and_scores(project, paths_of):
     data, reports = project / "data" / "masked", project / "reports" / "release"
     paths = paths_of(
-        lambda: cli.release("models", Path("out")), "unmask.registry.release", "release"
+        lambda: cli.release("models", Path("out")), "unmask.registry.releasing", "release"
     )
     assert paths == [data, Path("out").resolve(), reports]
     paths = paths_of(
-        lambda: cli.models_score(Path("out"), "mine"), "unmask.registry.release", "score"
+        lambda: cli.models_score(Path("out"), "mine"), "unmask.registry.releasing", "score"
     )
     assert paths == [data, Path("mine").resolve(), Path("out").resolve()]
 

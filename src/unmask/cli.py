@@ -122,12 +122,12 @@ def release(
     from unmask.config.params import load_params
     from unmask.monitoring.reference import make_reference
     from unmask.networks import RELEASED
-    from unmask.registry.release import release as export
+    from unmask.registry.releasing import release as export
 
     out, params, masked = out or RELEASED, load_params(), in_project("data/masked")
     metrics = export(params, masked, model, out, in_project("reports/release"))
     make_reference(params, in_project(), masked, out).save(out / "reference.parquet")
-    size = sum(file.stat().st_size for file in out.rglob("*.safetensors")) / 1e6
+    size = sum(file.stat().st_size for file in out.rglob("model.*")) / 1e6
     typer.echo(f"{out}: {size:.1f} MB, hole PSNR {metrics['chain']['hole_psnr']:.2f} dB")
 
 
@@ -146,7 +146,7 @@ def models_score(
     """Score a model on the pictures of a split, as the sources in params.yaml give them."""
     from unmask.config.params import load_params
     from unmask.registry.loading import find_networks
-    from unmask.registry.release import score
+    from unmask.registry.releasing import score
 
     folder, name = find_networks(model)
     metrics = score(load_params(), in_project("data/masked"), split, folder, out, source)

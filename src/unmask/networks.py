@@ -11,7 +11,8 @@ from unmask.project import md5_of
 
 #: The released networks, laid out as the training stages store them, as float16.
 RELEASED = Path(__file__).parent / "release"
-WEIGHTS, PARAMS, METADATA = "model.safetensors", "params.json", "metadata.json"
+WEIGHTS, ONNX = "model.safetensors", "model.onnx"  # to train on from, and to run
+PARAMS, METADATA, CARD = "params.json", "metadata.json", "MODEL_CARD.md"
 
 
 def missing(path: Path) -> str:

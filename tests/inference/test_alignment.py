@@ -21,7 +21,7 @@ def two_eyes() -> np.ndarray:
     return picture
 
 
-def look(crop: np.ndarray) -> tuple[np.ndarray, float]:
+def look(crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
     """Landmarks laid by the two dots, sure where both are seen; else both eyes on what is seen."""
     centres = []
     for _, channel in EYES.values():
@@ -56,10 +56,21 @@ def test_the_eyes_come_to_their_place_in_the_frame(box):
     np.testing.assert_allclose(left - right, [EYE_DISTANCE * SIZE, 0], atol=0.01)
 
 
+def test_the_mirror_image_is_compared_with_in_the_last_iteration_alone():
+    compared = []
+
+    def find(crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
+        compared.append(compare)
+        return look(crop, compare=compare)
+
+    align(two_eyes(), find, SIZE, Alignment())
+    assert compared == [False, False, True]
+
+
 def test_where_no_start_is_sure_the_surest_is_taken():
     found = []
 
-    def unsure(crop: np.ndarray) -> tuple[np.ndarray, float]:
+    def unsure(crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
         start = len(found) // 3  # each has three iterations
         found.append(start)
         landmarks = level_face(50 + start)
@@ -70,7 +81,7 @@ def test_where_no_start_is_sure_the_surest_is_taken():
     right, _ = eye_centres(move_points(landmarks, transform))
     assert right[1] == pytest.approx(EYE_HEIGHT * SIZE - 0.5, abs=0.01)
 
-    def only(crop: np.ndarray) -> tuple[np.ndarray, float]:
+    def only(crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
         return level_face(51), 0.0
 
     tighter = (108, 108, 172, 172)  # of which 1.5 sides are 1.2 of the box's
@@ -80,7 +91,7 @@ def test_where_no_start_is_sure_the_surest_is_taken():
 def test_starts_iterations_and_agreement_are_settings():
     box, answers = (100, 100, 180, 180), []
 
-    def unsure(crop: np.ndarray) -> tuple[np.ndarray, float]:
+    def unsure(crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
         answers.append(crop)
         return level_face(51), 0.05
 
@@ -99,14 +110,17 @@ def test_starts_iterations_and_agreement_are_settings():
 
 
 def test_eyes_at_one_point_cannot_be_aligned():
+    def one_point(crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
+        return np.zeros((68, 2), np.float32), 0.0
+
     with pytest.raises(PictureError, match="coincide"):
-        align(two_eyes(), lambda crop: (np.zeros((68, 2), np.float32), 0.0), SIZE, Alignment())
+        align(two_eyes(), one_point, SIZE, Alignment())
 
 
 def test_a_start_that_leads_to_another_face_is_not_taken():
     starts = []
 
-    def astray(crop: np.ndarray) -> tuple[np.ndarray, float]:
+    def astray(crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
         first = len(starts) < 3
         starts.append(first)
         return level_face(51) + 140 * first, 0.0 if first else 0.02
@@ -117,7 +131,7 @@ def test_a_start_that_leads_to_another_face_is_not_taken():
 
 
 def test_a_found_face_whose_views_disagree_is_not_restored():
-    def unsure(crop: np.ndarray) -> tuple[np.ndarray, float]:
+    def unsure(crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
         return level_face(60), 0.2
 
     with pytest.raises(PictureError, match="two views of it disagree"):

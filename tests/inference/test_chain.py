@@ -1,7 +1,5 @@
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from unmask.config.restore import (
     RESTORE,
@@ -19,41 +17,40 @@ from unmask.inference.chain import Chain
 SIDE = 96
 
 
-class Landmarks(nn.Module):
+class Landmarks:
     """The landmarks of a symmetric face in its frame, whatever the crop shows."""
 
     image_size = SIDE
 
     def __init__(self) -> None:
-        super().__init__()
         face = Sampled(0, 0, SIDE).read().landmarks
         straight = move_points(face, canonical_transform(face, SIDE))
         even = (straight + mirrored(straight, SIDE)) / 2
         self.points = move_points(even, canonical_transform(even, SIDE))
 
-    def forward(self, crops):
-        return torch.from_numpy(np.stack([self.points] * len(crops)))
+    def __call__(self, images):
+        return [np.stack([self.points] * len(images))]
 
 
-class RedIsMask(nn.Module):
+class RedIsMask:
     image_size = SIDE
 
-    def forward(self, crops):
-        return crops[:, 0] * (crops[:, 1] < 0.2), torch.full((len(crops),), 0.95)
+    def __call__(self, images):
+        return [images[:, 0] * (images[:, 1] < 0.2), np.full(len(images), 0.95, np.float32)]
 
 
-class NoGender(nn.Module):
+class NoGender:
     image_size = SIDE
 
-    def forward(self, crops):
-        return torch.zeros(len(crops))
+    def __call__(self, images):
+        return [np.zeros(len(images), np.float32), np.zeros((len(images), 3), np.float32)]
 
 
-class Blue(nn.Module):
+class Blue:
     latent, image_size = 2, SIDE
 
-    def forward(self, crops, hole, landmarks, gender, latent):
-        return torch.where(hole > 0, torch.tensor([0.0, 0.0, 1.0])[:, None, None], crops)
+    def __call__(self, images, hole, landmarks, gender, latent):
+        return [np.where(hole > 0, np.float32([0, 0, 1])[:, None, None], images)]
 
 
 @pytest.fixture
@@ -115,32 +112,34 @@ def test_a_shield_s_rim_around_the_mouth_is_the_face_s(chain):
     assert chain.restore(picture).faces[0].status == "restored"
 
 
-class Small(nn.Module):
+class Small:
     """A network that sees the face at half the frame's side."""
 
     image_size = SIDE // 2
 
-    def __init__(self, network: nn.Module, answer) -> None:
-        super().__init__()
+    def __init__(self, network, answer) -> None:
         self.network, self.answer, self.seen = network, answer, []
 
-    def forward(self, crops):
-        self.seen.append(crops.shape[-1])
-        large = nn.functional.interpolate(crops, scale_factor=2.0)
-        return self.answer(self.network(large))
+    def __call__(self, images):
+        self.seen.append(images.shape[-1])
+        large = images.repeat(2, axis=2).repeat(2, axis=3)
+        return self.answer(*self.network(large))
 
 
 def test_each_network_sees_the_face_at_its_own_size(chain):
     rows, columns = over_the_mouth()
     picture = picture_with(rows, columns)
     expected = chain.restore(picture)
-    half = nn.functional.avg_pool2d
+
+    def half(maps):
+        return maps.reshape(len(maps), SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
+
     small = {
-        "landmarks": Small(chain.networks["landmarks"], lambda points: (points + 0.5) / 2 - 0.5),
+        "landmarks": Small(chain.networks["landmarks"], lambda points: [(points + 0.5) / 2 - 0.5]),
         "segmentation": Small(
-            chain.networks["segmentation"], lambda found: (half(found[0], 2), found[1])
+            chain.networks["segmentation"], lambda found, scores: [half(found), scores]
         ),
-        "gender": Small(chain.networks["gender"], lambda logits: logits),
+        "gender": Small(chain.networks["gender"], lambda *found: list(found)),
     }
     mixed = Chain({**chain.networks, **small}, Restore())
     restored = mixed.restore(picture)
@@ -210,7 +209,9 @@ def test_a_setting_changes_the_pixels(chain, settings):
 
 
 def test_a_stored_chain_restores_by_the_settings_beside_it(tmp_path, monkeypatch, chain):
-    monkeypatch.setattr("unmask.inference.chain.load_network", lambda at: chain.networks[at.name])
+    monkeypatch.setattr(
+        "unmask.inference.chain.OnnxNetwork", lambda at, threads: chain.networks[at.name]
+    )
     assert Chain.load(tmp_path).settings == Restore()
     settings = Restore(blending=Blending(grain=0.25))
     save_restore(settings, tmp_path)

@@ -12,7 +12,8 @@ from unmask.errors import UnmaskError
 from unmask.models import build
 from unmask.models.stored import load_network
 from unmask.models.stored import save_network as save
-from unmask.networks import METADATA, PARAMS, RELEASED, WEIGHTS
+from unmask.networks import METADATA, ONNX, PARAMS, RELEASED, WEIGHTS
+from unmask.project import md5_of
 
 
 def network(name: str, smoke, seed: int = 0) -> nn.Module:
@@ -55,8 +56,10 @@ def test_the_metadata_is_kept_with_the_md5(smoke, tmp_path):
     assert json.loads((tmp_path / "m" / METADATA).read_text()) == {
         "steps": 4,
         "weights_md5": checksum,
+        "onnx_md5": md5_of([tmp_path / "m" / ONNX]),
     }
-    assert sorted(p.name for p in (tmp_path / "m").iterdir()) == [METADATA, WEIGHTS, PARAMS]
+    files = sorted(p.name for p in (tmp_path / "m").iterdir())
+    assert files == [METADATA, ONNX, WEIGHTS, PARAMS]
     assert save(net, "inpainting", section, {}, tmp_path / "n") == checksum
 
 

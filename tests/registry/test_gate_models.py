@@ -282,7 +282,7 @@ def test_a_better_challenger_is_promoted_and_once_rolled_back_stays_out(project)
 
 def test_a_champion_that_cannot_be_loaded_is_named_and_stays(project):
     champion, challenger = version_of(CHAMPION), import_release()
-    weights = networks_of(f"models:/{NAME}/{champion}")[0] / "inpainting" / "model.safetensors"
+    weights = networks_of(f"models:/{NAME}/{champion}")[0] / "inpainting" / "model.onnx"
     whole = weights.read_bytes()
     for break_it in (lambda: weights.write_bytes(whole[:-1]), weights.unlink):
         break_it()

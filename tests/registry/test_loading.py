@@ -7,8 +7,8 @@ from unmask.config.restore import RESTORE, Blending, Restore, load_restore, save
 from unmask.errors import UnmaskError
 from unmask.models import build
 from unmask.models.stored import save_network
-from unmask.registry import loading, release
-from unmask.registry.release import export
+from unmask.registry import loading, releasing
+from unmask.registry.releasing import export
 from unmask.registry.versions import RegistryError
 
 SETTINGS = Restore(blending=Blending(grain=0.25))
@@ -86,12 +86,12 @@ def test_a_release_that_cannot_be_scored_leaves_the_old_one(networks, tmp_path, 
     def fail(*args, **options):
         raise ValueError("no holdout")
 
-    monkeypatch.setattr(release, "score", fail)
+    monkeypatch.setattr(releasing, "score", fail)
     out = tmp_path / "release"
     (out / "gender").mkdir(parents=True)
     (out / "gender" / "model.safetensors").write_text("old")
     with pytest.raises(ValueError, match="no holdout"):
-        release.release(None, tmp_path, str(networks), out, tmp_path / "reports")
+        releasing.release(None, tmp_path, str(networks), out, tmp_path / "reports")
     assert [path.name for path in out.iterdir()] == ["gender"]
     assert (out / "gender" / "model.safetensors").read_text() == "old"
     assert {path.name for path in tmp_path.iterdir()} >= {"networks", "release"}

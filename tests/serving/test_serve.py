@@ -147,7 +147,7 @@ def versions(project, server) -> Path:
     assert register_changed(project / "models", 5.0) == "3"
     stored = connect().get_model_version_download_uri(NAME, "3")
     local = Path(mlflow.artifacts.download_artifacts(stored))
-    weights = next(local.glob("**/gender/model.safetensors"))
+    weights = next(local.glob("**/gender/model.onnx"))
     weights.write_bytes(weights.read_bytes()[:-1])
     (project / "broken.py").write_text(BROKEN)
     mlflow.pyfunc.log_model(
@@ -246,7 +246,7 @@ def test_promotion_and_rollback_lose_no_request(server, picture):
 @pytest.mark.parametrize(
     ("version", "why"),
     [
-        ("3", "gender/model.safetensors is damaged"),
+        ("3", "gender/model.onnx is damaged"),
         ("4", "version 4 fails its check: the model failed on this picture (ValueError)"),
     ],
 )

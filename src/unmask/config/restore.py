@@ -55,7 +55,7 @@ class MaskDetection(Section):
     """The mask in the canonical frame, and whether it is one on the face."""
 
     view_score: Fraction = 0.5  # confidence from which on a view of the frame shows a mask
-    rotation: NotNegative = 8.0  # degrees, either way, of two more views that are averaged
+    rotation: NotNegative = 8.0  # degrees of one more view, mirrored, that is averaged
     score: Fraction = 0.8  # confidence from which on the face wears a mask
     area: Fraction = 0.05  # of the frame, least
     mouth: Fraction = 0.3  # of the mouth's landmarks, least, within the mask's convex hull

@@ -1,6 +1,6 @@
 """From a picture to a face's canonical frame: landmarks and frame, each found from the other."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -9,7 +9,21 @@ from unmask.geometry.frame import canonical_transform, invert, move_points, scal
 from unmask.inference.results import PictureError
 
 Box = tuple[float, float, float, float]
-FindLandmarks = Callable[[np.ndarray], tuple[np.ndarray, float]]
+
+
+class FindLandmarks(Protocol):
+    """Finds the landmarks of a crop."""
+
+    def __call__(self, crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
+        """Landmarks (68, 2) of a crop (S, S, 3) in its pixels, and their disagreement.
+
+        Args:
+            crop: (S, S, 3) uint8 RGB.
+            compare: whether to compare them with those of the mirror image; the disagreement is
+                the distance between the two, in inter-ocular distances.
+        """
+        ...
+
 
 _PLAUSIBLE = (0.02, 6)  # sides of the frame, in longer sides of the picture
 
@@ -35,8 +49,9 @@ def _iterate(
     iterations: int,
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """The frame (2, 3), landmarks (68, 2) in the picture, and their disagreement, from a start."""
-    for _ in range(iterations):
-        found, disagreement = find_landmarks(warp(picture, transform, (size, size)))
+    for number in range(1, iterations + 1):
+        crop = warp(picture, transform, (size, size))
+        found, disagreement = find_landmarks(crop, compare=number == iterations)
         landmarks = move_points(found, invert(transform))
         try:
             aligned = canonical_transform(landmarks, size)
@@ -79,8 +94,8 @@ def align(
 
     Args:
         picture: (H, W, 3) uint8 RGB.
-        find_landmarks: gives the landmarks (68, 2) of a crop (size, size, 3) in its pixels, and how
-            far apart those of crop and mirror image lie, in inter-ocular distances.
+        find_landmarks: finds those of a crop; compared with its mirror image's in the last of the
+            iterations.
         size: side of the canonical frame in pixels.
         settings: of the search.
         box: x0, y0, x1, y1 where the face is known to be; None looks at the whole picture.

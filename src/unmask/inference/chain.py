@@ -1,12 +1,9 @@
 """The whole chain: landmarks, alignment, segmentation, gender, inpainting, paste-back."""
 
 from pathlib import Path
-from typing import cast
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
 from unmask.config.params import NETWORKS
 from unmask.config.restore import Restore, load_restore
@@ -23,17 +20,15 @@ from unmask.inference.results import (
     RestoreOptions,
     untouched,
 )
+from unmask.inference.runtime import THREADS, OnnxNetwork
 from unmask.inference.tone import match_tone
-from unmask.models.inpainting import Generator
-from unmask.models.network import Network
-from unmask.models.stored import load_network
 
-THREADS = 2  # the pixels are the same for the same number
 SMALLEST_PICTURE = 16  # pixels
 
 
-def _tensor(crop: np.ndarray) -> Tensor:
-    return torch.from_numpy(crop).permute(2, 0, 1)[None].contiguous().float().div_(255)
+def _images(*crops: np.ndarray) -> np.ndarray:
+    """Crops (S, S, 3) uint8 as the networks take them, (N, 3, S, S) float32 in [0, 1]."""
+    return np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
 
 
 def _resized(picture: np.ndarray, size: int) -> np.ndarray:
@@ -64,116 +59,94 @@ class Chain:
     with.
 
     Args:
-        networks: by name, in eval mode; each sees the face at its own `image_size`.
+        networks: by name; each sees the face at its own `image_size`.
         settings: that they restore with.
 
     Attributes:
         size: side of the canonical frame in pixels, the inpainting network's.
     """
 
-    def __init__(self, networks: dict[str, Network], settings: Restore) -> None:
+    def __init__(self, networks: dict[str, OnnxNetwork], settings: Restore) -> None:
         self.networks, self.settings = networks, settings
         self.size = networks["inpainting"].image_size
 
     @classmethod
-    def load(cls, folder: Path) -> "Chain":
+    def load(cls, folder: Path, threads: int = THREADS) -> "Chain":
         """The chain of the networks stored under `folder`, with the settings kept beside them.
 
-        Sets torch's number of threads, on which the last bits of its answers depend.
+        Args:
+            folder: of the four networks.
+            threads: that each network computes with.
 
         Raises:
             UnmaskError: when a network is missing or damaged.
             UnmaskError: when the settings are damaged.
         """
-        torch.set_num_threads(THREADS)
-        networks = {name: load_network(folder / name) for name in NETWORKS}
+        networks = {name: OnnxNetwork(folder / name, threads) for name in NETWORKS}
         return cls(networks, load_restore(folder))
 
-    def network_input(self, crop: np.ndarray, name: str) -> Tensor:
-        """A crop (S, S, 3) uint8 as the network `name` takes it, (1, 3, s, s) in [0, 1]."""
-        return _tensor(_resized(crop, self.networks[name].image_size))
-
-    @torch.inference_mode()
-    def _find_landmarks(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
+    def _find_landmarks(self, crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
         """Landmarks (68, 2) of a crop of the network's size, and their disagreement.
 
-        That is the mean distance to those of its mirror image, in inter-ocular distances.
+        To compare takes the mean of the crop's and its mirror image's, and the mean distance
+        between the two, in inter-ocular distances; else the disagreement is 0.
         """
-        given = _tensor(crop)
-        plain, flipped = self.networks["landmarks"](torch.cat([given, given.flip(3)])).numpy()
-        flipped = mirrored(flipped, len(crop))
-        mean = (plain + flipped) / 2
+        crops = [crop, crop[:, ::-1]] if compare else [crop]
+        ((plain, *flipped),) = self.networks["landmarks"](images=_images(*crops))
+        if not flipped:
+            return plain, 0.0
+        other = mirrored(flipped[0], len(crop))
+        mean = (plain + other) / 2
         right, left = mean[list(OUTER_EYE_CORNERS)]
-        apart = np.linalg.norm(plain - flipped, axis=1).mean()
+        apart = np.linalg.norm(plain - other, axis=1).mean()
         return mean, float(apart / max(float(np.linalg.norm(right - left)), 1.0))
 
     def landmarks(self, crop: np.ndarray) -> np.ndarray:
         """Landmarks (68, 2) of a crop (S, S, 3) uint8, in its pixels."""
         size = self.networks["landmarks"].image_size
-        return move_points(self._find_landmarks(_resized(crop, size))[0], resizing(size, len(crop)))
-
-    @torch.inference_mode()
-    def _predict_masks(
-        self, plain: np.ndarray, flipped: np.ndarray
-    ) -> list[tuple[np.ndarray, float]]:
-        """Probability of mask (S, S) and the detection's confidence in two crops (S, S, 3) uint8.
-
-        The network is given the mirror image of the second; its answer is mirrored back.
-        """
-        given = [self.network_input(crop, "segmentation") for crop in (plain, flipped)]
-        found, scores = self.networks["segmentation"](torch.cat([given[0], given[1].flip(3)]))
-        masks = [_resized(m.numpy(), len(plain)) for m in (found[0], found[1].flip(1))]
-        return list(zip(masks, scores.tolist(), strict=True))
+        found, _ = self._find_landmarks(_resized(crop, size), compare=True)
+        return move_points(found, resizing(size, len(crop)))
 
     def segment(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
-        """Probability of mask (S, S) in a crop (S, S, 3) uint8, and the detection's confidence.
+        """Probability of mask (S, S) in a crop (S, S, 3) uint8, and the detection's confidence."""
+        network = self.networks["segmentation"]
+        (found,), (score,) = network(images=_images(_resized(crop, network.image_size)))
+        return _resized(found, len(crop)), float(score)
 
-        The mean of the crop's and its mirror image's, or those of the one that shows a mask.
-        """
-        (plain, score), (flipped, other) = self._predict_masks(crop, crop)
-        least = self.settings.mask.view_score
-        if (score < least) != (other < least):
-            return (plain, score) if score > other else (flipped, other)
-        return (plain + flipped) / 2, (score + other) / 2
-
-    def _average_rotations(
+    def _average_views(
         self, picture: np.ndarray, transform: np.ndarray, probability: np.ndarray
     ) -> np.ndarray:
-        """The mean probability of mask (S, S) in a frame and in the frame rotated either way.
+        """The mean probability of mask (S, S) in a frame and in its mirror image, rotated."""
+        angle, frame = self.settings.mask.rotation, (self.size, self.size)
+        rotation = cv2.getRotationMatrix2D(((self.size - 1) / 2,) * 2, angle, 1)
+        rotated = warp(picture, chained(transform, rotation), frame)
+        found, score = self.segment(np.ascontiguousarray(rotated[:, ::-1]))
+        if score < self.settings.mask.view_score:
+            return probability
+        back, found = invert(rotation), np.ascontiguousarray(found[:, ::-1])
+        seen = warp(np.ones_like(probability), back, frame, beyond=0)
+        return (probability + warp(found, back, frame, beyond=0)) / (1 + seen)
 
-        Of the rotated frames one is mirrored. The frame itself counts twice, being the mean of two.
-        """
-        angle, least = self.settings.mask.rotation, self.settings.mask.view_score
-        frame, centre = (self.size, self.size), ((self.size - 1) / 2,) * 2
-        rotations = [cv2.getRotationMatrix2D(centre, degrees, 1) for degrees in (angle, -angle)]
-        plain, flipped = (warp(picture, chained(transform, r), frame) for r in rotations)
-        total, count = 2 * probability, np.full(probability.shape, 2.0, np.float32)
-        for rotation, (found, score) in zip(
-            rotations, self._predict_masks(plain, flipped), strict=True
-        ):
-            if score >= least:
-                total += warp(found, invert(rotation), frame, beyond=0)
-                count += warp(np.ones_like(probability), invert(rotation), frame, beyond=0)
-        return total / count
+    def _classify(self, crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        network = self.networks["gender"]
+        (logit,), (features,) = network(images=_images(_resized(crop, network.image_size)))
+        return logit, features
 
-    @torch.inference_mode()
     def gender_male(self, crop: np.ndarray) -> float:
-        """Probability of 'male'."""
-        return float(self.networks["gender"](self.network_input(crop, "gender"))[0].sigmoid())
+        """Probability of 'male' of a crop (S, S, 3) uint8."""
+        return float(1 / (1 + np.exp(-self._classify(crop)[0])))
 
-    @property
-    def _latent(self) -> int:
-        """Numbers in the inpainting network's z."""
-        return cast(Generator, self.networks["inpainting"]).latent
+    def embedding(self, crop: np.ndarray) -> np.ndarray:
+        """The features (F,) that the gender network classifies a crop (S, S, 3) uint8 by."""
+        return self._classify(crop)[1]
 
-    @torch.inference_mode()
     def fill(
         self,
         crop: np.ndarray,
         hole: np.ndarray,
         landmarks: np.ndarray,
         gender_male: float,
-        latent: Tensor | None = None,
+        latent: np.ndarray | None = None,
     ) -> np.ndarray:
         """The crop (S, S, 3) uint8 with its hole filled.
 
@@ -183,19 +156,20 @@ class Chain:
                 not show.
             landmarks: (68, 2) in pixels of the crop.
             gender_male: probability of 'male'; NaN where nothing is known.
-            latent: (latent,), standard normal, of one plausible face; None fills in the most
-                plausible.
+            latent: (latent,) float32, standard normal, of one plausible face; None fills in the
+                most plausible.
         """
-        filled = self.networks["inpainting"](
-            _tensor(crop),
-            torch.from_numpy(hole)[None, None].float(),
-            torch.from_numpy(landmarks.astype(np.float32))[None],
-            torch.tensor([2 * gender_male - 1], dtype=torch.float32),
-            torch.zeros(1, self._latent) if latent is None else latent[None],
+        network = self.networks["inpainting"]
+        ((filled,),) = network(
+            images=_images(crop),
+            hole=hole[None, None].astype(np.float32),
+            landmarks=landmarks[None].astype(np.float32),
+            gender=np.array([2 * gender_male - 1], np.float32),
+            latent=(np.zeros(network.latent, np.float32) if latent is None else latent)[None],
         )
-        pixels = filled[0].clamp(0, 1).mul(255).round().byte()
+        pixels = np.rint(filled.clip(0, 1) * np.float32(255)).astype(np.uint8)
         return match_tone(
-            crop, pixels.permute(1, 2, 0).contiguous().numpy(), hole, self.settings.tone
+            crop, np.ascontiguousarray(pixels.transpose(1, 2, 0)), hole, self.settings.tone
         )
 
     def restore(
@@ -252,7 +226,7 @@ class Chain:
                 break
             transform, crop, probability, score = wider, wider_crop, found, confidence
         if score >= settings.mask.score:
-            probability = self._average_rotations(picture, transform, probability)
+            probability = self._average_views(picture, transform, probability)
         if own is not None:
             probability = probability * shown(own, transform, frame)
         points = move_points(landmarks, transform)
@@ -276,8 +250,9 @@ class Chain:
         assumed = {None: male, "male": 1.0, "female": 0.0}[options.gender]
         covered = add_missed_pieces(crop, probability, settings.missed_pieces)
         hole = frame_hole(covered, settings.blending.filled) | ~shown(valid, transform, frame)
-        noise = torch.Generator().manual_seed(options.seed)
-        latents = torch.randn(options.samples, self._latent, generator=noise)
+        latents = np.random.default_rng(options.seed).standard_normal(
+            (options.samples, self.networks["inpainting"].latent), np.float32
+        )
         pasted, *samples = (
             paste_back(
                 picture,

@@ -16,7 +16,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from unmask.config.params import Inpainting
 from unmask.geometry.landmarks import BROWS, EYES, JAW, MOUTH, NOSE
-from unmask.models.network import Network
+from unmask.models.network import Network, Tracing
 
 _PARTS = (JAW, BROWS, NOSE, EYES, MOUTH)
 _CONDITION = 128  # length of the vector that modulates the generator's blocks
@@ -179,6 +179,30 @@ class Generator(Network):
         filled = filled + self.detail(coarse - 0.5, seen, features, condition).float()
         fine = torch.where(hole > 0.5, filled + 0.5, images)
         return (coarse, fine) if both else fine
+
+    def tracing(self, size: int) -> Tracing:
+        """Of `filled` (N, 3, S, S), for the inputs of `forward` but `both`."""
+        inputs = {
+            "images": torch.rand(1, 3, size, size),
+            "hole": torch.ones(1, 1, size, size),
+            "landmarks": torch.rand(1, 68, 2) * size,
+            "gender": torch.zeros(1),
+            "latent": torch.zeros(1, self.latent),
+        }
+        return Tracing(_Fine(self), inputs, ("filled",))
+
+
+class _Fine(nn.Module):
+    """The whole network's output, of inputs that are all given by position."""
+
+    def __init__(self, network: Generator) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, images: Tensor, hole: Tensor, landmarks: Tensor, gender: Tensor, latent: Tensor
+    ) -> Tensor:
+        return self.network(images, hole, landmarks, gender, latent)
 
 
 class PosteriorEncoder(nn.Module):

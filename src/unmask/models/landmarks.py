@@ -7,7 +7,7 @@ from torch.nn import functional
 from unmask.config.params import Landmarks
 from unmask.geometry.landmarks import COUNT
 from unmask.models.backbone import Backbone
-from unmask.models.network import Network
+from unmask.models.network import Network, Tracing
 
 _LEVELS = (1, 2, 3, 4)  # strides 4, 8, 16, 32
 
@@ -69,6 +69,10 @@ class LandmarkNet(Network):
         )
         offset = self.offset(levels[-1].mean(dim=(2, 3))).float().view(count, COUNT, 2)
         return (expected + offset) * images.shape[-1] - 0.5
+
+    def tracing(self, size: int) -> Tracing:
+        """Of `landmarks` (N, 68, 2)."""
+        return Tracing(self, {"images": torch.rand(1, 3, size, size)}, ("landmarks",))
 
 
 def build(params: Landmarks, *, pretrained: bool) -> LandmarkNet:

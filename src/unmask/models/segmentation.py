@@ -7,17 +7,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 from unmask.config.params import Segmentation
 from unmask.models.backbone import Backbone
-from unmask.models.network import Network
+from unmask.models.network import Network, Tracing
 
 _LEVELS = (0, 1, 2, 3)  # strides 2, 4, 8, 16
-_ANCHORS = (0.12, 0.25, 0.45, 0.7)  # anchor side per level, as a share of the crop's side
+_ANCHORS = (0.25, 0.45, 0.7)  # anchor side per level but the finest, as a share of the crop's side
 FACE_MASK = 1  # torchvision's label; 0 is the background
+_SCORE = 0.3  # confidence, least
+_SMALLEST_SIDE = 0.01  # pixels of a box; torchvision drops smaller ones
 
 
 class _Pyramid(nn.Module):
@@ -68,6 +72,24 @@ class _Transform(GeneralizedRCNNTransform):
         return result
 
 
+class _Proposals(RegionProposalNetwork):
+    """Torchvision's, of all levels but the finest.
+
+    A face mask is larger than what is proposed there, at two fifths of the network's cost.
+    """
+
+    def forward(
+        self,
+        images: ImageList,
+        features: dict[str, Tensor],
+        targets: list[dict[str, Tensor]] | None = None,
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Boxes (K, 4) of each picture, and in training mode the losses by name."""
+        finest, *_ = features
+        coarser = {name: level for name, level in features.items() if name != finest}
+        return super().forward(images, coarser, targets)
+
+
 class SegmentationNet(Network):
     """Torchvision's MaskRCNN over a narrow FPN; of a crop, which shows one face, the best mask.
 
@@ -83,26 +105,33 @@ class SegmentationNet(Network):
         size = params.image_size
         width = params.fpn_channels
         resolution = params.mask_resolution // 2
+        anchors = AnchorGenerator(
+            tuple((round(size * a),) for a in _ANCHORS), ((0.7, 1.2),) * len(_ANCHORS)
+        )
         self.network = MaskRCNN(
             _Pyramid(params, pretrained=pretrained),
-            rpn_anchor_generator=AnchorGenerator(
-                tuple((round(size * a),) for a in _ANCHORS), ((0.7, 1.2),) * len(_ANCHORS)
-            ),
-            rpn_pre_nms_top_n_train=200,
-            rpn_pre_nms_top_n_test=100,
-            rpn_post_nms_top_n_train=64,
-            rpn_post_nms_top_n_test=16,
-            rpn_batch_size_per_image=64,
+            rpn_anchor_generator=anchors,
             box_batch_size_per_image=8,
             box_positive_fraction=0.5,
             box_detections_per_img=2,
-            box_score_thresh=0.3,
+            box_score_thresh=_SCORE,
             box_roi_pool=MultiScaleRoIAlign(["2", "3"], 7, 2),
             box_head=_BoxHead(width * 49, 128),
             box_predictor=_BoxPredictor(128, 2),
             mask_roi_pool=MultiScaleRoIAlign(["0"], resolution, 2),
             mask_head=MaskRCNNHeads(width, (width, width, width), 1),
             mask_predictor=MaskRCNNPredictor(width, width, 2),
+        )
+        self.network.rpn = _Proposals(
+            anchors,
+            self.network.rpn.head,
+            fg_iou_thresh=0.7,
+            bg_iou_thresh=0.3,
+            batch_size_per_image=64,
+            positive_fraction=0.5,
+            pre_nms_top_n={"training": 200, "testing": 100},
+            post_nms_top_n={"training": 64, "testing": 16},
+            nms_thresh=0.7,
         )
         self.network.transform = _Transform(size)
 
@@ -129,6 +158,35 @@ class SegmentationNet(Network):
                 probability[index] = detection["masks"][0, 0]
                 score[index] = detection["scores"][0]
         return probability, score
+
+    def tracing(self, size: int) -> Tracing:
+        """Of `probability` (1, S, S) and `score` (1,) of a single crop.
+
+        It changes the network, which from then on always has one detection.
+        """
+        images = torch.rand(1, 3, size, size)
+        outputs = ("probability", "score")
+        return Tracing(_OneDetection(self.network), {"images": images}, outputs, batches=False)
+
+
+class _OneDetection(nn.Module):
+    """Mask R-CNN of one picture that always has one detection, which is dropped afterwards.
+
+    Without any, the traced graph fails when it runs.
+    """
+
+    def __init__(self, network: MaskRCNN) -> None:
+        super().__init__()
+        self.network = network
+        self.network.roi_heads.score_thresh = -1.0
+        self.network.roi_heads.detections_per_img = 1
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.network([images[0]])[0]
+        score, box = found["scores"][:1], found["boxes"][:1]
+        sides = (box[:, 2:] - box[:, :2]).amin(dim=1)
+        holds = ((score > _SCORE) & (sides >= _SMALLEST_SIDE)).float()
+        return found["masks"][:1, 0] * holds[:, None, None], score * holds
 
 
 class _BoxHead(nn.Module):

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import get_type_hints
+from typing import cast, get_type_hints
 
 from pydantic import ValidationError
 from safetensors import SafetensorError
@@ -12,8 +12,9 @@ from torch import nn
 from unmask.config.params import Fit, Train
 from unmask.errors import UnmaskError
 from unmask.models import build
+from unmask.models.export import export
 from unmask.models.network import Network
-from unmask.networks import METADATA, PARAMS, WEIGHTS, missing, read_json
+from unmask.networks import METADATA, ONNX, PARAMS, WEIGHTS, missing, read_json
 from unmask.project import md5_of, whole_folder
 
 
@@ -42,7 +43,9 @@ def save_network(network: nn.Module, name: str, section: dict, metadata: dict, o
         (partial / WEIGHTS).chmod(0o644)  # safetensors writes files that only the owner can read
         checksum = md5_of([partial / WEIGHTS])
         (partial / PARAMS).write_text(json.dumps({"name": name, **section}, indent=1) + "\n")
-        document = {**metadata, "weights_md5": checksum}
+        export(cast(Network, network), section["image_size"], checksum, partial / ONNX)
+        sums = {"weights_md5": checksum, "onnx_md5": md5_of([partial / ONNX])}
+        document = {**metadata, **sums}
         (partial / METADATA).write_text(json.dumps(document, indent=1) + "\n")
     return checksum
 

