@@ -109,6 +109,16 @@ def models_import() -> None:
     typer.echo(f"unmask version {import_release()} is the challenger")
 
 
+@models_app.command("upgrade")
+def models_upgrade(
+    version: Annotated[str, typer.Argument(help="As `unmask models list` numbers it.")],
+) -> None:
+    """Register a version of unmask 0.1 again, so that it restores; it becomes the challenger."""
+    from unmask.registry.upgrade import upgrade
+
+    typer.echo(f"unmask version {upgrade(version)} is the challenger")
+
+
 @app.command("release")
 def release(
     model: Annotated[

@@ -17,6 +17,11 @@ PARAMS, METADATA, CARD = "params.json", "metadata.json", "MODEL_CARD.md"
 
 def missing(path: Path) -> str:
     """The sentence on a file of a network that is not there."""
+    if path.name == ONNX and path.with_name(WEIGHTS).is_file():
+        return (
+            f"{path} is missing, as in versions that unmask 0.1 registered: `unmask models upgrade "
+            "NUMBER` makes one that restores."
+        )
     return f"{path} is missing: run `dvc repro` to train the network."
 
 
@@ -38,7 +43,7 @@ def read_json(path: Path) -> dict:
 
 
 def packed_md5(folder: Path) -> str:
-    """Md5 over weights and params of four stored networks, and settings other than the defaults.
+    """Md5 over the files of four stored networks, and settings other than the defaults.
 
     Raises:
         UnmaskError: when a network is missing.
@@ -47,6 +52,9 @@ def packed_md5(folder: Path) -> str:
     for name in NETWORKS:
         if not (folder / name / METADATA).is_file():
             raise UnmaskError(f"{folder / name} holds no trained network: run `dvc repro` first.")
-    networks = md5_of(folder / name / file for name in NETWORKS for file in (WEIGHTS, PARAMS))
+        if not (folder / name / ONNX).is_file():
+            raise UnmaskError(missing(folder / name / ONNX))
+    files = (WEIGHTS, ONNX, PARAMS)
+    networks = md5_of(folder / name / file for name in NETWORKS for file in files)
     settings = load_restore(folder).fingerprint
     return md5(networks.encode() + settings).hexdigest() if settings else networks

@@ -7,15 +7,19 @@ import pytest
 from champion import make_champion
 
 from unmask.config.restore import RESTORE, Blending, Restore, load_restore, save_restore
-from unmask.networks import RELEASED
+from unmask.errors import UnmaskError
+from unmask.networks import ONNX, RELEASED
 from unmask.registry import versions
+from unmask.registry.loading import load_chain
 from unmask.registry.references import (
     REFERENCE,
     RELEASED_REFERENCE,
     attach_reference,
+    reference_of,
     reference_of_champion,
 )
-from unmask.registry.versions import NAME, RegistryError, register
+from unmask.registry.upgrade import upgrade
+from unmask.registry.versions import NAME, PACKED_MD5, RegistryError, register
 from unmask.tracking import connect
 
 pytestmark = pytest.mark.slow
@@ -66,3 +70,24 @@ def test_a_champion_s_reference_is_its_own(store):
     with pytest.raises(RegistryError, match=r"reference of unmask version 1 cannot be loaded"):
         reference_of_champion()
     assert [v.number for v in versions.list_versions()] == ["1"]
+
+
+def test_a_version_without_onnx_files_is_upgraded_with_its_card_and_reference(store, tmp_path):
+    networks = tmp_path / "networks"
+    shutil.copytree(RELEASED, networks, ignore=shutil.ignore_patterns("*.md", "*.parquet"))
+    number = register(networks, lambda: "a card")
+    attach_reference(number, RELEASED_REFERENCE)
+    with pytest.raises(RegistryError, match="version 1 needs no upgrade"):
+        upgrade(number)
+    folder, _ = versions.networks_of(f"models:/{NAME}/{number}")
+    for file in folder.rglob(ONNX):  # as versions were before
+        file.unlink()
+    with pytest.raises(UnmaskError, match=r"model\.onnx is missing.*unmask models upgrade"):
+        load_chain(f"models:/{NAME}/{number}")
+    connect().set_model_version_tag(NAME, number, PACKED_MD5, "before")
+    upgraded = upgrade(number)
+    assert upgraded == "2"
+    load_chain(f"models:/{NAME}/{upgraded}")
+    found = connect().get_model_version(NAME, upgraded)
+    assert found.description == "Version 1, upgraded.\n\na card"
+    assert reference_of(found).read_bytes() == RELEASED_REFERENCE.read_bytes()

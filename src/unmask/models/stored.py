@@ -50,6 +50,18 @@ def save_network(network: nn.Module, name: str, section: dict, metadata: dict, o
     return checksum
 
 
+def add_export(folder: Path) -> None:
+    """Export a network that was stored without an ONNX file.
+
+    Raises:
+        UnmaskError: as `load_network`.
+    """
+    network, metadata = load_network(folder), read_json(folder / METADATA)
+    export(network, network.image_size, network.weights_md5, folder / ONNX)
+    document = {**metadata, "onnx_md5": md5_of([folder / ONNX])}
+    (folder / METADATA).write_text(json.dumps(document, indent=1) + "\n")
+
+
 def load_network(folder: Path) -> Network:
     """Rebuild a network from its stored params and load all its weights; it is in eval mode.
 

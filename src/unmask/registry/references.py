@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import mlflow
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from unmask.networks import RELEASED, packed_md5
@@ -39,6 +40,27 @@ def attach_reference(version: str, table: Path) -> None:
     client.set_model_version_tag(NAME, version, REFERENCE, name)
 
 
+def reference_of(version: ModelVersion) -> Path | None:
+    """The Parquet file of a version's reference; None where it has none.
+
+    Raises:
+        RegistryError: when it cannot be loaded.
+    """
+    if REFERENCE not in version.tags:
+        return None
+    try:
+        return Path(
+            mlflow.artifacts.download_artifacts(
+                run_id=version.run_id, artifact_path=version.tags[REFERENCE]
+            )
+        )
+    except MlflowException as error:
+        raise RegistryError(
+            f"the reference of {NAME} version {version.version} cannot be loaded "
+            f"({str(error).splitlines()[0]}): run `unmask models sync` where it was trained."
+        ) from error
+
+
 def reference_of_champion() -> tuple[Path, str]:
     """The champion's reference, or, where there is no champion, that of the released weights.
 
@@ -52,19 +74,10 @@ def reference_of_champion() -> tuple[Path, str]:
     number = champion_version()
     if number is None:
         return RELEASED_REFERENCE, f"{NAME}/release-{packed_md5(RELEASED)[:8]}"
-    found = find_version(connect(), number)
-    if REFERENCE not in found.tags:
+    file = reference_of(find_version(connect(), number))
+    if file is None:
         raise RegistryError(
             f"{NAME} version {number}, the champion, has no reference to measure drift from: run "
             "`dvc repro` and `unmask models sync` where it was trained."
         )
-    try:
-        file = mlflow.artifacts.download_artifacts(
-            run_id=found.run_id, artifact_path=found.tags[REFERENCE]
-        )
-    except MlflowException as error:
-        raise RegistryError(
-            f"the reference of {NAME} version {number} cannot be loaded "
-            f"({str(error).splitlines()[0]}): run `unmask models sync` where it was trained."
-        ) from error
-    return Path(file), f"{NAME}/{number}"
+    return file, f"{NAME}/{number}"
