@@ -283,6 +283,9 @@ def serve(
     most_pictures: Annotated[int, typer.Option(min=1, help="A request.")] = 16,
     most_seconds: Annotated[float, typer.Option(min=1, help="A request, with waiting.")] = 60,
     most_waiting: Annotated[int, typer.Option(min=1, help="Requests at the same time.")] = 32,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that restore; default: one a core.")
+    ] = None,
 ) -> None:
     """Serve the champion over HTTP, and the next one as soon as it is promoted.
 
@@ -291,8 +294,11 @@ def serve(
     """
     from unmask.serving.api import Limits
     from unmask.serving.serve import serve as run
+    from unmask.serving.workers import CORES
 
-    limits = Limits(most_megabytes * 1_000_000, most_pictures, most_seconds, most_waiting)
+    limits = Limits(
+        most_megabytes * 1_000_000, most_pictures, most_seconds, most_waiting, workers or CORES
+    )
     run(host, port, limits, typer.echo)
 
 

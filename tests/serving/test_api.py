@@ -20,7 +20,7 @@ JSON = {"Content-Type": "application/json"}
 
 def ask(limits: Limits, *requests: tuple[bytes, dict]) -> list[httpx.Response]:
     """The answers to requests that are sent at the same time."""
-    supervisor = Supervisor(limits.seconds, print)
+    supervisor = Supervisor(1, print)
     app = build_app(supervisor, RequestQueue(supervisor, limits), nullcontext)
 
     async def answers() -> list[httpx.Response]:
@@ -70,7 +70,7 @@ def test_more_requests_than_may_wait_are_refused_at_once():
 
 def test_the_page_asks_in_the_same_queue():
     async def asked(seconds: float, picture: bytes, params: dict) -> None:
-        supervisor = Supervisor(seconds, print)
+        supervisor = Supervisor(1, print)
         queue = RequestQueue(supervisor, Limits(seconds=seconds))
         queue.loop = asyncio.get_running_loop()
         await asyncio.to_thread(queue.restore, picture, params)

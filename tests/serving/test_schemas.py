@@ -32,10 +32,7 @@ def test_all_forms_of_the_protocol_mean_the_same(table):
     params = {"crop": True, "samples": 2}
     asked = parse_request(body(**table, params=params), 2)
     assert asked.pictures == (PICTURE, OTHER)
-    assert json.loads(asked.as_json()) == {
-        "dataframe_records": [{"image": PICTURE}, {"image": OTHER}],
-        "params": params,
-    }
+    assert asked.params == params
 
 
 def records(*pictures) -> dict:

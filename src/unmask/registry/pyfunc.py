@@ -9,9 +9,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, Object, Property
 
 from unmask.inference.chain import Chain
-from unmask.inference.photo import PhotoRestorer
-from unmask.inference.pictures import from_base64, to_base64
-from unmask.inference.results import RestoreOptions
+from unmask.inference.encoded import DEFAULTS, EncodedRestorer
 
 _FACE = Object(
     [
@@ -35,10 +33,10 @@ OUTPUTS = Schema(
 )
 PARAMS = ParamSchema(
     [
-        ParamSpec("crop", DataType.boolean, False),
-        ParamSpec("gender", DataType.string, "auto"),
-        ParamSpec("samples", DataType.long, 0),
-        ParamSpec("seed", DataType.long, 0),
+        ParamSpec("crop", DataType.boolean, DEFAULTS["crop"]),
+        ParamSpec("gender", DataType.string, DEFAULTS["gender"]),
+        ParamSpec("samples", DataType.long, DEFAULTS["samples"]),
+        ParamSpec("seed", DataType.long, DEFAULTS["seed"]),
     ]
 )
 
@@ -48,8 +46,7 @@ class Unmask(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the four networks."""
-        self._chain = Chain.load(Path(context.artifacts["networks"]))
-        self._photo_restorer = PhotoRestorer(self._chain)
+        self._restorer = EncodedRestorer(Chain.load(Path(context.artifacts["networks"])))
 
     def predict(
         self,
@@ -62,33 +59,18 @@ class Unmask(PythonModel):
         Args:
             context: unused.
             model_input: column `image`, the bytes of a JPEG or PNG file as base64.
-            params: `crop`: whether each picture shows one face, so that no face is searched for;
-                `gender`: auto, male or female; `samples`: 0 to 32; `seed`: of the samples' draws,
-                at least 0. A missing one takes the default of the signature.
+            params: of `EncodedRestorer.restore`.
 
         Returns:
-            A row per picture with columns `image`, a base64 PNG of the same size; `faces`, what was
-            found of each face; `mask`, a base64 PNG, 255 where pixels were replaced; and `samples`,
-            other plausible restorations as base64 PNGs, as many as `samples` says.
+            A row per picture with the columns that `EncodedRestorer.restore` returns.
 
         Raises:
             PictureError: naming the row that holds no image.
             UnmaskError: naming the param whose value does not fit.
         """
-        values = {"crop": False, "gender": "auto", "samples": 0, "seed": 0, **(params or {})}
-        options = RestoreOptions.parse(values["gender"], values["samples"], values["seed"])
-        restorer = self._chain if values["crop"] else self._photo_restorer
-        answers = []
-        for row, text in enumerate(model_input["image"]):
-            picture = from_base64(text, f"row {row}")
-            restored = restorer.restore(picture, options)
-            synthesised = "unmask" if restored.hole.any() else None
-            answers.append(
-                {
-                    "image": to_base64(restored.picture, synthesised),
-                    "faces": [face.as_json() for face in restored.faces],
-                    "mask": to_base64(restored.hole),
-                    "samples": [to_base64(sample, synthesised) for sample in restored.samples],
-                }
-            )
-        return pd.DataFrame(answers)
+        return pd.DataFrame(
+            [
+                self._restorer.restore(text, f"row {row}", params or {})
+                for row, text in enumerate(model_input["image"])
+            ]
+        )

@@ -228,11 +228,12 @@ def verdict_of(version: str) -> dict | None:
     return json.loads(tags[VERDICT]) if VERDICT in tags else None
 
 
-def networks_of(uri: str) -> tuple[Path, str]:
+def networks_of(uri: str, into: Path | None = None) -> tuple[Path, str]:
     """The stored networks of a registered version.
 
     Args:
         uri: e.g. models:/unmask@champion or models:/unmask/3.
+        into: a folder to copy them into; None reads a local store's in their place.
 
     Returns:
         (the local folder of the networks, the model's name and version, e.g. 'unmask/3').
@@ -253,7 +254,9 @@ def networks_of(uri: str) -> tuple[Path, str]:
             "run `make run` or `unmask models promote`."
         )
     try:
-        folder = mlflow.artifacts.download_artifacts(f"models:/{NAME}/{version}")
+        folder = mlflow.artifacts.download_artifacts(
+            f"models:/{NAME}/{version}", dst_path=str(into) if into else None
+        )
     except MlflowException as error:
         raise _registry_error(
             error,

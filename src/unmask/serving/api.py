@@ -1,14 +1,13 @@
-"""The HTTP front end: MLflow's scoring protocol with limits, before the champion's server."""
+"""The HTTP front end: MLflow's scoring protocol with limits, before the workers."""
 
 import asyncio
 import base64
-import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import anyio
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from unmask.serving.schemas import (
@@ -19,8 +18,8 @@ from unmask.serving.schemas import (
     parse_request,
 )
 from unmask.serving.supervisor import Supervisor
+from unmask.serving.workers import CORES
 
-_PARALLEL_RESTORATIONS = 1  # torch uses all cores for one (benchmarks/serve_load.py)
 _RETRY_AFTER = "5"  # seconds, for the HTTP header
 
 
@@ -33,16 +32,18 @@ class Limits:
         pictures: per request.
         seconds: that a request may take, with waiting.
         requests: that are being read, wait or are being answered at the same time.
+        workers: pictures that are restored at the same time.
     """
 
     body_bytes: int = 32_000_000
     pictures: int = 16
     seconds: float = 60
     requests: int = 32
+    workers: int = CORES
 
 
 class RequestQueue:
-    """A queue before the model server, which bounds the memory that many requests need.
+    """A queue before the workers, which bounds the memory that many requests need.
 
     Args:
         supervisor: answers the requests.
@@ -55,7 +56,7 @@ class RequestQueue:
     def __init__(self, supervisor: Supervisor, limits: Limits) -> None:
         self._supervisor, self._limits = supervisor, limits
         self._admitted = 0
-        self._restoring = asyncio.Semaphore(_PARALLEL_RESTORATIONS)
+        self._restoring = asyncio.Semaphore(limits.workers)
         self._decoding = anyio.CapacityLimiter(1)  # a decoded picture may need 150 MB
         self.loop: asyncio.AbstractEventLoop | None = None
 
@@ -74,24 +75,23 @@ class RequestQueue:
         finally:
             self._admitted -= 1
 
-    async def answer(self, read: Callable[[], AsyncIterator[bytes]]) -> bytes:
+    async def answer(self, read: Callable[[], AsyncIterator[bytes]]) -> dict:
         """Answer an HTTP request.
 
         Args:
             read: starts to read the request's body, in pieces.
 
         Returns:
-            The model server's answer, as JSON.
+            `predictions`, an answer of `EncodedRestorer.restore` for each picture.
 
         Raises:
             RefusedError: when the request is not answered; says why.
         """
         with self.admission():
-            async with self._deadline():
+            async with self._deadline() as turn:
                 body = await self._read_body(read())
-                return await self._answer_in_turn(
-                    lambda: parse_request(body, self._limits.pictures)
-                )
+                request = await self._parsed(lambda: parse_request(body, self._limits.pictures))
+                return {"predictions": [r async for r in self._restored(request, turn)]}
 
     def restore(self, picture: bytes, params: dict) -> dict:
         """Restore one picture, called from a thread of this process beside the event loop.
@@ -114,23 +114,30 @@ class RequestQueue:
             check_picture(text, "the picture")
             return RestoreRequest((text,), check_params(params))
 
-        async def answer() -> bytes:
+        async def answer() -> dict:
             with self.admission():
-                async with self._deadline():
-                    return await self._answer_in_turn(request)
+                async with self._deadline() as turn:
+                    parsed = await self._parsed(request)
+                    (row,) = [row async for row in self._restored(parsed, turn)]
+                    return row
 
-        future = asyncio.run_coroutine_threadsafe(answer(), self.loop)
-        return json.loads(future.result())["predictions"][0]
+        return asyncio.run_coroutine_threadsafe(answer(), self.loop).result()
 
     @asynccontextmanager
-    async def _deadline(self) -> AsyncIterator[None]:
+    async def _deadline(self) -> AsyncIterator[asyncio.Event]:
+        """Limits the time that is taken within; the event is to be set when restoring begins."""
+        turn, seconds = asyncio.Event(), f"{self._limits.seconds:g} seconds"
         try:
             async with asyncio.timeout(self._limits.seconds):
-                yield
+                yield turn
         except TimeoutError as error:
-            raise RefusedError(
-                504, f"no answer within {self._limits.seconds:g} seconds; try again later."
-            ) from error
+            if turn.is_set():
+                raise RefusedError(
+                    413,
+                    f"this takes more than {seconds}: send fewer or smaller pictures, or ask for "
+                    "fewer samples.",
+                ) from error
+            raise RefusedError(504, f"no answer within {seconds}; try again later.") from error
 
     async def _read_body(self, pieces: AsyncIterator[bytes]) -> bytes:
         """The whole body; one that is too long is read to its end too, else no answer arrives."""
@@ -147,22 +154,16 @@ class RequestQueue:
             )
         return bytes(body)
 
-    async def _answer_in_turn(self, make_request: Callable[[], RestoreRequest]) -> bytes:
-        """The server's answer, once it is this request's turn.
+    async def _parsed(self, make_request: Callable[[], RestoreRequest]) -> RestoreRequest:
+        return await anyio.to_thread.run_sync(make_request, limiter=self._decoding)
 
-        A client that gives up stops waiting, but the turn lasts until the server has answered,
-        since what the server is doing cannot be cancelled.
-        """
-        request = await anyio.to_thread.run_sync(make_request, limiter=self._decoding)
-        await self._restoring.acquire()
-        call = asyncio.create_task(self._supervisor.restore(request.as_json()))
-        call.add_done_callback(self._end_turn)
-        return await asyncio.shield(call)
-
-    def _end_turn(self, call: asyncio.Task) -> None:
-        self._restoring.release()
-        if not call.cancelled():
-            call.exception()  # marks it as retrieved, which a client that gave up never did
+    async def _restored(self, request: RestoreRequest, turn: asyncio.Event) -> AsyncIterator[dict]:
+        """Each picture's answer, one after the other as their turns come."""
+        for picture in request.pictures:
+            async with self._restoring:
+                if self._supervisor.ready:
+                    turn.set()
+                yield await self._supervisor.restore(picture, request.params)
 
 
 def build_app(supervisor: Supervisor, queue: RequestQueue, lifespan: Callable) -> FastAPI:
@@ -189,12 +190,12 @@ def build_app(supervisor: Supervisor, queue: RequestQueue, lifespan: Callable) -
         )
 
     @app.post("/invocations")
-    async def invocations(request: Request) -> Response:
+    async def invocations(request: Request) -> JSONResponse:
         """Restore pictures."""
         media = request.headers.get("content-type", "nothing").partition(";")[0].strip().lower()
         if media != "application/json":
             raise RefusedError(415, f"the content type is {media}: send application/json.")
-        return Response(await queue.answer(request.stream), media_type="application/json")
+        return JSONResponse(await queue.answer(request.stream))
 
     @app.get("/health")
     async def health() -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Requests in MLflow's scoring protocol, validated before they reach the model server."""
+"""Requests in MLflow's scoring protocol, validated before they reach a worker."""
 
 import json
 from dataclasses import dataclass
@@ -50,11 +50,6 @@ class RestoreRequest:
 
     pictures: tuple[str, ...]
     params: dict
-
-    def as_json(self) -> bytes:
-        """The request as it is sent to MLflow's server, in one of the protocol's forms."""
-        records = [{IMAGE_COLUMN: picture} for picture in self.pictures]
-        return json.dumps({"dataframe_records": records, "params": self.params}).encode()
 
 
 def parse_request(body: bytes, most: int) -> RestoreRequest:

@@ -1,4 +1,4 @@
-"""`unmask serve`: front end, supervisor and model server as one command."""
+"""`unmask serve`: front end, supervisor and workers as one command."""
 
 import asyncio
 import socket
@@ -44,7 +44,7 @@ def serve(host: str, port: int, limits: Limits, notify: Callable[[str], None]) -
     Raises:
         UnmaskError: when the address is taken, or the first version does not start.
     """
-    supervisor = Supervisor(limits.seconds, notify)
+    supervisor = Supervisor(limits.workers, notify)
     queue = RequestQueue(supervisor, limits)
     errors: list[BaseException] = []
 
@@ -66,7 +66,6 @@ def serve(host: str, port: int, limits: Limits, notify: Callable[[str], None]) -
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            loop="asyncio",  # starts model servers in this thread, since they end with theirs
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,

@@ -1,19 +1,32 @@
-"""Keeps the champion's model server running, and replaces it when another becomes champion."""
+"""Serves the champion, and the next one as soon as there is another."""
 
 import asyncio
+import base64
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 
+from anyio import CapacityLimiter
+
+from unmask.errors import UnmaskError
+from unmask.inference.pictures import encode_picture, from_base64
+from unmask.masking.samples import sample
 from unmask.registry.release import released_version
-from unmask.registry.versions import CHAMPION, NAME, version_of
-from unmask.serving.backend import Backend, BackendError, BackendLostError
-from unmask.serving.checking import check_answer, smoke_request
+from unmask.registry.versions import CHAMPION, NAME, networks_of, version_of
 from unmask.serving.schemas import RefusedError
+from unmask.serving.temporary import LockedFolder
+from unmask.serving.workers import restore
 
 _POLL_SECONDS = 2  # between two reads of the alias
 _BACKOFF, _LONGEST_BACKOFF = 10, 300  # seconds until a version that failed is retried; doubled
+_CHECK_SIDE = 128  # pixels
+
+
+class VersionError(UnmaskError):
+    """A version that cannot serve."""
 
 
 def version_to_serve() -> str:
@@ -27,80 +40,63 @@ def version_to_serve() -> str:
     return released_version()
 
 
-class Supervisor:
-    """Owns the model server that serves, and watches both it and the alias `champion`.
+@cache
+def _check_picture() -> str:
+    """A masked synthetic face."""
+    face = sample(0, 0, _CHECK_SIDE, masked=True)
+    return base64.b64encode(encode_picture(face)).decode()
 
-    A new champion takes over once its server has passed a smoke test; until then, or if it fails,
-    the previous version keeps serving.
+
+class Supervisor:
+    """Knows the version that serves, and watches the alias `champion`.
+
+    A new champion takes over once each worker has restored a face with it; until then, or if it
+    fails, the previous version keeps serving.
 
     Args:
-        seconds: that an answer may take, above 0.
+        workers: number of processes that restore.
         notify: is called with a sentence for the person who runs the server.
 
     Attributes:
         since: when the present version took over, UTC, ISO 8601; '' before the first.
     """
 
-    def __init__(self, seconds: float, notify: Callable[[str], None]) -> None:
-        self._seconds, self._notify = seconds, notify
-        self._backend: Backend | None = None
+    def __init__(self, workers: int, notify: Callable[[str], None]) -> None:
+        self._workers, self._notify = CapacityLimiter(workers), notify
+        self._version, self._networks = "", Path()
+        self._folders: list[LockedFolder] = []  # of the present version and the one before
         self._ready, self.since = asyncio.Event(), ""
         self._failed, self._failed_at, self._backoff, self._trouble = "", 0.0, 0, ""
-        self._drains: set[asyncio.Task] = set()
-
-    @property
-    def _serving(self) -> Backend:
-        if self._backend is None:
-            raise RuntimeError("no model server was started")
-        return self._backend
 
     @property
     def ready(self) -> bool:
-        """Whether a model server answers."""
+        """Whether a version serves."""
         return self._ready.is_set()
 
     def as_json(self) -> dict:
         """The answer of /version: name, version, since when, and trouble with the champion."""
         return {
             "name": NAME,
-            "version": self._serving.version if self.ready else None,
-            "since": self.since if self.ready else None,
+            "version": self._version or None,
+            "since": self.since or None,
             "trouble": self._trouble or None,
         }
 
-    async def restore(self, request: bytes) -> bytes:
-        """Have the present server answer a request; retried once if the server ends meanwhile.
-
-        Args:
-            request: the JSON of `RestoreRequest.as_json`.
-
-        Returns:
-            The answer's JSON.
-
-        Raises:
-            RefusedError: when the request is not answered; says why.
-        """
-        for _ in range(2):
-            await self._ready.wait()
-            backend = self._serving
-            try:
-                with backend.in_use():
-                    return await backend.restore(request)
-            except BackendLostError:
-                if backend is self._backend and not backend.running:
-                    self._ready.clear()
-        raise RefusedError(503, "the model's server ended twice over this; try another picture.")
+    async def restore(self, picture: str, params: dict) -> dict:
+        """Restore a picture, as `workers.restore` does, with the version that serves now."""
+        await self._ready.wait()
+        return await restore(self._networks, picture, params, self._workers)
 
     @asynccontextmanager
     async def running(self, on_end: Callable[[], None]) -> AsyncIterator[None]:
-        """Run model servers and watch the alias for as long as this is held.
+        """Serve the champion and watch its alias for as long as this is held.
 
         Args:
-            on_end: is called when that ends, which it does by itself where the first server does
-                not start.
+            on_end: is called when that ends, which it does by itself where the first version cannot
+                serve.
 
         Raises:
-            UnmaskError: on exit, when the first server did not start.
+            UnmaskError: on exit, when the first version cannot serve.
         """
         task = asyncio.create_task(self._run())
         task.add_done_callback(lambda _: on_end())
@@ -112,53 +108,39 @@ class Supervisor:
                 await task
 
     async def _run(self) -> None:
-        """Serve until cancelled; then end every server.
+        """Serve until cancelled.
 
         Raises:
-            UnmaskError: when the first server does not start.
+            UnmaskError: when the first version cannot serve.
         """
         try:
             await self._switch_to(await asyncio.to_thread(version_to_serve))
             while True:
-                await self._wait()
+                await asyncio.sleep(_POLL_SECONDS)
                 await self._follow_champion()
         finally:
-            for drain in self._drains:
-                drain.cancel()
-            await asyncio.gather(*self._drains, return_exceptions=True)
-            if self._backend is not None:
-                await self._backend.stop()
-
-    async def _wait(self) -> None:
-        """Wait for the next poll, or until the server ends."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._serving.ended(), _POLL_SECONDS)
-            self._ready.clear()
+            for folder in self._folders:
+                folder.remove()
 
     async def _follow_champion(self) -> None:
-        """Start a server where the present one ended or another version is champion."""
-        present = self._serving.version
+        """Switch where another version is champion."""
         try:
             champion = await asyncio.to_thread(version_of, CHAMPION)
-        except Exception as error:  # of the store, which may recover; the present server goes on
+        except Exception as error:  # of the store, which may recover; the present version goes on
             self._report(f"the champion is not known: {error}")
-            wanted = present
-        else:
-            wanted = present if champion is None else str(champion)
-            if wanted == present and self._serving.running:
-                self._trouble = ""
-        if wanted == self._failed and time.monotonic() - self._failed_at < self._backoff:
-            wanted = present
-        if wanted == present and self._serving.running:
+            return
+        if champion in (None, self._version):
+            self._trouble = ""
+            return
+        if champion == self._failed and time.monotonic() - self._failed_at < self._backoff:
             return
         try:
-            await self._switch_to(wanted)
-        except BackendError as error:
+            await self._switch_to(champion)
+        except UnmaskError as error:
             self._report(str(error))
             longer = min(2 * self._backoff, _LONGEST_BACKOFF)
-            self._backoff = longer if wanted == self._failed else _BACKOFF
-            self._failed, self._failed_at = wanted, time.monotonic()
-            await asyncio.sleep(_POLL_SECONDS)
+            self._backoff = longer if champion == self._failed else _BACKOFF
+            self._failed, self._failed_at = champion, time.monotonic()
 
     def _report(self, trouble: str) -> None:
         """Notify of trouble, once while it lasts."""
@@ -167,36 +149,46 @@ class Supervisor:
         self._trouble = trouble
 
     async def _switch_to(self, version: str) -> None:
-        """Start a version's server and, once it has passed its smoke test, let it take over.
+        """Let a version take over once it has restored a face.
 
         Raises:
-            BackendError: when it does not start or fails; the previous server goes on.
+            UnmaskError: when it cannot be loaded or fails; the previous version goes on.
         """
-        backend = Backend(NAME, version, self._seconds)
+        folder = LockedFolder("serve")
         try:
-            await backend.start()
-            request = (await asyncio.to_thread(smoke_request)).as_json()
-            check_answer(await backend.restore(request))
-        except (RefusedError, BackendLostError) as error:
-            await backend.stop()
-            raise BackendError(f"version {version} fails its check: {error}") from error
+            uri = f"models:/{NAME}/{version}"
+            networks, _ = await asyncio.to_thread(networks_of, uri, folder.path)
+            checks = (
+                self._check(version, networks) for _ in range(int(self._workers.total_tokens))
+            )
+            await asyncio.gather(*checks)
         except BaseException:
-            await backend.stop()
+            folder.remove()
             raise
-        before, self._backend = self._backend, backend
+        self._version, self._networks = version, networks
+        self._folders.append(folder)
+        for past in self._folders[:-2]:
+            past.remove()
+        del self._folders[:-2]
         self._failed, self._backoff, self._trouble = "", 0, ""
         self.since = datetime.now(UTC).isoformat(timespec="seconds")
         self._ready.set()
         self._notify(f"{NAME} version {version} serves")
-        if before is not None:
-            drain = asyncio.create_task(self._drain(before))
-            self._drains.add(drain)
-            drain.add_done_callback(self._drains.discard)
 
-    @staticmethod
-    async def _drain(backend: Backend) -> None:
-        """Let a server that was replaced answer its remaining requests, then stop it."""
+    async def _check(self, version: str, networks: Path) -> None:
+        """Have a worker restore a face.
+
+        Raises:
+            VersionError: when its answer is not a picture of the same size, with its faces.
+        """
+        picture = await asyncio.to_thread(_check_picture)
         try:
-            await backend.drained()
-        finally:
-            await backend.stop()
+            answer = await restore(networks, picture, {}, self._workers)
+        except RefusedError as error:
+            raise VersionError(f"version {version} fails its check: {error}") from error
+        shape = from_base64(answer["image"], "its picture").shape
+        if shape != (_CHECK_SIDE, _CHECK_SIDE, 3) or not answer["faces"]:
+            raise VersionError(
+                f"version {version} fails its check: its answer has the shape {shape} and "
+                f"{len(answer['faces'])} faces."
+            )
