@@ -5,7 +5,7 @@
 
 Makes a project of its own in a temporary folder. Every answer must be the intended one: 200 with
 the faces that the chain gives in this process, or the 4xx that its mistake deserves. Prints how
-long answers took, how many came a second, and the memory of the front and of each model server over
+long answers took, how many came a second, and the memory of the front and of each worker over
 its life.
 """
 
@@ -132,7 +132,7 @@ class Memory:
                     command, size = " ".join(process.cmdline()), process.memory_info().rss / 1e6
                 except psutil.NoSuchProcess:
                     continue
-                server = f"model server {process.pid}" if "scoring_server" in command else None
+                server = f"worker {process.pid}" if "anyio.to_process" in command else None
                 name = "front" if process == self._front else server
                 if name:
                     self.seen.setdefault(name, []).append(size)

@@ -22,14 +22,14 @@ def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> 
         A dict per picture: `file`, `statuses` of its faces or 'error', and `reasons`.
     """
     from unmask.inference.files import inputs_of, restore_files
-    from unmask.inference.photo import restorer_of
-    from unmask.registry.loading import load_chain
+    from unmask.inference.photo import stored_restorer
+    from unmask.registry.loading import find_networks
 
     files = inputs_of([folder])
-    chain, name = load_chain(model)
+    networks, name = find_networks(model)
     rows = []
-    restorer = restorer_of(chain, crop=crop)
-    for answer in restore_files(files, out, restorer.restore, name, save_masks=True):
+    restorer, workers = stored_restorer(networks, len(files), crop=crop)
+    for answer in restore_files(files, out, restorer, name, save_masks=True, workers=workers):
         statuses = [face["status"] for face in answer.faces] or ["error"]
         reasons = [face["reason"] for face in answer.faces if face["reason"]] or [answer.error]
         rows.append({"file": str(answer.source), "statuses": statuses, "reasons": reasons})

@@ -249,16 +249,18 @@ def restore(
     from unmask.inference.results import RestoreOptions
 
     options, files = RestoreOptions.parse(gender, samples, seed), inputs_of(inputs)
-    from unmask.inference.photo import restorer_of
-    from unmask.registry.loading import load_chain  # torch takes seconds to import
+    from unmask.inference.photo import stored_restorer
+    from unmask.registry.loading import find_networks
 
-    chain, name = load_chain(model)
+    networks, name = find_networks(model)
+    restorer, workers = stored_restorer(networks, len(files), crop=crop)
     failed = 0
     for answer in restore_files(
         files,
         out,
-        restorer_of(chain, crop=crop).restore,
+        restorer,
         name,
+        workers=workers,
         save_masks=save_masks,
         compare=compare,
         options=options,
@@ -292,9 +294,9 @@ def serve(
     POST /invocations takes MLflow's scoring protocol; GET /health and /version say how it is.
     Without a champion the released weights serve, which are registered for that.
     """
+    from unmask.parallel import CORES
     from unmask.serving.api import Limits
     from unmask.serving.serve import serve as run
-    from unmask.serving.workers import CORES
 
     limits = Limits(
         most_megabytes * 1_000_000, most_pictures, most_seconds, most_waiting, workers or CORES

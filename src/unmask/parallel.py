@@ -11,6 +11,9 @@ from typing import TypeVar
 
 import cv2
 
+#: processors that this process may use
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from unmask.inference.files import inputs_of, restore_files
+from unmask.inference.photo import StoredRestorer, stored_restorer
 from unmask.inference.pictures import decode_picture, encode_picture
 from unmask.inference.results import (
     DEFAULT_OPTIONS,
@@ -14,6 +15,9 @@ from unmask.inference.results import (
     Restoration,
     RestoreOptions,
 )
+from unmask.masking.samples import write_samples
+from unmask.networks import RELEASED
+from unmask.parallel import CORES
 
 
 def paint(path: Path, value: int = 50) -> Path:
@@ -200,3 +204,23 @@ def test_a_skipped_face_has_no_landmarks():
     answer = FaceAnswer("skipped", "too small", (0.0, 0.0, 9.0, 9.0), None, 0.5, 0.0, 0.0)
     assert answer.as_json()["landmarks"] == []
     assert json.loads(json.dumps(answer.as_json()))["reason"] == "too small"
+
+
+def test_two_workers_write_what_one_writes(tmp_path):
+    write_samples(tmp_path / "in", 4, 96, 3, masked=True)
+    (tmp_path / "in" / "face-0001.png").write_bytes(b"no picture")
+    files, written = inputs_of([tmp_path / "in"]), []
+    for workers, threads in ((1, 2), (2, 1)):
+        restorer, out = StoredRestorer(RELEASED, True, threads), tmp_path / str(workers)
+        answers = list(restore_files(files, out, restorer, "m", workers=workers))
+        assert [answer.source for answer in answers] == files
+        assert [bool(answer.error) for answer in answers] == [False, True, False, False]
+        written.append({file.name: file.read_bytes() for file in out.iterdir()})
+    assert len(written[0]) == 6
+    assert written[0] == written[1]
+
+
+def test_few_pictures_are_restored_in_this_process():
+    assert stored_restorer(RELEASED, 1, crop=False) == (StoredRestorer(RELEASED, False, CORES), 1)
+    restorer, workers = stored_restorer(RELEASED, 1000, crop=True)
+    assert (restorer.threads, workers) == ((1, CORES) if CORES > 1 else (CORES, 1))

@@ -9,6 +9,7 @@ import numpy as np
 
 from unmask.inference.pictures import SUFFIXES, decode_picture, encode_picture
 from unmask.inference.results import DEFAULT_OPTIONS, PictureError, Restoration, RestoreOptions
+from unmask.parallel import ordered_map
 from unmask.project import write_whole
 
 SCHEMA_VERSION = 1
@@ -133,6 +134,39 @@ def contents_of(
     return contents
 
 
+@dataclass(frozen=True)
+class _Writing:
+    """How files are restored and written; the attributes are `restore_files`'s arguments."""
+
+    restore: Callable[[np.ndarray, RestoreOptions], Restoration]
+    model: str
+    save_masks: bool
+    compare: bool
+    options: RestoreOptions
+
+    def __call__(self, given: tuple[Path, dict[str, Path]]) -> FileAnswer:
+        """Restore a file into the files of `outputs_of`."""
+        file, paths = given
+        try:
+            picture = decode_picture(file.read_bytes(), str(file))
+        except PictureError as error:
+            return FileAnswer(file, [], str(error))
+        except OSError as error:
+            return FileAnswer(file, [], f"{file}: {error.strerror}.")
+        restored = self.restore(picture, self.options)
+        contents = contents_of(
+            picture,
+            restored,
+            self.model,
+            save_masks=self.save_masks,
+            compare=self.compare,
+            options=self.options,
+        )
+        for what, content in contents.items():
+            write_whole(paths[what], content)
+        return FileAnswer(file, [face.as_json() for face in restored.faces])
+
+
 def restore_files(
     files: Iterable[Path],
     out: Path,
@@ -142,8 +176,9 @@ def restore_files(
     save_masks: bool = False,
     compare: bool = False,
     options: RestoreOptions = DEFAULT_OPTIONS,
+    workers: int = 1,
 ) -> Iterable[FileAnswer]:
-    """Restore picture files one by one; a file that is no image is reported and the rest goes on.
+    """Restore picture files; one that is no image is reported and the rest goes on.
 
     Writes OUT/<stem>.png, OUT/<stem>.json and, with `save_masks`, OUT/<stem>.mask.png, which is 255
     where pixels were replaced; with `compare`, OUT/<stem>.compare.png, the picture given beside the
@@ -153,11 +188,13 @@ def restore_files(
     Args:
         files: the picture files.
         out: the folder that is written into; it is made where it is missing.
-        restore: from a picture and what to assume to its restoration.
+        restore: from a picture and what to assume to its restoration; picklable where there is more
+            than one worker.
         model: the model's name and version, for JSON and metadata.
         save_masks: write the hole too.
         compare: write the picture given beside the restored one too.
         options: what to assume, and how many samples to draw.
+        workers: number of processes that share the files; the answers come in their order.
 
     Raises:
         PictureError: when an output would overwrite an input or another output.
@@ -170,19 +207,8 @@ def restore_files(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(f"the folder {out} could not be made: {error.strerror}.") from error
-    for file, paths in outputs.items():
-        try:
-            picture = decode_picture(file.read_bytes(), str(file))
-        except PictureError as error:
-            yield FileAnswer(file, [], str(error))
-            continue
-        except OSError as error:
-            yield FileAnswer(file, [], f"{file}: {error.strerror}.")
-            continue
-        restored = restore(picture, options)
-        contents = contents_of(
-            picture, restored, model, save_masks=save_masks, compare=compare, options=options
-        )
-        for what, content in contents.items():
-            write_whole(paths[what], content)
-        yield FileAnswer(file, [face.as_json() for face in restored.faces])
+    writing = _Writing(restore, model, save_masks, compare, options)
+    if workers == 1:
+        yield from map(writing, outputs.items())
+    else:
+        yield from ordered_map(writing, outputs.items(), workers, chunk=1)

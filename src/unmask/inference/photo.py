@@ -1,5 +1,9 @@
 """Restoring photos: every face that is detected, each in the part of the photo around it."""
 
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
 import numpy as np
 
 from unmask.config.restore import Detection
@@ -13,6 +17,9 @@ from unmask.inference.results import (
     RestoreOptions,
     untouched,
 )
+from unmask.parallel import CORES
+
+_PICTURES_A_WORKER = 4  # least
 
 
 class PhotoRestorer:
@@ -71,6 +78,40 @@ class PhotoRestorer:
             hole[rows, columns] |= part.hole
             answers.append(answer)
         return Restoration(picture, mask, hole, answers, tuple(samples))
+
+
+@dataclass(frozen=True)
+class StoredRestorer:
+    """Restores by the networks in a folder, which each process loads at its first picture.
+
+    Attributes:
+        networks: the folder.
+        crop: whether each picture shows one face, so that no face is searched for.
+        threads: that each network computes with, in each process.
+    """
+
+    networks: Path
+    crop: bool
+    threads: int
+
+    def __call__(self, picture: np.ndarray, options: RestoreOptions) -> Restoration:
+        """The restoration of a picture (H, W, 3) uint8 RGB."""
+        return _loaded(self).restore(picture, options)
+
+
+@lru_cache(maxsize=1)
+def _loaded(stored: StoredRestorer) -> Chain | PhotoRestorer:
+    return restorer_of(Chain.load(stored.networks, stored.threads), crop=stored.crop)
+
+
+def stored_restorer(networks: Path, pictures: int, *, crop: bool) -> tuple[StoredRestorer, int]:
+    """The restorer of so many pictures, and the number of processes to share them among.
+
+    Few pictures are restored in this process, each with the threads of all processors, since a
+    process takes a second to start.
+    """
+    workers = min(CORES, max(1, pictures // _PICTURES_A_WORKER))
+    return StoredRestorer(networks, crop, CORES if workers == 1 else 1), workers
 
 
 def restorer_of(chain: Chain, *, crop: bool) -> Chain | PhotoRestorer:

@@ -10,6 +10,7 @@ import anyio
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from unmask.parallel import CORES
 from unmask.serving.schemas import (
     RefusedError,
     RestoreRequest,
@@ -18,7 +19,6 @@ from unmask.serving.schemas import (
     parse_request,
 )
 from unmask.serving.supervisor import Supervisor
-from unmask.serving.workers import CORES
 
 _RETRY_AFTER = "5"  # seconds, for the HTTP header
 

@@ -1,6 +1,5 @@
 """Worker processes that restore for the server."""
 
-import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,8 +9,6 @@ from unmask.errors import UnmaskError
 from unmask.inference.chain import Chain
 from unmask.inference.encoded import EncodedRestorer
 from unmask.serving.schemas import RefusedError
-
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @lru_cache(maxsize=1)  # in a worker: the version that serves
