@@ -22,7 +22,7 @@ from unmask.serving.workers import restore
 
 _POLL_SECONDS = 2  # between two reads of the alias
 _BACKOFF, _LONGEST_BACKOFF = 10, 300  # seconds until a version that failed is retried; doubled
-_CHECK_SIDE = 128  # pixels
+_CHECK_SIDE, _CHECK_SECONDS = 128, 300  # pixels; until a version that hangs is given up
 
 
 class VersionError(UnmaskError):
@@ -136,7 +136,7 @@ class Supervisor:
             return
         try:
             await self._switch_to(champion)
-        except UnmaskError as error:
+        except (UnmaskError, OSError) as error:
             self._report(str(error))
             longer = min(2 * self._backoff, _LONGEST_BACKOFF)
             self._backoff = longer if champion == self._failed else _BACKOFF
@@ -161,7 +161,13 @@ class Supervisor:
             checks = (
                 self._check(version, networks) for _ in range(int(self._workers.total_tokens))
             )
-            await asyncio.gather(*checks)
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await asyncio.gather(*checks)
+        except TimeoutError as error:
+            folder.remove()
+            raise VersionError(
+                f"version {version} did not restore a face within {_CHECK_SECONDS} seconds."
+            ) from error
         except BaseException:
             folder.remove()
             raise
