@@ -23,10 +23,15 @@ def test_the_same_input_gives_the_same_answer_in_every_session(stored):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("file", [ONNX, METADATA])
-def test_a_missing_file_is_named(stored, file):
-    (stored / file).unlink()
-    with pytest.raises(UnmaskError, match=f"{file} is missing: run `dvc repro`"):
+def test_a_missing_file_is_named(stored):
+    (stored / METADATA).unlink()
+    with pytest.raises(UnmaskError, match=r"metadata\.json is missing: run `dvc repro`"):
+        OnnxNetwork(stored)
+
+
+def test_a_network_of_before_the_onnx_files_is_named_with_what_to_do(stored):
+    (stored / ONNX).unlink()
+    with pytest.raises(UnmaskError, match=r"model\.onnx is missing.*`unmask models upgrade"):
         OnnxNetwork(stored)
 
 

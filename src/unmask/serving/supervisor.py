@@ -25,10 +25,6 @@ _BACKOFF, _LONGEST_BACKOFF = 10, 300  # seconds until a version that failed is r
 _CHECK_SIDE, _CHECK_SECONDS = 128, 300  # pixels; until a version that hangs is given up
 
 
-class VersionError(UnmaskError):
-    """A version that cannot serve."""
-
-
 def version_to_serve() -> str:
     """Number of the champion, else of the released weights, which are registered if needed.
 
@@ -165,7 +161,7 @@ class Supervisor:
                 await asyncio.gather(*checks)
         except TimeoutError as error:
             folder.remove()
-            raise VersionError(
+            raise UnmaskError(
                 f"version {version} did not restore a face within {_CHECK_SECONDS} seconds."
             ) from error
         except BaseException:
@@ -185,16 +181,16 @@ class Supervisor:
         """Have a worker restore a face.
 
         Raises:
-            VersionError: when its answer is not a picture of the same size, with its faces.
+            UnmaskError: when its answer is not a picture of the same size, with its faces.
         """
         picture = await asyncio.to_thread(_check_picture)
         try:
             answer = await restore(networks, picture, {}, self._workers)
         except RefusedError as error:
-            raise VersionError(f"version {version} fails its check: {error}") from error
+            raise UnmaskError(f"version {version} fails its check: {error}") from error
         shape = from_base64(answer["image"], "its picture").shape
         if shape != (_CHECK_SIDE, _CHECK_SIDE, 3) or not answer["faces"]:
-            raise VersionError(
+            raise UnmaskError(
                 f"version {version} fails its check: its answer has the shape {shape} and "
                 f"{len(answer['faces'])} faces."
             )
