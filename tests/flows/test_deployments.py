@@ -78,7 +78,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     document = yaml.load((ROOT / "prefect.yaml").read_text())
     names = ("retrain", "retrain-gpu", "promote")
     document["deployments"] = [d for d in document["deployments"] if d["name"] in names]
-    document["deployments"][0]["schedules"] = [{"interval": 90, "slug": "weekly"}]
+    document["deployments"][0]["schedules"] = [{"interval": 30, "slug": "weekly"}]
     with (project / "prefect.yaml").open("w") as file:
         yaml.dump(document, file)
     text = (project / "params.yaml").read_text()
@@ -100,6 +100,8 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
 def test_a_scheduled_retraining_runs_and_so_does_one_that_drift_starts(loop):
     scheduled = loop.one("retrain", "Completed", auto_scheduled=True)
     assert scheduled["state"]["message"].startswith("nothing changed")
+    deployment = loop.prefect.deployment("retrain")["id"]
+    loop.prefect.ask(f"deployments/{deployment}/pause_deployment")  # one is enough; others wait
     code = (
         "from prefect.events import emit_event;"
         "emit_event('unmask.drift.confirmed',"

@@ -159,7 +159,7 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
             }
 
         private: _EventOptions = {"api_visibility": "private", "show_progress": "hidden"}
-        gr.on(
+        asked = gr.on(
             [restore.click, gender.input, samples.input, seed.input],
             restored,
             [photo, gender, samples, seed],
@@ -171,6 +171,7 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
         photo.change(
             lambda: (theme.EMPTY, gr.Column(visible=False), gr.Column(visible=False), "auto", 0, 0),
             outputs=[message, answer, more, gender, samples, seed],
+            cancels=asked,  # else the photo before is answered after this one was chosen
             **private,
         )
         example.click(_synthetic_face, outputs=photo, **private)
