@@ -52,6 +52,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_store_left() -> Iterator[None]:
+    """MLflow keeps the store that a test opened in the environment, for all processes after it."""
+    yield
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Params:
     """The params of profile smoke."""
