@@ -3,14 +3,13 @@
 Source: King, "High quality face recognition with deep metric learning", dlib blog, 2017.
 """
 
-import os
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from unmask.faces.annotate import dlib_weights
-from unmask.parallel import ordered_map
+from unmask.parallel import CORES, ordered_map
 
 _WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"
 _CHUNK = 32  # faces per task of a worker process
@@ -50,6 +49,6 @@ def embeddings(pictures: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     Returns:
         (N, 128) float64.
     """
-    workers = min(os.cpu_count() or 1, -(-len(pictures) // _CHUNK))
+    workers = min(CORES, -(-len(pictures) // _CHUNK))
     faces = zip(pictures, landmarks, strict=True)
     return np.stack(list(ordered_map(_embedding, faces, workers, _CHUNK)))

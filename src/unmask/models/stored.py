@@ -43,11 +43,16 @@ def save_network(network: nn.Module, name: str, section: dict, metadata: dict, o
         (partial / WEIGHTS).chmod(0o644)  # safetensors writes files that only the owner can read
         checksum = md5_of([partial / WEIGHTS])
         (partial / PARAMS).write_text(json.dumps({"name": name, **section}, indent=1) + "\n")
-        export(cast(Network, network), section["image_size"], checksum, partial / ONNX)
-        sums = {"weights_md5": checksum, "onnx_md5": md5_of([partial / ONNX])}
-        document = {**metadata, **sums}
-        (partial / METADATA).write_text(json.dumps(document, indent=1) + "\n")
+        document = {**metadata, "weights_md5": checksum}
+        _write_export(cast(Network, network), section["image_size"], document, partial)
     return checksum
+
+
+def _write_export(network: Network, size: int, metadata: dict, folder: Path) -> None:
+    """Write a network's ONNX file, and its metadata with the file's md5."""
+    export(network, size, metadata["weights_md5"], folder / ONNX)
+    document = {**metadata, "onnx_md5": md5_of([folder / ONNX])}
+    (folder / METADATA).write_text(json.dumps(document, indent=1) + "\n")
 
 
 def add_export(folder: Path) -> None:
@@ -56,10 +61,8 @@ def add_export(folder: Path) -> None:
     Raises:
         UnmaskError: as `load_network`.
     """
-    network, metadata = load_network(folder), read_json(folder / METADATA)
-    export(network, network.image_size, network.weights_md5, folder / ONNX)
-    document = {**metadata, "onnx_md5": md5_of([folder / ONNX])}
-    (folder / METADATA).write_text(json.dumps(document, indent=1) + "\n")
+    network = load_network(folder)
+    _write_export(network, network.image_size, read_json(folder / METADATA), folder)
 
 
 def load_network(folder: Path) -> Network:
