@@ -1,6 +1,7 @@
 """The web page: upload a photo, see the restored face, and how certain it is."""
 
 import base64
+import json
 import random
 from collections.abc import Callable, Iterator
 from html import escape
@@ -8,10 +9,8 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 import gradio as gr
-import numpy as np
 from fastapi import FastAPI
 from gradio.data_classes import ImageData
-from gradio.processing_utils import save_bytes_to_cache
 
 from unmask.errors import UnmaskError
 from unmask.inference.pictures import decode_picture
@@ -28,6 +27,8 @@ LARGEST_FILE = 40_000_000  # bytes
 MOST_SAMPLES = 6
 QUEUE = 20  # restorations that may wait, which run one by one
 _EXAMPLE_SIDE = 256  # pixels
+_HIDDEN = {"__type__": "update", "visible": False}
+_ANEW = f"() => {json.dumps([theme.EMPTY, _HIDDEN, _HIDDEN, 'auto', 0, 0])}"
 
 
 class _EventOptions(TypedDict):
@@ -80,7 +81,7 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
                 message = gr.HTML(theme.EMPTY, elem_id="said")
                 with gr.Column(visible=False, elem_id="answer") as answer:
                     slider = gr.ImageSlider(
-                        label="Before and after", format="png", interactive=False,
+                        label="Before and after", interactive=False,
                         buttons=["fullscreen"], max_height=560, elem_id="slider",
                     )  # fmt: skip
                     gr.HTML(theme.NOTE)
@@ -90,7 +91,7 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
             with gr.Row():
                 with gr.Column(scale=2, min_width=320):
                     found = gr.Image(
-                        label="Region replaced and landmarks", format="webp", interactive=False,
+                        label="Region replaced and landmarks", interactive=False,
                         buttons=["fullscreen"], elem_id="found",
                         alt_text="The photo with the replaced region and each face's landmarks",
                     )  # fmt: skip
@@ -115,14 +116,13 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
                 with gr.Row():
                     with gr.Column(scale=3, min_width=320):
                         gallery = gr.Gallery(
-                            label="Other plausible faces", format="webp", columns=3,
+                            label="Other plausible faces", columns=3,
                             object_fit="contain", height="auto", buttons=["fullscreen"],
                             elem_id="gallery",
                         )  # fmt: skip
                     with gr.Column(scale=2, min_width=320):
                         spread = gr.Image(
-                            format="png", interactive=False, buttons=["fullscreen"],
-                            elem_id="spread",
+                            interactive=False, buttons=["fullscreen"], elem_id="spread",
                         )  # fmt: skip
 
         def restored(path: str | None, gender: str, count: int, seed: int) -> Iterator[dict]:
@@ -138,23 +138,25 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
                 return
             view = view_of(before, row)
             file = f"{Path(name).stem}-restored.png"
-            cache = str(uploads.upload_folder())
-            png = save_bytes_to_cache(base64.b64decode(row["image"]), file, cache)
             yield {
                 message: _result_html(view),
                 answer: gr.Column(visible=view.restored),
                 more: gr.Column(visible=True),
-                slider: (view.before, view.after),
-                download: png,
-                found: view.found,
+                slider: tuple(
+                    uploads.keep(side, "shown.png") for side in (view.before, view.after)
+                ),
+                download: uploads.keep(base64.b64decode(row["image"]), file),
+                found: uploads.keep(view.found, "found.webp"),
                 table: view.table,
                 what_if: gr.Column(visible=view.restored),
                 plausible: gr.Column(visible=view.restored and bool(view.samples)),
-                gallery: view.samples,
-                spread: gr.Image(
-                    view.spread,
+                gallery: [uploads.keep(drawn, "plausible.webp") for drawn in view.samples],
+                spread: gr.Image(visible=False)
+                if view.spread is None
+                else gr.Image(
+                    uploads.keep(view.spread, "spread.png"),
+                    visible=True,
                     label=f"Uncertainty: where they differ (yellow: by {view.most:.1f} of 255)",
-                    visible=view.spread is not None,
                 ),
             }
 
@@ -168,10 +170,13 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
             trigger_mode="always_last",
             **private,
         )  # fmt: skip
+        # else the photo before is answered after this one was chosen
+        photo.change(None, cancels=asked, **private)
+        # in the browser: an answer of the server's could come after the next restoration's
         photo.change(
-            lambda: (theme.EMPTY, gr.Column(visible=False), gr.Column(visible=False), "auto", 0, 0),
+            None,
             outputs=[message, answer, more, gender, samples, seed],
-            cancels=asked,  # else the photo before is answered after this one was chosen
+            js=_ANEW,
             **private,
         )
         example.click(_synthetic_face, outputs=photo, **private)
@@ -184,8 +189,9 @@ def _path(payload: ImageData | None) -> str | None:
     return payload.path if payload else None
 
 
-def _synthetic_face() -> np.ndarray:
-    return sample(random.randrange(2**31), 0, _EXAMPLE_SIDE, masked=True)
+def _synthetic_face() -> str:
+    face = sample(random.randrange(2**31), 0, _EXAMPLE_SIDE, masked=True)
+    return uploads.keep(face, "synthetic.png")
 
 
 def _read(path: str | None) -> tuple[str, bytes]:

@@ -11,8 +11,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
+from gradio.processing_utils import save_file_to_cache
 from gradio.routes import App
+from PIL import Image
 
 from unmask.serving.temporary import LockedFolder
 
@@ -28,6 +32,27 @@ def upload_folder() -> Path:
     path = LockedFolder("page").path
     os.environ["GRADIO_TEMP_DIR"] = str(path)
     return path
+
+
+def keep(content: bytes | np.ndarray, name: str) -> str:
+    """Keep a file of an answer, whole at any time.
+
+    Gradio's components write over the file of an equal picture, which may be downloaded meanwhile.
+
+    Args:
+        content: the file's bytes, or a picture (H, W, 3) uint8 RGB.
+        name: of the file; its suffix is the format of a picture.
+
+    Returns:
+        The file's path in the folder of uploads.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            Image.fromarray(content).save(path)
+        return save_file_to_cache(path, str(upload_folder()))
 
 
 @asynccontextmanager
