@@ -5,6 +5,7 @@ from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import mlflow
 import pytest
@@ -70,10 +71,16 @@ class Healthy(BaseHTTPRequestHandler):
 
 def test_a_server_that_went_away_is_noticed_though_it_was_opened(project, monkeypatch):
     opened = []
+
+    def opening(uri: str) -> SimpleNamespace:
+        opened.append(uri)
+        return SimpleNamespace(get_experiment_by_name=lambda name: name)
+
+    monkeypatch.setattr(mlflow, "get_tracking_uri", tracking.tracking_uri)
+    monkeypatch.setattr(tracking, "_open", lru_cache(opening))
     with HTTPServer(("127.0.0.1", 0), Healthy) as server:
         uri = f"http://127.0.0.1:{server.server_port}"
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        monkeypatch.setattr(tracking, "_open", lru_cache(opened.append))
         thread = Thread(target=server.serve_forever)
         thread.start()
         connect()
