@@ -240,6 +240,10 @@ def restore(
         str | None,
         typer.Option(help="models:/unmask@champion, models:/unmask/3, release, or a folder."),
     ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of each network; default: all for few pictures, else one."),
+    ] = None,
 ) -> None:
     """Restore the faces under the masks in photos.
 
@@ -253,7 +257,7 @@ def restore(
     from unmask.registry.loading import find_networks
 
     networks, name = find_networks(model)
-    restorer, workers = stored_restorer(networks, len(files), crop=crop)
+    restorer, workers = stored_restorer(networks, len(files), crop=crop, threads=threads)
     failed = 0
     for answer in restore_files(
         files,

@@ -223,4 +223,8 @@ def test_two_workers_write_what_one_writes(tmp_path):
 def test_few_pictures_are_restored_in_this_process():
     assert stored_restorer(RELEASED, 1, crop=False) == (StoredRestorer(RELEASED, False, CORES), 1)
     restorer, workers = stored_restorer(RELEASED, 1000, crop=True)
-    assert (restorer.threads, workers) == ((1, CORES) if CORES > 1 else (CORES, 1))
+    assert (restorer.threads, workers) == ((None, CORES) if CORES > 1 else (CORES, 1))
+    assert stored_restorer(RELEASED, 1000, crop=True, threads=CORES) == (
+        StoredRestorer(RELEASED, True, CORES),
+        1,
+    )

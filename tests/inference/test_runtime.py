@@ -2,8 +2,10 @@ import json
 import shutil
 
 import numpy as np
+import onnxruntime
 import pytest
 
+from unmask.config.restore import Runtime
 from unmask.errors import UnmaskError
 from unmask.inference.runtime import OnnxNetwork
 from unmask.networks import METADATA, ONNX, RELEASED
@@ -42,3 +44,10 @@ def test_a_damaged_file_is_named(stored):
     (stored / METADATA).write_text(json.dumps({}))
     with pytest.raises(UnmaskError, match=r"model\.onnx"):
         OnnxNetwork(stored)
+
+
+def test_a_provider_that_is_not_installed_is_named_with_what_to_do(stored):
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("CUDA's provider is installed")
+    with pytest.raises(UnmaskError, match=r"runtime\.provider is cuda.*onnxruntime-gpu"):
+        OnnxNetwork(stored, Runtime(provider="cuda"))

@@ -8,7 +8,7 @@ conf/cpu.yaml says what each value was tuned on.
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -82,6 +82,7 @@ class Widening(Section):
 class MissedPieces(Section):
     """Pieces that segmentation missed, found by colour (GrabCut); lengths in sides of the frame."""
 
+    side: Count = 256  # pixels of the frame in which they are looked for, at most
     reach: NotNegative = 0.07  # from the mask, where pieces are looked for
     background: NotNegative = 0.14  # beyond the reach, where the colours of all else are learned
     core: NotNegative = 0.02  # from the mask's edge inwards, beyond which it is surely mask
@@ -115,9 +116,17 @@ class Tone(Section):
     percentile: Annotated[float, Field(ge=0, le=100)] = 90.0  # of the pixels, within the tolerance
 
 
+class Runtime(Section):
+    """How ONNX Runtime computes the networks."""
+
+    provider: Literal["cpu", "cuda"] = "cpu"  # cuda: by the package onnxruntime-gpu
+    threads: Count = 1  # that each network computes with, in each process
+
+
 class Restore(Section):
     """How the chain restores with its networks."""
 
+    runtime: Runtime = Runtime()
     detection: Detection = Detection()
     alignment: Alignment = Alignment()
     mask: MaskDetection = MaskDetection()

@@ -63,6 +63,14 @@ def resizing(old: int, new: int) -> np.ndarray:
     return np.array([[ratio, 0, shift], [0, ratio, shift]])
 
 
+def resized(picture: np.ndarray, side: int) -> np.ndarray:
+    """A square picture or map (S, S[, C]) with the given side in pixels."""
+    if len(picture) == side:
+        return picture
+    smooth = cv2.INTER_AREA if side < len(picture) else cv2.INTER_LINEAR
+    return cv2.resize(picture, (side, side), interpolation=smooth)
+
+
 def move_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
     """Map points (N, 2) by an affine transform (2, 3); float32."""
     return (points @ transform[:, :2].T + transform[:, 2]).astype(np.float32)

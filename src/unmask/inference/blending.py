@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from unmask.config.restore import Blending
-from unmask.geometry.frame import invert, scale_of, warp
+from unmask.geometry.frame import chained, invert, move_points, scale_of, warp
 from unmask.geometry.morphology import grown
 
 _SIGMA = 1.0  # pixels, of the Gaussian that separates fine detail
@@ -63,7 +63,8 @@ def estimate_grain(picture: np.ndarray, where: np.ndarray) -> float:
     """
     if where.sum() < _FEWEST:
         return 0.0
-    detail = high_pass(picture.astype(np.float32).mean(axis=2))[where]
+    grey = cv2.transform(picture.astype(np.float32), np.full((1, 3), 1 / 3))
+    detail = high_pass(grey)[where]
     return float(1.4826 * np.median(np.abs(detail - np.median(detail))) / _WHITE)
 
 
@@ -135,6 +136,19 @@ def picture_mask(
     return _warp_back(probability, transform, shape) > least
 
 
+def _shown_part(transform: np.ndarray, side: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Rows and columns of a picture (H, W[, C]) around the frame of a side in pixels."""
+    last = side - 1
+    corners = np.array([[0, 0], [last, 0], [0, last], [last, last]], float)
+    points = move_points(corners, invert(transform))
+    first, end = np.floor(points.min(axis=0)).astype(int), np.ceil(points.max(axis=0)).astype(int)
+    columns, rows = (
+        slice(min(max(low - 1, 0), length), max(high + 2, 0))
+        for low, high, length in zip(first, end, (shape[1], shape[0]), strict=True)
+    )
+    return rows, columns
+
+
 def paste_back(
     picture: np.ndarray,
     filled: np.ndarray,
@@ -156,6 +170,24 @@ def paste_back(
     Returns:
         The picture; each pixel further from the hole than the band equals the one given.
     """
+    rows, columns = _shown_part(transform, len(probability), picture.shape)
+    shift = np.array([[1.0, 0, columns.start], [0, 1, rows.start]])
+    part = _paste_part(
+        picture[rows, columns], filled, probability, chained(shift, transform), settings
+    )
+    whole, hole = picture.copy(), np.zeros(picture.shape[:2], bool)
+    whole[rows, columns], hole[rows, columns] = part.picture, part.hole
+    return Pasted(whole, hole)
+
+
+def _paste_part(
+    picture: np.ndarray,
+    filled: np.ndarray,
+    probability: np.ndarray,
+    transform: np.ndarray,
+    settings: Blending,
+) -> Pasted:
+    """Of `paste_back`, in the part of the picture around the frame."""
     shape = picture.shape
     unit = len(probability) * scale_of(transform)  # the frame's side in picture pixels
     rim = max(1, round(settings.replaced * unit))
@@ -163,7 +195,7 @@ def paste_back(
     inside = _warp_back(np.ones_like(probability), transform, shape) > 0.999
     hole &= inside
     if not hole.any():
-        return Pasted(picture.copy(), hole)
+        return Pasted(picture, hole)
     size = shape[1], shape[0]
     crop = warp(filled, invert(transform), size, None, cv2.INTER_CUBIC).astype(np.float32)
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

@@ -7,7 +7,15 @@ import numpy as np
 
 from unmask.config.params import NETWORKS
 from unmask.config.restore import Restore, load_restore
-from unmask.geometry.frame import chained, invert, move_points, resizing, shown, warp
+from unmask.geometry.frame import (
+    chained,
+    invert,
+    move_points,
+    resized,
+    resizing,
+    shown,
+    warp,
+)
 from unmask.geometry.landmarks import MOUTH, OUTER_EYE_CORNERS, mirrored
 from unmask.inference.alignment import Box, align
 from unmask.inference.blending import frame_hole, paste_back, picture_mask
@@ -20,7 +28,7 @@ from unmask.inference.results import (
     RestoreOptions,
     untouched,
 )
-from unmask.inference.runtime import THREADS, OnnxNetwork
+from unmask.inference.runtime import OnnxNetwork
 from unmask.inference.tone import match_tone
 
 SMALLEST_PICTURE = 16  # pixels
@@ -29,14 +37,6 @@ SMALLEST_PICTURE = 16  # pixels
 def _images(*crops: np.ndarray) -> np.ndarray:
     """Crops (S, S, 3) uint8 as the networks take them, (N, 3, S, S) float32 in [0, 1]."""
     return np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
-
-
-def _resized(picture: np.ndarray, size: int) -> np.ndarray:
-    """A square picture or map (S, S[, C]) with the side `size`."""
-    if len(picture) == size:
-        return picture
-    smooth = cv2.INTER_AREA if size < len(picture) else cv2.INTER_LINEAR
-    return cv2.resize(picture, (size, size), interpolation=smooth)
 
 
 def _share_within(probability: np.ndarray, points: np.ndarray) -> float:
@@ -71,19 +71,22 @@ class Chain:
         self.size = networks["inpainting"].image_size
 
     @classmethod
-    def load(cls, folder: Path, threads: int = THREADS) -> "Chain":
+    def load(cls, folder: Path, threads: int | None = None) -> "Chain":
         """The chain of the networks stored under `folder`, with the settings kept beside them.
 
         Args:
             folder: of the four networks.
-            threads: that each network computes with.
+            threads: that each network computes with; None takes the settings'.
 
         Raises:
-            UnmaskError: when a network is missing or damaged.
+            UnmaskError: when a network is missing or damaged, or what computes it not installed.
             UnmaskError: when the settings are damaged.
         """
-        networks = {name: OnnxNetwork(folder / name, threads) for name in NETWORKS}
-        return cls(networks, load_restore(folder))
+        settings = load_restore(folder)
+        runtime = settings.runtime
+        if threads is not None:
+            runtime = runtime.model_copy(update={"threads": threads})
+        return cls({name: OnnxNetwork(folder / name, runtime) for name in NETWORKS}, settings)
 
     def _find_landmarks(self, crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
         """Landmarks (68, 2) of a crop of the network's size, and their disagreement.
@@ -104,14 +107,14 @@ class Chain:
     def landmarks(self, crop: np.ndarray) -> np.ndarray:
         """Landmarks (68, 2) of a crop (S, S, 3) uint8, in its pixels."""
         size = self.networks["landmarks"].image_size
-        found, _ = self._find_landmarks(_resized(crop, size), compare=True)
+        found, _ = self._find_landmarks(resized(crop, size), compare=True)
         return move_points(found, resizing(size, len(crop)))
 
     def segment(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
         """Probability of mask (S, S) in a crop (S, S, 3) uint8, and the detection's confidence."""
         network = self.networks["segmentation"]
-        (found,), (score,) = network(images=_images(_resized(crop, network.image_size)))
-        return _resized(found, len(crop)), float(score)
+        (found,), (score,) = network(images=_images(resized(crop, network.image_size)))
+        return resized(found, len(crop)), float(score)
 
     def _average_views(
         self, picture: np.ndarray, transform: np.ndarray, probability: np.ndarray
@@ -129,7 +132,7 @@ class Chain:
 
     def _classify(self, crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         network = self.networks["gender"]
-        (logit,), (features,) = network(images=_images(_resized(crop, network.image_size)))
+        (logit,), (features,) = network(images=_images(resized(crop, network.image_size)))
         return logit, features
 
     def gender_male(self, crop: np.ndarray) -> float:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from unmask.config.restore import Border, MissedPieces, Widening
-from unmask.geometry.frame import chained, invert, move_points, warp
+from unmask.geometry.frame import chained, invert, move_points, resized, warp
 from unmask.geometry.morphology import grown
 
 
@@ -29,35 +29,51 @@ def add_missed_pieces(
     Returns:
         (S, S) float32; the same for the same input.
     """
-    side, mask = len(probability), probability > 0.5
-    sure = grown(mask, -max(1, round(settings.core * side)))
+    side = min(settings.side, len(probability))
+    missed = _missed(resized(crop, side), resized(probability, side) > 0.5, settings)
+    whole = cv2.resize(missed.astype(np.uint8), probability.shape, interpolation=cv2.INTER_NEAREST)
+    return np.where(whole > 0, np.float32(1), probability)
+
+
+def _missed(crop: np.ndarray, mask: np.ndarray, settings: MissedPieces) -> np.ndarray:
+    """The pieces (S, S) bool that a mask (S, S) bool misses."""
+    side, nothing = len(mask), np.zeros_like(mask)
+    within, away = (
+        cv2.distanceTransform(inner.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        for inner in (mask, ~mask)
+    )
+    sure = within > max(1, settings.core * side)
     if not sure.any() or mask.mean() > settings.largest_mask:
-        return probability
+        return nothing
     labels = np.full(mask.shape, cv2.GC_BGD, np.uint8)
-    labels[grown(mask, round(settings.reach * side))] = cv2.GC_PR_BGD
+    labels[away <= settings.reach * side] = cv2.GC_PR_BGD
     labels[mask] = cv2.GC_PR_FGD
     labels[sure] = cv2.GC_FGD
-    learned = round((settings.reach + settings.background) * side)
-    rows, columns = np.nonzero(grown(mask, learned))
+    rows, columns = np.nonzero(away <= (settings.reach + settings.background) * side)
     part = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
     near = np.ascontiguousarray(labels[part])
     if not (near == cv2.GC_BGD).any():
-        return probability
-    within = np.ascontiguousarray(crop[part])
+        return nothing
     everywhere = (0, 0, *near.shape[::-1])  # is not read: the labels say where the mask may be
     # in its default mode each colour model is one Gaussian: nothing is clustered at random
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(within, near, everywhere, background, foreground, settings.iterations)
-    alike = np.zeros_like(mask)
+    cv2.grabCut(
+        np.ascontiguousarray(crop[part]),
+        near,
+        everywhere,
+        background,
+        foreground,
+        settings.iterations,
+    )
+    alike = nothing.copy()
     alike[part] = (near == cv2.GC_FGD) | (near == cv2.GC_PR_FGD)
     alike &= ~mask
     _, pieces = cv2.connectedComponents(alike.astype(np.uint8), connectivity=4)
-    touching = np.unique(pieces[grown(mask, 1) & alike])
+    touching = np.unique(pieces[(away <= 1) & alike])
     reaching_beyond = np.unique(pieces[grown(labels == cv2.GC_BGD, 1) & alike])
     large = np.flatnonzero(np.bincount(pieces.ravel()) > settings.largest_piece * mask.sum())
     other = np.intersect1d(reaching_beyond, large)
-    missed = np.isin(pieces, np.setdiff1d(touching, other)) & alike
-    return np.where(missed, np.float32(1), probability)
+    return np.isin(pieces, np.setdiff1d(touching, other)) & alike
 
 
 def wider_frame(

@@ -87,12 +87,12 @@ class StoredRestorer:
     Attributes:
         networks: the folder.
         crop: whether each picture shows one face, so that no face is searched for.
-        threads: that each network computes with, in each process.
+        threads: that each network computes with, in each process; None takes the settings'.
     """
 
     networks: Path
     crop: bool
-    threads: int
+    threads: int | None
 
     def __call__(self, picture: np.ndarray, options: RestoreOptions) -> Restoration:
         """The restoration of a picture (H, W, 3) uint8 RGB."""
@@ -104,14 +104,24 @@ def _loaded(stored: StoredRestorer) -> Chain | PhotoRestorer:
     return restorer_of(Chain.load(stored.networks, stored.threads), crop=stored.crop)
 
 
-def stored_restorer(networks: Path, pictures: int, *, crop: bool) -> tuple[StoredRestorer, int]:
+def stored_restorer(
+    networks: Path, pictures: int, *, crop: bool, threads: int | None = None
+) -> tuple[StoredRestorer, int]:
     """The restorer of so many pictures, and the number of processes to share them among.
 
-    Few pictures are restored in this process, each with the threads of all processors, since a
-    process takes a second to start.
+    Few pictures are restored in this process, since another takes a second to start.
+
+    Args:
+        networks: the folder of the networks.
+        pictures: number of them.
+        crop: whether each picture shows one face, so that no face is searched for.
+        threads: that each network computes with; None takes those of all processors for few
+            pictures, else the settings'.
     """
-    workers = min(CORES, max(1, pictures // _PICTURES_A_WORKER))
-    return StoredRestorer(networks, crop, CORES if workers == 1 else 1), workers
+    workers = min(max(1, CORES // (threads or 1)), max(1, pictures // _PICTURES_A_WORKER))
+    if threads is None and workers == 1:
+        threads = CORES
+    return StoredRestorer(networks, crop, threads), workers
 
 
 def restorer_of(chain: Chain, *, crop: bool) -> Chain | PhotoRestorer:
