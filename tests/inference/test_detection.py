@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+
+from unmask.config.restore import Detection
+from unmask.inference import detection
+from unmask.inference.detection import FaceDetector
+from unmask.masking.samples import sample
+
+SIDE, FACE = 640, 120
+
+
+@pytest.fixture(scope="module")
+def crowd() -> np.ndarray:
+    """A photo with a column of faces closer to each other than strips overlap."""
+    photo = np.full((SIDE, SIDE, 3), (120, 130, 140), np.uint8)
+    for number, top in enumerate(range(10, SIDE - FACE, FACE + 5)):
+        photo[top : top + FACE, 260 : 260 + FACE] = sample(1, number, FACE, masked=True)
+    return photo
+
+
+@pytest.mark.parametrize("pixels", [250_000, 150_000], ids=["two strips", "three strips"])
+def test_a_photo_seen_in_strips_shows_each_face_once(crowd, monkeypatch, pixels):
+    detector = FaceDetector(Detection(sides=(SIDE,)))
+    whole = sorted(face.box[1] for face in detector.find(crowd))
+    assert len(whole) == 5
+    monkeypatch.setattr(detection, "_MOST_PIXELS", pixels)
+    strips = sorted(face.box[1] for face in detector.find(crowd))
+    np.testing.assert_allclose(strips, whole, atol=4)
