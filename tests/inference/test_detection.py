@@ -26,3 +26,9 @@ def test_a_photo_seen_in_strips_shows_each_face_once(crowd, monkeypatch, pixels)
     monkeypatch.setattr(detection, "_MOST_PIXELS", pixels)
     strips = sorted(face.box[1] for face in detector.find(crowd))
     np.testing.assert_allclose(strips, whole, atol=4)
+
+
+def test_the_narrowest_photo_is_searched():
+    detector = FaceDetector(Detection())
+    for shape in ((16, 20_000, 3), (20_000, 16, 3)):
+        assert detector.find(np.full(shape, 127, np.uint8)) == []

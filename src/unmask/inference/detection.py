@@ -48,7 +48,7 @@ class FaceDetector:
         height, width = photo.shape[:2]
         ratio = side / max(height, width)
         count = -(-round(height * ratio) * round(width * ratio) // _MOST_PIXELS)
-        if count == 1:
+        if count <= 1:
             return self._seen(photo, ratio)
         shared = round(_SHARED / ratio)
         tall = -(-(height + (count - 1) * shared) // count)
