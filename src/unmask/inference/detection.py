@@ -55,7 +55,7 @@ class FaceDetector:
         found = []
         for top in range(0, height - shared, tall - shared):
             rows = self._seen(photo[top : top + tall], ratio)
-            found.append(rows + [0, top, 0, top, 0])
+            found.append(rows + np.array([0, top, 0, top, 0]))
         return np.concatenate(found)
 
     def _seen(self, picture: np.ndarray, ratio: float) -> np.ndarray:
