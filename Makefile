@@ -40,7 +40,7 @@ check: .venv/ready
 
 coverage: .venv/ready
 	coverage erase
-	pytest $(PARALLEL) --cov --cov-report=term --cov-report=html --cov-fail-under=$(COVERAGE)
+	pytest $(PARALLEL) -m "not slow" --cov --cov-report=term --cov-report=html --cov-fail-under=$(COVERAGE)
 
 lint: .venv/ready
 	ruff check --fix
