@@ -242,7 +242,10 @@ def restore(
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="Of each network; default: all for few pictures, else one."),
+        typer.Option(
+            min=1,
+            help="Of each network; default: all for few pictures, else UNMASK_THREADS or one.",
+        ),
     ] = None,
 ) -> None:
     """Restore the faces under the masks in photos.

@@ -77,6 +77,18 @@ def test_the_hole_is_filled_with_the_crop(angle, zoom, value):
         assert (mask & ~grown(visible.astype(bool), 2)).sum() == 0
 
 
+@given(
+    angle=st.floats(0, 360), zoom=st.floats(0.3, 3), x=st.floats(-200, 320), y=st.floats(-200, 340)
+)
+def test_a_frame_beside_the_picture_changes_nothing(angle, zoom, x, y):
+    picture = noise(0, 140, 120)
+    filled = np.full((SIDE, SIDE, 3), 128, np.uint8)
+    pasted = paste_back(picture, filled, likely_square(), similarity(angle, zoom, x, y), SETTINGS)
+    assert pasted.picture.shape == picture.shape
+    changed = (pasted.picture != picture).any(axis=2)
+    assert not changed.any() or pasted.hole.any()
+
+
 def test_the_hole_is_the_mask_a_few_pixels_wider():
     picture = noise(0, SIDE, SIDE)
     pasted = paste_back(picture, picture, likely_square(), np.eye(2, 3), SETTINGS)

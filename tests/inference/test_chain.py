@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -209,10 +211,15 @@ def test_a_setting_changes_the_pixels(chain, settings):
 
 
 def test_a_stored_chain_restores_by_the_settings_beside_it(tmp_path, monkeypatch, chain):
-    monkeypatch.setattr(
-        "unmask.inference.chain.OnnxNetwork", lambda at, threads: chain.networks[at.name]
-    )
-    assert Chain.load(tmp_path).settings == Restore()
+    asked = []
+
+    def load(at: Path, threads: int | None):
+        asked.append(threads)
+        return chain.networks[at.name]
+
+    monkeypatch.setattr("unmask.inference.chain.OnnxNetwork", load)
+    assert Chain.load(tmp_path, 2).settings == Restore()
+    assert asked == [2] * 4
     settings = Restore(blending=Blending(grain=0.25))
     save_restore(settings, tmp_path)
     assert Chain.load(tmp_path).settings == settings

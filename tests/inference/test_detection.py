@@ -28,7 +28,17 @@ def test_a_photo_seen_in_strips_shows_each_face_once(crowd, monkeypatch, pixels)
     np.testing.assert_allclose(strips, whole, atol=4)
 
 
+def test_a_face_taller_than_a_strip_is_one_face(monkeypatch):
+    photo = np.full((SIDE, SIDE, 3), (120, 130, 140), np.uint8)
+    photo[60:580, 60:580] = sample(1, 0, 520, masked=True)
+    monkeypatch.setattr(detection, "_MOST_PIXELS", 150_000)
+    (face,) = FaceDetector(Detection(sides=(320, SIDE))).find(photo)
+    assert face.box[3] - face.box[1] > 300
+
+
 def test_the_narrowest_photo_is_searched():
     detector = FaceDetector(Detection())
     for shape in ((16, 20_000, 3), (20_000, 16, 3)):
         assert detector.find(np.full(shape, 127, np.uint8)) == []
+    flat = np.full((128, 6000, 3), 127, np.uint8)
+    assert FaceDetector(Detection(sides=(6000,))).find(flat) == []

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unmask.inference import photo
 from unmask.inference.files import inputs_of, restore_files
 from unmask.inference.photo import StoredRestorer, stored_restorer
 from unmask.inference.pictures import decode_picture, encode_picture
@@ -15,9 +16,9 @@ from unmask.inference.results import (
     Restoration,
     RestoreOptions,
 )
+from unmask.inference.runtime import THREADS
 from unmask.masking.samples import write_samples
 from unmask.networks import RELEASED
-from unmask.parallel import CORES
 
 
 def paint(path: Path, value: int = 50) -> Path:
@@ -220,11 +221,19 @@ def test_two_workers_write_what_one_writes(tmp_path):
     assert written[0] == written[1]
 
 
-def test_few_pictures_are_restored_in_this_process():
-    assert stored_restorer(RELEASED, 1, crop=False) == (StoredRestorer(RELEASED, False, CORES), 1)
-    restorer, workers = stored_restorer(RELEASED, 1000, crop=True)
-    assert (restorer.threads, workers) == ((None, CORES) if CORES > 1 else (CORES, 1))
-    assert stored_restorer(RELEASED, 1000, crop=True, threads=CORES) == (
-        StoredRestorer(RELEASED, True, CORES),
-        1,
-    )
+def test_pictures_are_shared_among_processes_that_use_no_more_than_all_cores(monkeypatch):
+    monkeypatch.setattr(photo, "CORES", 4)
+    monkeypatch.delenv(THREADS, raising=False)
+
+    def shared(pictures: int, threads: int | None = None) -> tuple[int, int]:
+        restorer, workers = stored_restorer(RELEASED, pictures, crop=True, threads=threads)
+        assert restorer == StoredRestorer(RELEASED, True, restorer.threads)
+        return restorer.threads, workers
+
+    assert shared(1) == (4, 1)
+    assert shared(8) == (1, 2)
+    assert shared(1000) == (1, 4)
+    assert shared(1000, threads=2) == (2, 2)
+    assert shared(1000, threads=8) == (8, 1)
+    monkeypatch.setenv(THREADS, "2")
+    assert shared(1000) == (2, 2)

@@ -21,11 +21,12 @@ def masked_face(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return crop.clip(0, 255).astype(np.uint8), truth
 
 
-def test_a_missed_piece_of_the_mask_is_found_and_skin_is_not():
+@pytest.mark.parametrize("side", [64, 256])
+def test_a_missed_piece_of_the_mask_is_found_and_skin_is_not(side):
     crop, truth = masked_face()
     seen = truth.astype(np.float32)
     seen[:60] = 0
-    covered = add_missed_pieces(crop, seen, MissedPieces()) > 0.5
+    covered = add_missed_pieces(crop, seen, MissedPieces(side=side)) > 0.5
     assert covered[54:60, 54:74].mean() > 0.95
     assert (covered & ~truth).mean() < 0.002
 

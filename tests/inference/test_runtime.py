@@ -5,9 +5,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from unmask.config.restore import Runtime
 from unmask.errors import UnmaskError
-from unmask.inference.runtime import OnnxNetwork
+from unmask.inference.runtime import PROVIDER, THREADS, OnnxNetwork
 from unmask.networks import METADATA, ONNX, RELEASED
 
 
@@ -46,8 +45,26 @@ def test_a_damaged_file_is_named(stored):
         OnnxNetwork(stored)
 
 
-def test_a_provider_that_is_not_installed_is_named_with_what_to_do(stored):
+def test_a_provider_that_cannot_be_used_is_named_with_what_to_do(stored, monkeypatch):
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        pytest.skip("CUDA's provider is installed")
-    with pytest.raises(UnmaskError, match=r"runtime\.provider is cuda.*onnxruntime-gpu"):
-        OnnxNetwork(stored, Runtime(provider="cuda"))
+        pytest.skip("onnxruntime-gpu is installed")
+    monkeypatch.setenv(PROVIDER, "cuda")
+    with pytest.raises(UnmaskError, match=r"UNMASK_PROVIDER=cuda needs .* onnxruntime-gpu"):
+        OnnxNetwork(stored)
+    monkeypatch.setenv(PROVIDER, "tpu")
+    with pytest.raises(UnmaskError, match="UNMASK_PROVIDER is 'tpu': set it to cpu or cuda"):
+        OnnxNetwork(stored)
+
+
+def test_threads_are_those_asked_for_or_of_the_environment(stored, monkeypatch):
+    def threads(asked: int | None = None) -> int:
+        return OnnxNetwork(stored, asked)._session.get_session_options().intra_op_num_threads
+
+    monkeypatch.delenv(THREADS, raising=False)
+    assert threads() == 1
+    monkeypatch.setenv(THREADS, "3")
+    assert (threads(), threads(2)) == (3, 2)
+    for wrong in ("0", "-1", "many"):
+        monkeypatch.setenv(THREADS, wrong)
+        with pytest.raises(UnmaskError, match=r"UNMASK_THREADS is .*: set it to a number from 1"):
+            threads()

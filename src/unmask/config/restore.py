@@ -8,7 +8,7 @@ conf/cpu.yaml says what each value was tuned on.
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 
@@ -116,17 +116,9 @@ class Tone(Section):
     percentile: Annotated[float, Field(ge=0, le=100)] = 90.0  # of the pixels, within the tolerance
 
 
-class Runtime(Section):
-    """How ONNX Runtime computes the networks."""
-
-    provider: Literal["cpu", "cuda"] = "cpu"  # cuda: by the package onnxruntime-gpu
-    threads: Count = 1  # that each network computes with, in each process
-
-
 class Restore(Section):
     """How the chain restores with its networks."""
 
-    runtime: Runtime = Runtime()
     detection: Detection = Detection()
     alignment: Alignment = Alignment()
     mask: MaskDetection = MaskDetection()

@@ -171,6 +171,8 @@ def paste_back(
         The picture; each pixel further from the hole than the band equals the one given.
     """
     rows, columns = _shown_part(transform, len(probability), picture.shape)
+    if not picture[rows, columns].size:
+        return Pasted(picture.copy(), np.zeros(picture.shape[:2], bool))
     shift = np.array([[1.0, 0, columns.start], [0, 1, rows.start]])
     part = _paste_part(
         picture[rows, columns], filled, probability, chained(shift, transform), settings

@@ -76,17 +76,14 @@ class Chain:
 
         Args:
             folder: of the four networks.
-            threads: that each network computes with; None takes the settings'.
+            threads: that each network computes with; None takes `threads_of_environment`.
 
         Raises:
-            UnmaskError: when a network is missing or damaged, or what computes it not installed.
+            UnmaskError: when a network is missing or damaged, or cannot be computed here.
             UnmaskError: when the settings are damaged.
         """
-        settings = load_restore(folder)
-        runtime = settings.runtime
-        if threads is not None:
-            runtime = runtime.model_copy(update={"threads": threads})
-        return cls({name: OnnxNetwork(folder / name, runtime) for name in NETWORKS}, settings)
+        networks = {name: OnnxNetwork(folder / name, threads) for name in NETWORKS}
+        return cls(networks, load_restore(folder))
 
     def _find_landmarks(self, crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
         """Landmarks (68, 2) of a crop of the network's size, and their disagreement.

