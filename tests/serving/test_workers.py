@@ -1,6 +1,7 @@
 """What a worker process answers where it cannot restore."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from anyio import CapacityLimiter
@@ -8,6 +9,7 @@ from anyio import CapacityLimiter
 from unmask.inference.pictures import to_base64
 from unmask.masking.samples import sample
 from unmask.networks import RELEASED
+from unmask.serving import workers
 from unmask.serving.schemas import RefusedError
 from unmask.serving.workers import restore
 
@@ -49,3 +51,13 @@ def test_after_a_worker_was_killed_for_its_time_another_restores():
         return await restore(RELEASED, PICTURE, {"crop": True}, limiter)
 
     assert asyncio.run(answer())["faces"][0]["status"] == "restored"
+
+
+def test_a_worker_drops_a_version_before_it_loads_the_next(monkeypatch):
+    held: list[int] = []
+    monkeypatch.setattr(workers, "_loaded", {})
+    monkeypatch.setattr(workers.Chain, "load", lambda _: held.append(len(workers._loaded)))
+    monkeypatch.setattr(workers, "EncodedRestorer", lambda _: object())
+    assert workers._restorer(Path("1")) is workers._restorer(Path("1"))
+    workers._restorer(Path("2"))
+    assert held == [0, 0]

@@ -1,6 +1,5 @@
 """Worker processes that restore for the server."""
 
-from functools import lru_cache
 from pathlib import Path
 
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
@@ -10,10 +9,14 @@ from unmask.inference.chain import Chain
 from unmask.inference.encoded import EncodedRestorer
 from unmask.serving.schemas import RefusedError
 
+_loaded: dict[Path, EncodedRestorer] = {}  # in a worker: the version that serves
 
-@lru_cache(maxsize=1)  # in a worker: the version that serves
+
 def _restorer(networks: Path) -> EncodedRestorer:
-    return EncodedRestorer(Chain.load(networks))
+    if networks not in _loaded:
+        _loaded.clear()  # before the next is loaded: a worker that held two would keep their memory
+        _loaded[networks] = EncodedRestorer(Chain.load(networks))
+    return _loaded[networks]
 
 
 def _restore(networks: Path, picture: str, params: dict) -> dict:
