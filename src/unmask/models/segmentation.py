@@ -208,11 +208,12 @@ class _PooledWithin(nn.Module):
     def forward(
         self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> Tensor:
-        """The region (1, C, rows, columns) of a box (1, 4) in pixels of a picture of one shape."""
+        """The region (K, C, rows, columns) of K = 0 or 1 box (K, 4) in pixels of one picture."""
         finest = features["0"]
         box = boxes[0] * (finest.shape[-1] / image_shapes[0][1])
-        x0, y0 = (box[0, :2].floor().long() - 2).clamp(min=0).unbind()
-        x1, y1 = (box[0, 2:].ceil().long() + 3).unbind()  # beyond the last is the last
+        within = torch.cat([box, box.new_tensor([[0, 0, *finest.shape[:-3:-1]]])])[0]
+        x0, y0 = (within[:2].floor().long() - 2).clamp(min=0).unbind()
+        x1, y1 = (within[2:].ceil().long() + 3).unbind()  # beyond the last is the last
         part = self.smooth(finest[:, :, y0:y1, x0:x1])
         corner = torch.stack([x0, y0, x0, y0])
         return roi_align(part, [box - corner], self.size, sampling_ratio=2)
