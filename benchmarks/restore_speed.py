@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import torch
 
+from unmask.config.params import NETWORKS
 from unmask.config.restore import load_restore
 from unmask.evaluation.baselines import telea
 from unmask.faces.sources import Sampled
@@ -106,9 +107,8 @@ def _in_process(repeats: int) -> None:
     cv2.setNumThreads(CORES)
     chains = {f"ONNX Runtime, {threads} threads": Chain.load(RELEASED, threads)
               for threads in dict.fromkeys((CORES, 1))}  # fmt: skip
-    names = ("gender", "landmarks", "segmentation", "inpainting")
     chains[f"torch, {CORES} threads"] = Chain(
-        {name: TorchNetwork(RELEASED / name) for name in names}, load_restore(RELEASED)
+        {name: TorchNetwork(RELEASED / name) for name in NETWORKS}, load_restore(RELEASED)
     )
     weights = [dict.fromkeys(kinds, 1.0) for kinds in (MASK_TYPES, FABRICS, WEARS)]
     masked = []

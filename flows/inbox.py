@@ -52,15 +52,13 @@ def load_restorer(model: str | None, crop: bool) -> Restorer:
         model: URI of a registered model, or None.
         crop: whether each photo shows one face, so that no face is searched for.
     """
-    from unmask.inference.chain import Chain
     from unmask.inference.photo import restorer_of
     from unmask.monitoring.batches import BATCHES, write_batch
     from unmask.monitoring.summaries import summarise
     from unmask.parallel import CORES
-    from unmask.registry.loading import find_networks
+    from unmask.registry.loading import load_chain
 
-    networks, name = find_networks(model)
-    chain = Chain.load(networks, CORES)  # one photo is restored after the other
+    chain, name = load_chain(model, CORES)  # one photo is restored after the other
     batches = project_root() / BATCHES
     return Restorer(
         restorer_of(chain, crop=crop).restore,

@@ -170,26 +170,12 @@ def paste_back(
     Returns:
         The picture; each pixel further from the hole than the band equals the one given.
     """
+    pasted = Pasted(picture.copy(), np.zeros(picture.shape[:2], bool))
     rows, columns = _shown_part(transform, len(probability), picture.shape)
-    if not picture[rows, columns].size:
-        return Pasted(picture.copy(), np.zeros(picture.shape[:2], bool))
-    shift = np.array([[1.0, 0, columns.start], [0, 1, rows.start]])
-    part = _paste_part(
-        picture[rows, columns], filled, probability, chained(shift, transform), settings
-    )
-    whole, hole = picture.copy(), np.zeros(picture.shape[:2], bool)
-    whole[rows, columns], hole[rows, columns] = part.picture, part.hole
-    return Pasted(whole, hole)
-
-
-def _paste_part(
-    picture: np.ndarray,
-    filled: np.ndarray,
-    probability: np.ndarray,
-    transform: np.ndarray,
-    settings: Blending,
-) -> Pasted:
-    """Of `paste_back`, in the part of the picture around the frame."""
+    picture = picture[rows, columns]
+    if not picture.size:
+        return pasted
+    transform = chained(np.array([[1.0, 0, columns.start], [0, 1, rows.start]]), transform)
     shape = picture.shape
     unit = len(probability) * scale_of(transform)  # the frame's side in picture pixels
     rim = max(1, round(settings.replaced * unit))
@@ -197,7 +183,7 @@ def _paste_part(
     inside = _warp_back(np.ones_like(probability), transform, shape) > 0.999
     hole &= inside
     if not hole.any():
-        return Pasted(picture, hole)
+        return pasted
     size = shape[1], shape[0]
     crop = warp(filled, invert(transform), size, None, cv2.INTER_CUBIC).astype(np.float32)
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -210,4 +196,6 @@ def _paste_part(
     within = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
     alpha *= (within / max(_LEAST_BAND, settings.fade * unit)).clip(0, 1)[..., None]
     blended = np.rint(picture + alpha * (crop - picture)).astype(np.uint8)
-    return Pasted(np.where(alpha > 0, blended, picture), hole)
+    pasted.picture[rows, columns] = np.where(alpha > 0, blended, picture)
+    pasted.hole[rows, columns] = hole
+    return pasted

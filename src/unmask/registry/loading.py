@@ -44,11 +44,12 @@ def find_networks(uri: str | None = None) -> tuple[Path, str]:
     return networks_of(uri)
 
 
-def load_chain(uri: str | None = None) -> tuple[Chain, str]:
+def load_chain(uri: str | None = None, threads: int | None = None) -> tuple[Chain, str]:
     """Load the chain of a model.
 
     Args:
         uri: as for `find_networks`.
+        threads: as for `Chain.load`.
 
     Returns:
         (the chain, the model's name and version).
@@ -58,4 +59,4 @@ def load_chain(uri: str | None = None) -> tuple[Chain, str]:
         UnmaskError: when a network is missing or damaged.
     """
     folder, name = find_networks(uri)
-    return Chain.load(folder), name
+    return Chain.load(folder, threads), name
