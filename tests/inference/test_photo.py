@@ -13,7 +13,7 @@ GREY = 120
 
 @pytest.fixture(scope="module")
 def finder():
-    return FaceDetector(Detection())
+    return FaceDetector(Detection(largest_seen=192))
 
 
 def photo_with(*places: tuple[int, int, int], shape: tuple[int, int] = (420, 640)) -> np.ndarray:
@@ -41,7 +41,7 @@ def test_a_face_is_found_at_the_same_place_in_a_larger_photo(finder):
     photo = photo_with((40, 60, 220))
     (small,) = finder.find(photo)
     (large,) = finder.find(cv2.resize(photo, None, fx=5, fy=5))
-    assert np.abs(np.array(large.box) / 5 - small.box).max() < 0.08 * 220
+    assert np.abs(np.array(large.box) / 5 - small.box).max() < 12
 
 
 def test_part_of_a_face_is_no_other_face(finder, monkeypatch):
@@ -54,6 +54,15 @@ def test_part_of_a_face_is_no_other_face(finder, monkeypatch):
     )
     found = finder.find(np.zeros((400, 640, 3), np.uint8))
     assert [face.score for face in found] == [0.9, 0.7]
+
+
+def test_a_box_too_large_for_the_network_gives_way_to_a_less_sure_one(finder, monkeypatch):
+    rows = {320: [[10, 10, 310, 310, 0.6]], 640: [[10, 10, 310, 200, 0.9]]}
+    monkeypatch.setattr(
+        finder, "_at", lambda photo, side: np.array(rows.get(side, np.empty((0, 5))))
+    )
+    (face,) = finder.find(np.zeros((640, 640, 3), np.uint8))
+    assert face.box == (10, 10, 310, 310)
 
 
 def test_nothing_is_found_where_nobody_is(finder):

@@ -68,7 +68,11 @@ class FaceDetector:
         return np.asarray(found, np.float64).reshape(-1, 5)
 
     def find(self, photo: np.ndarray) -> list[DetectedFace]:
-        """The faces of a photo (H, W, 3) uint8 RGB, the largest first."""
+        """The faces of a photo (H, W, 3) uint8 RGB, the largest first.
+
+        Of several boxes of a face the surest is its own, among those that are not too large as
+        the network saw them: of a face of hundreds of pixels it finds a part.
+        """
         longest, most = max(photo.shape[:2]), self._settings.sides[-1]
         fitting = max(round(_LARGER * longest), self._settings.sides[0])
         sides = sorted({min(side, fitting) for side in self._settings.sides})
@@ -77,10 +81,16 @@ class FaceDetector:
             ratio = most / longest
             shrunk = cv2.resize(photo, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
         scale = photo.shape[1] / shrunk.shape[1]
-        rows = np.concatenate([self._at(shrunk, side) for side in sides])
+        found, rough = [], []
+        for side in sides:
+            rows = self._at(shrunk, side) * np.array([scale, scale, scale, scale, 1])
+            seen = (rows[:, 2:4] - rows[:, :2]).max(axis=1) * side / longest
+            found.append(rows)
+            rough.append(seen > self._settings.largest_seen)
+        boxes = np.concatenate(found)
         faces: list[DetectedFace] = []
-        for *corners, score in rows[np.argsort(-rows[:, 4], kind="stable")]:
-            box = np.array(corners) * scale
+        for *corners, score in boxes[np.lexsort((-boxes[:, 4], np.concatenate(rough)))]:
+            box = np.array(corners)
             shares = (_overlap(box, np.array(face.box)) for face in faces)
             if all(share < self._settings.overlap for share in shares):
                 faces.append(DetectedFace(tuple(box.tolist()), float(score)))
