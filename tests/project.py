@@ -8,6 +8,7 @@ from pathlib import Path
 from unmask.config.profiles import use_profile
 
 ROOT = Path(__file__).parents[1]
+DVC_YAML = "stages: {faces: {cmd: python -m unmask.stages.faces}}\n"  # of the smallest project
 STAGES = {
     "faces",
     "masked",

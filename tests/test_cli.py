@@ -1,12 +1,12 @@
 import pytest
-from project import ROOT, run_in
+from project import DVC_YAML, ROOT, run_in
 
 from unmask.config.profiles import use_profile
 
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     use_profile("smoke", ROOT / "conf", tmp_path / "params.yaml")
     return tmp_path
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from project import ROOT
+from project import DVC_YAML, ROOT
 
 from unmask import cli
 from unmask.config.params import load_params
@@ -20,7 +20,7 @@ from unmask.project import ProjectError, in_project, project_root, state_path, t
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a folder `deep/down`, which is the working directory."""
-    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     (tmp_path / "conf").symlink_to(ROOT / "conf")
     use_profile("smoke", ROOT / "conf", tmp_path / "params.yaml")
     (tmp_path / "deep" / "down").mkdir(parents=True)
@@ -93,6 +93,7 @@ def test_release_and_scores(project, paths_of):
         lambda: cli.release("models", Path("out")), "unmask.registry.releasing", "release"
     )
     assert paths == [data, Path("out").resolve(), reports]
+    Path("mine").mkdir()
     paths = paths_of(
         lambda: cli.models_score(Path("out"), "mine"), "unmask.registry.releasing", "score"
     )
@@ -140,7 +141,9 @@ def test_what_is_kept_lies_in_the_project(project, masked, monkeypatch):
 
 def test_outside_any_project_one_sentence_says_so(nowhere):
     for needs in (load_params, lambda: cli.params_use("cpu"), cli.models_list, cli.models_sync):
-        with pytest.raises(ProjectError, match=r"lies in no project.* dvc\.yaml: change to"):
+        with pytest.raises(
+            ProjectError, match=r"lies in no project.* dvc\.yaml with unmask's stages: change to"
+        ):
             needs()
     with pytest.raises(
         ProjectError, match=r"a clone of the project, or set MLFLOW_TRACKING_URI\.$"

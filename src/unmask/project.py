@@ -9,19 +9,33 @@ from pathlib import Path
 
 from unmask.errors import UnmaskError
 
+_STAGES = b"unmask.stages."  # the modules that dvc.yaml runs
+_LONGEST_NAME = 255  # bytes, that file systems take
+
 
 class ProjectError(UnmaskError):
     """No project where one is needed; the message says where it was looked for."""
 
 
 def find_root() -> Path | None:
-    """The folder of dvc.yaml at or above the working directory, or None outside any project."""
+    """The project's folder at or above the working directory, or None outside any project.
+
+    Its dvc.yaml runs this package's stages; another one is another project's, and so is the MLflow
+    store beside it.
+    """
     here = Path.cwd().resolve()
-    return next((p for p in (here, *here.parents) if (p / "dvc.yaml").is_file()), None)
+    return next((folder for folder in (here, *here.parents) if _is_project(folder)), None)
+
+
+def _is_project(folder: Path) -> bool:
+    try:
+        return _STAGES in (folder / "dvc.yaml").read_bytes()
+    except OSError:  # there is none, or it is another user's
+        return False
 
 
 def project_root() -> Path:
-    """The folder of dvc.yaml at or above the working directory.
+    """The project's folder at or above the working directory.
 
     Raises:
         ProjectError: outside any project.
@@ -30,7 +44,7 @@ def project_root() -> Path:
     if root is None:
         raise ProjectError(
             f"{Path.cwd()} lies in no project, since neither it nor a folder above it has a "
-            "dvc.yaml: change to a clone of the project."
+            "dvc.yaml with unmask's stages: change to a clone of the project."
         )
     return root
 
@@ -95,6 +109,8 @@ def write_whole(path: Path, content: bytes) -> None:
         OSError: naming the file, e.g. when the disk is full.
     """
     partial = path.with_name(f".{path.name}.partial")
+    if len(os.fsencode(partial.name)) > _LONGEST_NAME:
+        partial = path.with_name(f".{md5(os.fsencode(path.name)).hexdigest()}.partial")
     try:
         partial.write_bytes(content)
         os.replace(partial, path)

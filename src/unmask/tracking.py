@@ -2,9 +2,10 @@
 
 import logging
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,7 @@ from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
+from mlflow.store.db.utils import _get_latest_schema_revision  # its command `db upgrade`'s
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -69,55 +71,108 @@ def _check_answers(uri: str) -> None:
             raise _unusable(uri, error) from error
 
 
-def connect() -> MlflowClient:
+def connect(*, create: bool = False) -> MlflowClient:
     """The tracking store that the environment or the working directory names.
 
-    It is opened, and its experiment created if it is missing, the first time that it is named;
-    whether it still answers is checked every time. Processes that start at once may all call it.
+    It is opened the first time that it is named; whether it still answers is checked every time.
+    Processes that start at once may all call it. Nothing is written to a store that exists, not
+    even to make its schema a newer MLflow's.
+
+    Args:
+        create: whether a missing SQLite store is made; else that is an error.
 
     Raises:
-        UnmaskError: when the server cannot be reached, or the store was moved.
+        UnmaskError: when the store is missing, damaged or of another schema, cannot be reached, or
+            was moved.
     """
     uri = tracking_uri()
+    file = _sqlite_file(uri)
+    if file is not None and not create and not file.is_file():
+        raise UnmaskError(
+            f"there is no store {file} yet: run `make run`, or a stage by `dvc repro`."
+        )
     _check_answers(uri)
-    if mlflow.get_tracking_uri() != uri or not _has_experiment(_open(uri), uri):
+    if mlflow.get_tracking_uri() != uri or not _still_answers(_open(uri), uri):
         _open.cache_clear()
     return _open(uri)
 
 
-def _has_experiment(client: MlflowClient, uri: str) -> bool:
-    """Whether an open store still holds the experiment; it may have been emptied meanwhile."""
+def _sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite store; None for a server."""
+    return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:") else None
+
+
+def _still_answers(client: MlflowClient, uri: str) -> bool:
+    """Whether an open store is still the one that was opened; it may have been replaced."""
+    file = _sqlite_file(uri)
+    if file is not None and not file.is_file():
+        return False
     try:
-        return client.get_experiment_by_name(EXPERIMENT) is not None
+        client.get_experiment_by_name(EXPERIMENT)
     except MlflowException as error:
         raise _unusable(uri, error) from error
+    return True
+
+
+def _check_schema(file: Path) -> None:
+    """Refuse a database that MLflow would migrate where it stands, or fail on at length.
+
+    Raises:
+        UnmaskError: when it is no store, damaged, or of another schema.
+    """
+    if not file.is_file() or not file.stat().st_size:
+        return
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+            (found,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+    except (sqlite3.Error, TypeError) as error:
+        if "locked" in str(error):
+            raise _unusable(f"sqlite:///{file}", error) from error
+        raise UnmaskError(
+            f"{file} is damaged or no MLflow store ({error}): move it away, or name another by "
+            "MLFLOW_TRACKING_URI."
+        ) from error
+    if found != _get_latest_schema_revision():
+        raise UnmaskError(
+            f"{file} has the schema of another MLflow than {mlflow.__version__}: copy it, then run "
+            f"`mlflow db upgrade sqlite:///{file}`."
+        )
 
 
 @lru_cache(maxsize=1)  # MLflow's own state is of one store too
 def _open(uri: str) -> MlflowClient:
-    """Open a store and make the experiment; safe when several processes start at once."""
+    """Open a store; safe when several processes start at once."""
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    mlflow.set_tracking_uri(uri)
+    file = _sqlite_file(uri)
     lock = state_path("tracking.lock")
     lock.parent.mkdir(exist_ok=True)
     with FileLock(lock):
+        if file is not None:
+            _check_schema(file)
+        mlflow.set_tracking_uri(uri)
         try:
             client = MlflowClient()
             experiment = client.get_experiment_by_name(EXPERIMENT)
-            if experiment is None:
-                made = client.create_experiment(EXPERIMENT, artifact_location=_artifact_root(uri))
-                experiment = client.get_experiment(made)
         except MlflowException as error:
             raise _unusable(uri, error) from error
     expected = _artifact_root(uri)
+    kept = f"{expected if experiment is None else experiment.artifact_location}/"
     # each experiment has a subfolder where a server made it in the same store
-    if expected is not None and not f"{experiment.artifact_location}/".startswith(f"{expected}/"):
+    if expected is not None and not kept.startswith(f"{expected}/"):
         raise UnmaskError(
-            f"{uri} keeps its artifacts in {experiment.artifact_location}, so it was moved or "
-            "copied: move it back, or delete mlflow.db to start anew."
+            f"{uri} keeps its artifacts in {kept.rstrip('/')}, so it was moved or copied: move it "
+            "back, or delete mlflow.db to start anew."
         )
-    mlflow.set_experiment(EXPERIMENT)
     return client
+
+
+def _make_experiment(client: MlflowClient) -> None:
+    """Make the experiment that runs are logged to, unless it is there, and the present one."""
+    with FileLock(state_path("tracking.lock")):
+        if client.get_experiment_by_name(EXPERIMENT) is None:
+            root = _artifact_root(tracking_uri())
+            client.create_experiment(EXPERIMENT, artifact_location=root)
+    mlflow.set_experiment(EXPERIMENT)
 
 
 def pipeline_id() -> str:
@@ -167,13 +222,13 @@ def find_run(client: MlflowClient, tags: dict[str, str], status: str | None = No
         client: of the tracking store.
         tags: names to values.
         status: only runs of this one, e.g. 'FINISHED'; None takes any, failed ones too.
-
-    Raises:
-        UnmaskError: when the store has no experiment yet.
     """
     wanted = _tag_filter(tags) + (f" and attributes.status = '{status}'" if status else "")
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        return None
     found = client.search_runs(
-        [_experiment_id(client)],
+        [experiment.experiment_id],
         wanted,
         max_results=1,
         order_by=["attributes.start_time DESC"],
@@ -310,7 +365,8 @@ def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> It
     Raises:
         UnmaskError: when the store cannot be used.
     """
-    client = connect()
+    client = connect(create=True)
+    _make_experiment(client)
     mlflow.set_system_metrics_sampling_interval(30)
     try:
         parent = parent_run(client)

@@ -11,7 +11,7 @@ from prefect.events import Event
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.testing.utilities import prefect_test_harness
 from production import darker, seen_like
-from project import ROOT
+from project import DVC_YAML, ROOT
 
 import flows.monitor
 from flows.monitor import EVENT, monitor
@@ -31,7 +31,7 @@ def server() -> Iterator[None]:
 
 @pytest.fixture
 def root(tmp_path, monkeypatch) -> Path:
-    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     use_profile("cpu", ROOT / "conf", tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from moto.server import ThreadedMotoServer
+from project import DVC_YAML
 
 from unmask.inbox.storage import Bucket, Folder, Storage, storage_of
 
@@ -93,7 +94,7 @@ def test_a_bucket_marks_of_folders_are_no_files(s3):
 
 
 def test_urls_name_buckets_and_paths_folders_of_the_project(s3, tmp_path, monkeypatch):
-    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     (tmp_path / "deep").mkdir()
     monkeypatch.chdir(tmp_path / "deep")
     folder, bucket = storage_of("data/inbox"), storage_of("s3://photos/inbox")

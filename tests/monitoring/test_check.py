@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from production import darker, seen_like
-from project import ROOT
+from project import DVC_YAML, ROOT
 
 from unmask.config.params import Params, load_params
 from unmask.config.profiles import use_profile
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project without a champion, whose tracking store is there."""
     folder = tmp_path_factory.mktemp("monitored")
-    (folder / "dvc.yaml").write_text("stages: {}\n")
+    (folder / "dvc.yaml").write_text(DVC_YAML)
     use_profile("cpu", ROOT / "conf", folder / "params.yaml")
     return folder
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from champion import make_champion
 from mlflow import MlflowClient
+from project import DVC_YAML
 
 from unmask.registry.champions import history, replace_champion, roll_back, rollback_of
 from unmask.registry.versions import CHAMPION, NAME, RegistryError, version_of
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
-    (folder / "dvc.yaml").touch()
+    (folder / "dvc.yaml").write_text(DVC_YAML)
     return folder
 
 

@@ -19,7 +19,7 @@ import pytest
 import torch
 from champion import make_champion
 from mlflow import MlflowClient
-from project import ROOT
+from project import DVC_YAML, ROOT
 from torch.nn.functional import interpolate
 
 from unmask.augmentation.holes import plain_inpainting_view
@@ -208,7 +208,7 @@ def harming_men(models: Path, masked: Path, below: float) -> str:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
     folder = tmp_path_factory.mktemp("project")
-    (folder / "dvc.yaml").touch()
+    (folder / "dvc.yaml").write_text(DVC_YAML)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from champion import make_champion
+from project import DVC_YAML
 
 from unmask.config.restore import RESTORE, Blending, Restore, load_restore, save_restore
 from unmask.errors import UnmaskError
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def store(tmp_path, monkeypatch) -> Path:
-    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     (tmp_path / "params.yaml").write_text("seed: 0\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

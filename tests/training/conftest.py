@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from project import ROOT
+from project import DVC_YAML, ROOT
 from ruamel.yaml import YAML
 
 from unmask.config.params import NETWORKS
@@ -21,7 +21,7 @@ def workshop(masked: Path, models: Path, tmp_path: Path) -> Callable[[str], Path
         (folder / "data").mkdir(parents=True)
         (folder / "data" / "masked").symlink_to(masked)
         shutil.copytree(models, folder / "models")
-        (folder / "dvc.yaml").touch()
+        (folder / "dvc.yaml").write_text(DVC_YAML)
         use_profile("smoke", ROOT / "conf", folder / "params.yaml")
         yaml = YAML()
         tree = yaml.load((folder / "params.yaml").read_text())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from project import DVC_YAML
 from torch import Tensor
 
 from unmask.config.params import Params
@@ -58,7 +59,7 @@ class Recorded:
 @pytest.fixture
 def recorded(smoke, masked, models, tmp_path, monkeypatch) -> Recorded:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     (tmp_path / "params.yaml").write_text("{}")
     shutil.copytree(models, tmp_path / "models")
     return Recorded(smoke, masked, tmp_path / "models", monkeypatch)

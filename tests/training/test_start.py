@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from project import DVC_YAML
 
 from unmask.config.params import Params
 from unmask.datasets.cache import open_split
@@ -83,7 +84,7 @@ def test_the_stage_records_what_it_started_from(
     folder = stored(module("gender"))
     monkeypatch.setattr(stage, "RELEASED", folder.parent)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     (tmp_path / "params.yaml").write_text("{}")
     params = smoke.model_copy(update={"train": smoke.train.model_copy(update={"init": "release"})})
     stage.train_network("gender", params, masked, tmp_path / "models")

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import mlflow
 import pytest
+from project import DVC_YAML
 
 from unmask import tracking
 from unmask.config.params import NETWORKS
@@ -21,7 +22,7 @@ from unmask.tracking import WEIGHTS, StoreAwayError, connect, parent_run, stage_
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     (tmp_path / "params.yaml").write_text("seed: 0\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # so that what mlflow sets is undone
@@ -41,18 +42,18 @@ def test_default_store_is_absolute_and_independent_of_the_folder(project, monkey
 
 
 def test_a_store_is_opened_once_until_another_is_named(project, tmp_path_factory, monkeypatch):
-    opened, set_experiment = [], mlflow.set_experiment
+    opened, client = [], tracking.MlflowClient
 
-    def count(name: str) -> None:
+    def count() -> mlflow.MlflowClient:
         opened.append(mlflow.get_tracking_uri())
-        set_experiment(name)
+        return client()
 
-    monkeypatch.setattr(mlflow, "set_experiment", count)
-    first = connect()
+    monkeypatch.setattr(tracking, "MlflowClient", count)
+    first = connect(create=True)
     assert connect() is first
     assert opened == [tracking_uri()]
     other = tmp_path_factory.mktemp("other")
-    (other / "dvc.yaml").touch()
+    (other / "dvc.yaml").write_text(DVC_YAML)
     (other / "params.yaml").write_text("seed: 0\n")
     for place in (other, project):
         monkeypatch.chdir(place)
@@ -121,10 +122,10 @@ def test_metric_that_is_not_finite_is_refused_by_name(project):
 
 
 def test_pipeline_id_from_the_environment_makes_another_parent(project, monkeypatch):
-    client = connect()
-    first = parent_run(client)
+    with stage_run("evaluate", {}) as first:
+        pass
     monkeypatch.setenv("UNMASK_PIPELINE_ID", "another")
-    assert parent_run(client) != first
+    assert parent_run(connect()) != first.parent_id
 
 
 def test_a_stage_that_is_tried_again_keeps_its_parent(project):
@@ -160,9 +161,10 @@ def test_unreachable_server_gets_one_sentence(project, monkeypatch):
 
 
 def test_moved_store_gets_one_sentence(project, tmp_path_factory, monkeypatch):
-    connect()
+    with stage_run("evaluate", {}):
+        pass
     moved = tmp_path_factory.mktemp("moved")
-    (moved / "dvc.yaml").touch()
+    (moved / "dvc.yaml").write_text(DVC_YAML)
     with (
         sqlite3.connect(project / "mlflow.db") as source,
         sqlite3.connect(moved / "mlflow.db") as copy,

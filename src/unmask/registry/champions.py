@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from filelock import FileLock
 from mlflow import MlflowClient
 
-from unmask.project import state_path
+from unmask.project import has_store, state_path
 from unmask.registry.origin import COMMIT
 from unmask.registry.versions import (
     CHAMPION,
     NAME,
     RegistryError,
-    champion_version,
     find_version,
     kept_versions,
     registered_model,
@@ -50,7 +49,7 @@ class ChampionChange:
 
 def history() -> list[ChampionChange]:
     """Every change of the champion, and every refusal by a person, oldest first."""
-    model = registered_model(connect())
+    model = registered_model(connect()) if has_store() else None
     tags = model.tags if model else {}
     keys = sorted(key for key in tags if key.startswith(_TAG_PREFIX))
     return [ChampionChange(**json.loads(tags[key])) for key in keys]
@@ -91,7 +90,7 @@ def _record(
 
 def commit_of_champion() -> str | None:
     """The git commit that the champion was made from, or None where there is no champion."""
-    number = champion_version()
+    number = version_of(CHAMPION)
     return find_version(connect(), number).tags.get(COMMIT) if number else None
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from unmask.errors import UnmaskError
 from unmask.inference.chain import Chain
 from unmask.networks import RELEASED, packed_md5
 from unmask.project import has_store
@@ -15,7 +16,11 @@ def _has_champion() -> bool:
         return False
     from unmask.registry.versions import CHAMPION, version_of  # mlflow takes seconds to import
 
-    return version_of(CHAMPION) is not None
+    try:
+        return version_of(CHAMPION) is not None
+    except UnmaskError as error:
+        error.args = (f"{str(error).rstrip('.')}; or restore with --model {RELEASE}.",)
+        raise
 
 
 def find_networks(uri: str | None = None) -> tuple[Path, str]:
@@ -30,18 +35,33 @@ def find_networks(uri: str | None = None) -> tuple[Path, str]:
         (their folder, the model's name and version, e.g. 'unmask/3').
 
     Raises:
-        RegistryError: when the URI names no model.
-        UnmaskError: when a released network is missing.
+        UnmaskError: when it names no model, or the store cannot be read.
     """
     if uri is None:
         uri = CHAMPION_URI if _has_champion() else RELEASE
     if uri == RELEASE:
         return RELEASED, f"unmask/release-{packed_md5(RELEASED)[:8]}"
     if not uri.startswith("models:/"):
+        if not Path(uri).is_dir():
+            raise UnmaskError(
+                f"there is no model '{uri}': use {_models()}, or a folder of networks."
+            )
         return Path(uri), uri
     from unmask.registry.versions import networks_of
 
     return networks_of(uri)
+
+
+def _models() -> str:
+    """The models that there are, in words."""
+    if not has_store():
+        return RELEASE
+    from unmask.registry.versions import CHAMPION, NAME, list_versions
+
+    versions = list_versions()
+    champion = [CHAMPION_URI for version in versions if CHAMPION in version.aliases]
+    numbered = [f"models:/{NAME}/{version.number}" for version in reversed(versions)]
+    return ", ".join([RELEASE, *champion, *numbered])
 
 
 def load_chain(uri: str | None = None, threads: int | None = None) -> tuple[Chain, str]:

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from unmask.networks import RELEASED, packed_md5
 from unmask.project import md5_of
-from unmask.registry.versions import NAME, RegistryError, champion_version, find_version
+from unmask.registry.versions import CHAMPION, NAME, RegistryError, find_version, version_of
 from unmask.tracking import connect
 
 REFERENCE = "unmask.reference"
@@ -71,7 +71,7 @@ def reference_of_champion() -> tuple[Path, str]:
         RegistryError: when the champion has none.
         RegistryUnavailableError: when the store does not answer.
     """
-    number = champion_version()
+    number = version_of(CHAMPION)
     if number is None:
         return RELEASED_REFERENCE, f"{NAME}/release-{packed_md5(RELEASED)[:8]}"
     file = reference_of(find_version(connect(), number))

@@ -19,7 +19,7 @@ from unmask.config.params import NETWORKS
 from unmask.errors import TEMPORARY, UnmaskError
 from unmask.inference.pictures import encode_picture
 from unmask.networks import METADATA, packed_md5
-from unmask.project import has_store
+from unmask.project import has_store, tracking_uri
 from unmask.registry.origin import log_origin
 from unmask.tracking import connect, is_away, stage_run
 
@@ -179,14 +179,21 @@ def register(models: Path, card: Callable[[], str]) -> str:
     Raises:
         UnmaskError: when a network is missing.
     """
-    client, packed = connect(), packed_md5(models)
+    client, packed = connect(create=True), packed_md5(models)
     version = _version_of_networks(client, packed) or _log_version(models, card, packed)
     client.set_registered_model_alias(NAME, CHALLENGER, version)
     return version
 
 
 def list_versions() -> list[Version]:
-    """All versions, newest first."""
+    """All versions, newest first; none where there is no store yet.
+
+    Raises:
+        ProjectError: outside any project, where no store is named.
+    """
+    tracking_uri()
+    if not has_store():
+        return []
     client = connect()
     aliases: dict[str, list[str]] = {}
     for alias, number in _aliases(client).items():
@@ -204,13 +211,8 @@ def list_versions() -> list[Version]:
 
 
 def version_of(alias: str) -> str | None:
-    """Number of the version that an alias points at, or None."""
-    return _aliases(connect()).get(alias)
-
-
-def champion_version() -> str | None:
-    """Number of the champion, or None where there is no champion or no store yet."""
-    return version_of(CHAMPION) if has_store() else None
+    """Number of the version that an alias points at, or None; None where there is no store yet."""
+    return _aliases(connect()).get(alias) if has_store() else None
 
 
 def tag_verdict(version: str, verdict: dict) -> None:
@@ -242,17 +244,17 @@ def networks_of(uri: str, into: Path | None = None) -> tuple[Path, str]:
         RegistryError: when the URI names no model, e.g. because nothing was promoted yet.
         RegistryUnavailableError: when the store does not answer.
     """
-    client = connect()
     path, _, alias = uri.removeprefix("models:/").partition("@")
     name, _, number = path.partition("/")
     if name != NAME:
         raise RegistryError(f"{uri} names no model of this project: use models:/{NAME}@{CHAMPION}.")
-    version = _aliases(client).get(alias) if alias else number
+    version = version_of(alias) if alias else number if has_store() else None
     if not version:
         raise RegistryError(
             f"{uri} does not exist: there is no {alias or 'such version'} yet, "
             "run `make run` or `unmask models promote`."
         )
+    connect()
     try:
         folder = mlflow.artifacts.download_artifacts(
             f"models:/{NAME}/{version}", dst_path=str(into) if into else None
