@@ -1,16 +1,19 @@
 """The front end while there is no model, which bad requests do not need."""
 
 import asyncio
+import gzip
 import json
+import resource
 from contextlib import nullcontext
 
 import httpx
 import numpy as np
 import pytest
+from restorations import to_base64
 
-from unmask.inference.pictures import encode_picture, to_base64
+from unmask.inference.pictures import encode_picture
 from unmask.serving.api import Limits, RequestQueue, build_app
-from unmask.serving.schemas import RefusedError
+from unmask.serving.schemas import RefusedError, RestoreParams
 from unmask.serving.supervisor import Supervisor
 
 PIXELS = np.full((20, 30, 3), 90, np.uint8)
@@ -52,6 +55,112 @@ def test_mistakes_are_told_without_a_model(body, headers, status, sentence):
     assert set(answer.json()) == {"error_code", "message"}
     assert sentence in answer.json()["message"]
     assert health.status_code == 503
+
+
+def test_a_gzip_body_is_taken_and_bounded():
+    limits = Limits(body_bytes=5000, seconds=0.2)
+    zipped = JSON | {"Content-Encoding": "gzip"}
+    for body, status, sentence in (
+        (gzip.compress(GOOD), 504, "no answer within"),
+        (gzip.compress(b" " * 5001), 413, "the body has 5001 bytes"),
+        (gzip.compress(GOOD)[:-9], 400, "the body is not whole gzip"),
+        (GOOD, 400, "the body is not gzip"),
+    ):
+        answer, _ = ask(limits, (body, zipped))
+        assert (answer.status_code, sentence in answer.json()["message"]) == (status, True)
+    answer, _ = ask(limits, (GOOD, JSON | {"Content-Encoding": "br"}))
+    assert answer.status_code == 415
+    assert answer.json()["message"] == "the content encoding is br: send gzip or none."
+
+
+def test_a_bomb_of_gzip_is_refused_in_little_memory():
+    bomb = gzip.compress(bytes(400_000_000), 9)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answer, _ = ask(Limits(body_bytes=2_000_000), (bomb, JSON | {"Content-Encoding": "gzip"}))
+    assert answer.status_code == 413
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+
+
+def form(limits: Limits = Limits(seconds=0.2), **options) -> httpx.Response:  # noqa: B008
+    supervisor = Supervisor(1, print)
+    app = build_app(supervisor, RequestQueue(supervisor, limits), nullcontext)
+
+    async def answer() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://front") as client:
+            return await client.post("/restore", **options)
+
+    return asyncio.run(answer())
+
+
+PNG = {"picture": ("a.png", encode_picture(PIXELS), "image/png")}
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "sentence"),
+    [
+        ({"files": PNG}, 504, "no answer within 0.2 seconds"),
+        ({"files": PNG, "data": {"samples": "2", "crop": "true"}}, 504, "no answer within"),
+        ({"files": PNG, "data": {"samples": "many"}}, 400, "param 'samples' is 'many'"),
+        ({"files": PNG, "data": {"samples": "33"}}, 400, "param 'samples' is '33'"),
+        ({"files": PNG, "data": {"colour": "1"}}, 400, "unknown param 'colour'"),
+        ({"files": {"photo": PNG["picture"]}}, 400, "the form has no file 'picture'"),
+        ({"files": {"picture": ("a.png", b"no image")}}, 400, "the picture: not an image"),
+        ({"files": {"picture": ("a.png", bytes(40_000))}}, 413, "the form has more than the 20000"),
+        ({"files": [("picture", PNG["picture"]), ("b", PNG["picture"])]}, 400, "Too many files"),
+        ({"content": b"x", "headers": {"Content-Type": "text/plain"}}, 415, "is text/plain"),
+        (
+            {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
+            400,
+            "the form cannot be read",
+        ),
+    ],
+)
+def test_a_form_is_checked(options, status, sentence):
+    answer = form(Limits(body_bytes=20_000, seconds=0.2), **options)
+    assert (answer.status_code, sentence in answer.json()["message"]) == (status, True)
+
+
+def test_what_may_be_asked_is_told():
+    supervisor = Supervisor(1, print)
+    schema = build_app(supervisor, RequestQueue(supervisor, Limits()), nullcontext).openapi()
+    fields = schema["paths"]["/restore"]["post"]["requestBody"]["content"]["multipart/form-data"]
+    assert set(fields["schema"]["properties"]) == {"picture", *RestoreParams.model_fields}
+    assert {"/invocations", "/restore", "/health", "/version"} == set(schema["paths"])
+
+
+def test_invocations_are_posted():
+    supervisor = Supervisor(1, print)
+    app = build_app(supervisor, RequestQueue(supervisor, Limits()), nullcontext)
+
+    async def answer() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://front") as client:
+            return await client.get("/invocations")
+
+    got = asyncio.run(answer())
+    assert (got.status_code, got.headers["allow"]) == (405, "POST")
+
+
+def test_a_client_that_hangs_up_leaves_no_traceback():
+    supervisor = Supervisor(1, print)
+    app = build_app(supervisor, RequestQueue(supervisor, Limits()), nullcontext)
+    scope = {
+        "type": "http", "method": "POST", "path": "/invocations", "raw_path": b"/invocations",
+        "query_string": b"", "headers": [(b"content-type", b"application/json")],
+        "http_version": "1.1", "scheme": "http", "server": ("front", 80), "client": ("a", 1),
+        "root_path": "",
+    }  # fmt: skip
+    sent = []
+
+    async def receive() -> dict:
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 499
 
 
 def test_a_request_without_a_model_is_given_up_in_time():

@@ -3,8 +3,9 @@ import json
 
 import numpy as np
 import pytest
+from restorations import to_base64
 
-from unmask.inference.pictures import encode_picture, to_base64
+from unmask.inference.pictures import encode_picture
 from unmask.serving import schemas as request
 from unmask.serving.schemas import RefusedError, RestoreParams, parse_request
 
@@ -94,10 +95,10 @@ def test_each_mistake_is_told_in_a_sentence(raw, sentence):
     assert "0x" not in message
 
 
-def test_a_picture_with_too_many_pixels_is_refused(monkeypatch):
-    monkeypatch.setattr("unmask.inference.pictures.LARGEST_PICTURE", 599)
-    with pytest.raises(RefusedError, match="row 0: 30 x 20 pixels, more than"):
-        parse_request(body(**records(PICTURE)), 2)
+def test_a_picture_with_too_many_pixels_is_refused():
+    wide = base64.b64encode(encode_picture(np.zeros((7001, 7201, 3), np.uint8))).decode()
+    with pytest.raises(RefusedError, match="row 0: 7201 x 7001 pixels, more than the 50 million"):
+        parse_request(body(**records(wide)), 2)
 
 
 def test_the_params_are_those_of_the_registered_model():

@@ -2,24 +2,36 @@
 
 import asyncio
 import base64
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import anyio
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
+from unmask import __version__
+from unmask.inference.image_file import media_type_of
 from unmask.parallel import CORES
 from unmask.serving.schemas import (
+    ANSWERS,
+    FORM,
     RefusedError,
     RestoreRequest,
     check_params,
-    check_picture,
+    parse_form,
     parse_request,
+    request_of,
 )
 from unmask.serving.supervisor import Supervisor
 
+_MOST_UNZIPPED = 1_000_000  # bytes
 _RETRY_AFTER = "5"  # seconds, for the HTTP header
 
 
@@ -75,11 +87,12 @@ class RequestQueue:
         finally:
             self._admitted -= 1
 
-    async def answer(self, read: Callable[[], AsyncIterator[bytes]]) -> dict:
+    async def answer(self, read: Callable[[], AsyncIterator[bytes]], coding: str = "") -> dict:
         """Answer an HTTP request.
 
         Args:
             read: starts to read the request's body, in pieces.
+            coding: of the body, gzip or none.
 
         Returns:
             `predictions`, an answer of `EncodedRestorer.restore` for each picture.
@@ -89,9 +102,53 @@ class RequestQueue:
         """
         with self.admission():
             async with self._deadline() as turn:
-                body = await self._read_body(read())
+                pieces = read()
+                body = await self._read_body(_unzipped(pieces) if coding == "gzip" else pieces)
                 request = await self._parsed(lambda: parse_request(body, self._limits.pictures))
                 return {"predictions": [r async for r in self._restored(request, turn)]}
+
+    async def answer_file(self, request: Request) -> dict:
+        """Answer a form with a file.
+
+        Args:
+            request: `picture` is the file, the other fields are params.
+
+        Returns:
+            The answer of `EncodedRestorer.restore`.
+
+        Raises:
+            RefusedError: when the request is not answered; says why.
+        """
+        with self.admission():
+            async with self._deadline() as turn:
+                picture, fields = await self._read_form(request)
+                parsed = await self._parsed(lambda: parse_form(picture, fields))
+                (row,) = [row async for row in self._restored(parsed, turn)]
+                return row
+
+    async def _read_form(self, request: Request) -> tuple[bytes, dict[str, str]]:
+        """The file and the fields of a form of bounded size."""
+        received = 0
+
+        async def receive() -> Message:
+            nonlocal received
+            message = await request.receive()
+            received += len(message.get("body", b""))
+            if received > self._limits.body_bytes:
+                most = self._limits.body_bytes
+                raise RefusedError(413, f"the form has more than the {most} bytes that are taken.")
+            return message
+
+        try:
+            async with Request(request.scope, receive).form(max_files=1, max_fields=20) as form:
+                file = form.get("picture")
+                if not isinstance(file, UploadFile):
+                    raise RefusedError(400, "the form has no file 'picture'.")
+                fields = {name: value for name, value in form.items() if isinstance(value, str)}
+                return await file.read(), fields
+        except (HTTPException, MultiPartException) as error:
+            detail = error.detail if isinstance(error, HTTPException) else error.message
+            raise RefusedError(400, f"the form cannot be read ({detail}).") from error
 
     def restore(self, picture: bytes, params: dict) -> dict:
         """Restore one picture, called from a thread of this process beside the event loop.
@@ -110,9 +167,7 @@ class RequestQueue:
             raise RuntimeError("the event loop that answers does not run")
 
         def request() -> RestoreRequest:
-            text = base64.b64encode(picture).decode()
-            check_picture(text, "the picture")
-            return RestoreRequest((text,), check_params(params))
+            return request_of(picture, check_params(params))
 
         async def answer() -> dict:
             with self.admission():
@@ -166,6 +221,20 @@ class RequestQueue:
                 yield await self._supervisor.restore(picture, request.params)
 
 
+async def _unzipped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces of a gzip body, decompressed by at most _MOST_UNZIPPED bytes at a time."""
+    unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        async for piece in pieces:
+            while piece:
+                yield unzip.decompress(piece, _MOST_UNZIPPED)
+                piece = unzip.unconsumed_tail
+    except zlib.error as error:
+        raise RefusedError(400, f"the body is not gzip ({error}).") from error
+    if not unzip.eof:
+        raise RefusedError(400, "the body is not whole gzip.")
+
+
 def build_app(supervisor: Supervisor, queue: RequestQueue, lifespan: Callable) -> FastAPI:
     """The front end's HTTP application.
 
@@ -174,7 +243,13 @@ def build_app(supervisor: Supervisor, queue: RequestQueue, lifespan: Callable) -
         queue: answers POST /invocations.
         lifespan: FastAPI's, a context manager that is held while the application runs.
     """
-    app = FastAPI(title="unmask", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="unmask", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=499)  # which nobody reads
 
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
@@ -195,7 +270,28 @@ def build_app(supervisor: Supervisor, queue: RequestQueue, lifespan: Callable) -
         media = request.headers.get("content-type", "nothing").partition(";")[0].strip().lower()
         if media != "application/json":
             raise RefusedError(415, f"the content type is {media}: send application/json.")
-        return JSONResponse(await queue.answer(request.stream))
+        coding = request.headers.get("content-encoding", "").strip().lower()
+        if coding not in ("", "identity", "gzip"):
+            raise RefusedError(415, f"the content encoding is {coding}: send gzip or none.")
+        return JSONResponse(await queue.answer(request.stream, coding))
+
+    @app.get("/invocations", include_in_schema=False)
+    async def not_posted() -> JSONResponse:
+        sentence = "send pictures by POST."
+        answer = {"error_code": "BAD_REQUEST", "message": sentence}
+        return JSONResponse(answer, 405, {"Allow": "POST"})
+
+    @app.post("/restore", openapi_extra=FORM, responses=ANSWERS)
+    async def restore(request: Request) -> Response:
+        """Restore a picture in a form; the answer is a picture, or JSON where that is accepted."""
+        media = request.headers.get("content-type", "nothing").partition(";")[0].strip().lower()
+        if media != "multipart/form-data":
+            raise RefusedError(415, f"the content type is {media}: send multipart/form-data.")
+        row = await queue.answer_file(request)
+        if "application/json" in request.headers.get("accept", ""):
+            return JSONResponse(row)
+        picture = base64.b64decode(row["image"])
+        return Response(picture, media_type=media_type_of(picture))
 
     @app.get("/health")
     async def health() -> JSONResponse:

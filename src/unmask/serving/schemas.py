@@ -1,6 +1,7 @@
 """Requests in MLflow's scoring protocol, validated before they reach a worker."""
 
 import json
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -12,6 +13,34 @@ from unmask.inference.pictures import from_base64
 from unmask.inference.results import MOST_SAMPLES, PictureError
 
 IMAGE_COLUMN = "image"
+#: OpenAPI of POST /restore, whose body is read in pieces
+FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["picture"],
+                    "properties": {
+                        "picture": {"type": "string", "format": "binary"},
+                        "crop": {"type": "boolean", "default": False},
+                        "gender": {"enum": ["auto", "male", "female"], "default": "auto"},
+                        "samples": {"type": "integer", "default": 0},
+                        "seed": {"type": "integer", "default": 0},
+                        "format": {
+                            "enum": ["same", "png", "jpeg", "webp", "tiff", "avif"],
+                            "default": "same",
+                        },
+                        "quality": {"type": "integer", "default": 0},
+                        "strip_metadata": {"type": "boolean", "default": False},
+                    },
+                }
+            }
+        },
+    }
+}
+ANSWERS: dict[int | str, dict] = {200: {"content": {"image/*": {}, "application/json": {}}}}
 _FIELDS = ("dataframe_records", "dataframe_split", "inputs", "instances")
 
 
@@ -37,6 +66,9 @@ class RestoreParams(BaseModel):
     gender: Literal["auto", "male", "female"] = "auto"
     samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    format: Literal["same", "png", "jpeg", "webp", "tiff", "avif"] = "png"
+    quality: Annotated[int, Field(ge=0, le=100)] = 0
+    strip_metadata: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +118,43 @@ def parse_request(body: bytes, most: int) -> RestoreRequest:
     return request
 
 
+def parse_form(picture: bytes, fields: dict[str, str]) -> RestoreRequest:
+    """Parse and validate a form.
+
+    Args:
+        picture: bytes of an image file.
+        fields: params by their names, as text.
+
+    Raises:
+        RefusedError: with a sentence that says what is wrong.
+    """
+    params = {name: _typed(name, value) for name, value in fields.items()}
+    if "format" not in params:
+        params["format"] = "same"
+    return request_of(picture, check_params(params))
+
+
+def request_of(picture: bytes, params: dict) -> RestoreRequest:
+    """The request of one picture, the bytes of an image file.
+
+    Raises:
+        RefusedError: when it is no picture, or too small.
+    """
+    text = b64encode(picture).decode()
+    check_picture(text, "the picture")
+    return RestoreRequest((text,), params)
+
+
+def _typed(name: str, value: str) -> object:
+    """A form's text as the type of the param; what does not fit stays text, and is refused."""
+    field = RestoreParams.model_fields.get(name)
+    if field is not None and field.annotation is bool:
+        return {"true": True, "1": True, "false": False, "0": False}.get(value.lower(), value)
+    if field is not None and field.annotation is int and value.lstrip("-").isdecimal():
+        return int(value)
+    return value
+
+
 def check_params(params: object) -> dict:
     """Validate the names and values of params, which are returned.
 
@@ -122,7 +191,7 @@ def check_picture(text: object, name: str) -> None:
     if not isinstance(text, str):
         raise RefusedError(400, f"{name}: column '{IMAGE_COLUMN}' is no text: send base64.")
     try:
-        height, width = from_base64(text, name).shape[:2]
+        height, width = from_base64(text, name).pixels.shape[:2]
     except PictureError as error:
         raise RefusedError(400, str(error)) from error
     if min(height, width) < SMALLEST_PICTURE:

@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from unmask.errors import UnmaskError
+from unmask.serving.access import Access, guarded
 from unmask.serving.api import Limits, RequestQueue, build_app
 from unmask.serving.supervisor import Supervisor
 
@@ -31,13 +32,16 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def serve(host: str, port: int, limits: Limits, notify: Callable[[str], None]) -> None:
+def serve(
+    host: str, port: int, limits: Limits, access: Access, notify: Callable[[str], None]
+) -> None:
     """Serve the champion until SIGINT or SIGTERM; on return every process it started has ended.
 
     Args:
         host: name or address of this machine to listen on.
         port: 0 to 65535; 0 takes a free one.
         limits: on requests.
+        access: who may ask.
         notify: is called with a sentence on the address, on every change of version, and on
             trouble.
 
@@ -62,7 +66,7 @@ def serve(host: str, port: int, limits: Limits, notify: Callable[[str], None]) -
 
     from unmask.serving.page import mount  # gradio takes seconds to import
 
-    app = mount(build_app(supervisor, queue, lifespan), queue.restore)
+    app = guarded(mount(build_app(supervisor, queue, lifespan), queue.restore), access)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
