@@ -27,7 +27,7 @@ import psutil
 from ruamel.yaml import YAML
 
 from unmask.config.profiles import use_profile
-from unmask.inference.files import restore_files
+from unmask.inference.files import Outputs, inputs_of, restore_files
 from unmask.registry.loading import RELEASE, load_chain
 
 _ROOT = Path(__file__).parents[1]
@@ -187,8 +187,9 @@ def report(scene: Scene, photos: dict[str, bytes], out: Path) -> None:
         f"{len(photos)} photos given, {len(given)} different; done/ holds the same: {done == given}"
     )
     chain, model = load_chain(RELEASE)
-    files = {path.stem: path for path in (scene.inbox / "done").iterdir()}
-    list(restore_files(files.values(), out, chain.restore, model, save_masks=True))
+    inputs, _ = inputs_of([scene.inbox / "done"])
+    outputs = Outputs(save_masks=True)
+    list(restore_files(inputs, out, chain.restore, model, outputs=outputs))
     digests = [digest(folder) for folder in (scene.inbox / "restored", out)]
     print(f"SHA-256 of all answers: {digests[0]}\nof a run never killed:  {digests[1]}")
     if done != given or digests[0] != digests[1]:
@@ -196,8 +197,8 @@ def report(scene: Scene, photos: dict[str, bytes], out: Path) -> None:
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 of a folder's files and their names."""
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    """SHA-256 of a folder's pictures and their names; the JSON also names the photo."""
+    files = sorted(path for path in folder.iterdir() if path.suffix != ".json")
     parts = (part for path in files for part in (path.name.encode(), path.read_bytes()))
     return sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()
 

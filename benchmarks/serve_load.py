@@ -31,7 +31,7 @@ import psutil
 from unmask.config.params import NETWORKS
 from unmask.config.profiles import use_profile
 from unmask.inference.chain import Chain
-from unmask.inference.pictures import decode_picture, to_base64
+from unmask.inference.pictures import decode_picture, encode_picture
 from unmask.masking.samples import write_samples
 from unmask.models.stored import load_network, save_network
 from unmask.networks import METADATA, PARAMS, RELEASED
@@ -74,7 +74,7 @@ def _asked(chain: Chain, kind: str, *, masked: bool) -> list[Case]:
 
 
 def _mistakes(picture: str) -> list[Case]:
-    small = to_base64(np.zeros((8, 8, 3), np.uint8))
+    small = base64.b64encode(encode_picture(np.zeros((8, 8, 3), np.uint8))).decode()
     cut = base64.b64encode(base64.b64decode(picture)[:2000]).decode()
     return [
         Case("not JSON", b"{", 400),

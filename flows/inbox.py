@@ -19,6 +19,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Crashed, State
 
+from flows.reports import table_row
 from flows.retries import RETRY_POLICY
 from unmask.config.params import Inbox, load_params
 from unmask.errors import UnmaskError
@@ -45,13 +46,14 @@ def find_work(storage: Storage, settle: float) -> tuple[list[str], list[str]]:
 
 
 @task(**RETRY_POLICY)
-def load_restorer(model: str | None, crop: bool) -> Restorer:
+def load_restorer(model: str | None, params: Inbox) -> Restorer:
     """Load the model, by default the champion, else the released weights.
 
     Args:
         model: URI of a registered model, or None.
-        crop: whether each photo shows one face, so that no face is searched for.
+        params: how photos are read and answers written.
     """
+    from unmask.inference.image_file import Writing
     from unmask.inference.photo import restorer_of
     from unmask.monitoring.batches import BATCHES, write_batch
     from unmask.monitoring.summaries import summarise
@@ -61,10 +63,12 @@ def load_restorer(model: str | None, crop: bool) -> Restorer:
     chain, name = load_chain(model, CORES)  # one photo is restored after the other
     batches = project_root() / BATCHES
     return Restorer(
-        restorer_of(chain, crop=crop).restore,
+        restorer_of(chain, crop=params.crop).restore,
         name,
         lambda picture, restored: summarise(picture, restored, chain),
         lambda rows, batch: write_batch(rows, batches, batch),
+        Writing.parse(params.format, params.quality, params.strip_metadata),
+        round(params.most_megapixels * 1e6),
     )
 
 
@@ -113,16 +117,10 @@ def write_report(outcomes: list[Outcome], model: str) -> str:
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     if failed:
         lines += ["", f"Set aside in {FAILED}/:", "", "| photo | reason |", "|---|---|"]
-        lines += [f"| {_cell(one.photo)} | {_cell(one.reason)} |" for one in failed[:_LISTED]]
+        lines += [table_row(one.photo, one.reason) for one in failed[:_LISTED]]
         lines += [f"and {len(failed) - _LISTED} more"] if len(failed) > _LISTED else []
     create_markdown_artifact("\n".join(lines) + "\n", key="restore-inbox")
     return ", ".join(f"{count} {status}" for status, count in sorted(photos.items()))
-
-
-def _cell(text: str) -> str:
-    """Text for a cell of a Markdown table; a file's name in it need not be valid UTF-8."""
-    readable = text.encode(errors="backslashreplace").decode()
-    return " ".join(readable.split()).replace("|", "\\|")
 
 
 @contextmanager
@@ -173,7 +171,7 @@ def _restore(storage: Storage, params: Inbox, model: str | None) -> str:
     unfinished, photos = find_work(storage, params.settle_seconds)
     if not unfinished and not photos:
         return "nothing new"
-    restorer = load_restorer(model, params.crop)
+    restorer = load_restorer(model, params)
     processor = make_processor(storage, restorer)
     batches: list[tuple[str, list[str]]] = [(batch, []) for batch in unfinished]
     started = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from prefect import flow, get_run_logger, task
 
+from flows.reports import table_row
+
 
 @task
 def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> list[dict]:
@@ -19,20 +21,26 @@ def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> 
         crop: whether each picture shows one face, so that no face is searched for.
 
     Returns:
-        A dict per picture: `file`, `statuses` of its faces or 'error', and `reasons`.
+        A dict per picture: `file`, `statuses` of its faces or 'error', `reasons`, and `restored`,
+        the restored picture's file or None.
     """
-    from unmask.inference.files import inputs_of, restore_files
+    from unmask.inference.files import Outputs, inputs_of, left_out_sentence, restore_files
     from unmask.inference.photo import stored_restorer
     from unmask.registry.loading import find_networks
 
-    files = inputs_of([folder])
+    files, left_out = inputs_of([folder])
+    if left_out:
+        print(left_out_sentence(left_out))
     networks, name = find_networks(model)
     rows = []
     restorer, workers = stored_restorer(networks, len(files), crop=crop)
-    for answer in restore_files(files, out, restorer, name, save_masks=True, workers=workers):
+    outputs = Outputs(save_masks=True)
+    for answer in restore_files(files, out, restorer, name, outputs=outputs, workers=workers):
         statuses = [face["status"] for face in answer.faces] or ["error"]
         reasons = [face["reason"] for face in answer.faces if face["reason"]] or [answer.error]
-        rows.append({"file": str(answer.source), "statuses": statuses, "reasons": reasons})
+        reasons += answer.warnings
+        row = {"file": str(answer.source), "statuses": statuses, "reasons": reasons}
+        rows.append(row | {"restored": str(answer.picture) if answer.picture else None})
     return rows
 
 
@@ -42,20 +50,20 @@ def write_report(rows: list[dict], out: Path) -> Path:
     from unmask.inference.pictures import encode_picture
     from unmask.sheets import before_after
 
-    restored = [row["file"] for row in rows if "restored" in row["statuses"]]
+    restored = [row for row in rows if "restored" in row["statuses"]]
     counts = Counter(status for row in rows for status in row["statuses"])
     lines = ["# Restored pictures", "", f"{len(rows)} pictures, whose faces were", ""]
     lines += [*(f"- {status}: {number}" for status, number in sorted(counts.items())), ""]
     folder = out / "report"
     folder.mkdir(exist_ok=True)
     if restored:
-        pairs = [(Path(file), out / f"{Path(file).stem}.png") for file in restored[:24]]
+        pairs = [(Path(row["file"]), Path(row["restored"])) for row in restored[:24]]
         pictures = [(_read(before), _read(after)) for before, after in pairs]
         (folder / "sheet.png").write_bytes(encode_picture(before_after(pictures)))
         lines += ["![masked above, restored below](sheet.png)", ""]
     lines += ["| file | faces | reasons |", "|---|---|---|"]
     lines += [
-        f"| {Path(row['file']).name} | {', '.join(row['statuses'])} | {'; '.join(row['reasons'])} |"
+        table_row(Path(row["file"]).name, ", ".join(row["statuses"]), "; ".join(row["reasons"]))
         for row in rows
     ]
     report = folder / "index.md"

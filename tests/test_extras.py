@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import packages_distributions
 
 import pytest
-from project import ROOT, run_in, succeed
+from project import DVC_YAML, ROOT, run_in, succeed
 
 from unmask.errors import exit_with_message
 from unmask.extras import extras_of, what_to_install
@@ -87,7 +87,7 @@ def imported_at_start(start: str) -> set[str]:
 @pytest.mark.parametrize(
     ("top", "extras"),
     [
-        ("unmask", ("tracking", "train", "serve", "ops", "annotate")),
+        ("unmask", ("tracking", "train", "serve", "ops", "annotate", "heic")),
         ("flows", ("tracking", "train", "ops")),
         ("tests", tuple(EXTRAS)),
         ("benchmarks", tuple(EXTRAS)),
@@ -153,7 +153,7 @@ def without(tmp_path):
     ],
 )
 def test_a_missing_extra_is_named_in_one_sentence(tmp_path, without, command, module, extra):
-    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     (tmp_path / "mlflow.db").touch()  # a store, in which restoring looks for a champion
     (tmp_path / "face.png").touch()
     given = ["face.png", "-o", "out"] if command == "unmask restore" else []
@@ -175,7 +175,7 @@ def test_faces_are_sampled_and_restored_without_any_extra(tmp_path, without):
     restore = ("unmask", "restore", "in", "-o", "out", "--model", "release")
     told = succeed(tmp_path, *restore, **environment)
     assert "face-0000.png: restored" in told
-    assert (tmp_path / "out" / "face-0000.png").is_file()
+    assert (tmp_path / "out" / "face-0000.restored.png").is_file()
 
 
 def test_a_module_that_no_extra_brings_is_a_defect():

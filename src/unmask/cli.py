@@ -220,16 +220,48 @@ def models_history() -> None:
         )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from unmask import __version__
+
+        typer.echo(f"unmask {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Reconstruct the face under a face mask, as a production ML system."""
+
+
 @app.command("restore")
 def restore(
     inputs: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
-    out: Out,
+    out: Annotated[str, typer.Option("--out", "-o", help="Folder that is written into.")],
     crop: Annotated[
         bool, typer.Option("--crop", help="Each picture shows one face: look for no others.")
+    ] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Take the pictures of subfolders too.")
+    ] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave those whose answer is there.")
     ] = False,
     save_masks: Annotated[bool, typer.Option("--save-masks")] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Write each picture beside its restoration too.")
+    ] = False,
+    format_: Annotated[
+        str, typer.Option("--format", help="same, png, jpeg, webp, tiff or avif.")
+    ] = "same",
+    quality: Annotated[
+        int, typer.Option(help="1 to 100, of JPEG, WebP and AVIF; 0 is the picture's own, or 95.")
+    ] = 0,
+    strip_metadata: Annotated[
+        bool, typer.Option("--strip-metadata", help="Leave out EXIF, GPS and the like.")
     ] = False,
     gender: Annotated[str, typer.Option(help="auto, male or female.")] = "auto",
     samples: Annotated[
@@ -247,15 +279,23 @@ def restore(
             help="Of each network; default: all for few pictures, else UNMASK_THREADS or one.",
         ),
     ] = None,
+    most_megapixels: Annotated[float, typer.Option(min=0.001, help="Of a picture.")] = 50,
 ) -> None:
     """Restore the faces under the masks in photos.
 
     Without --model, by the champion where there is one, else by the released weights.
     """
-    from unmask.inference.files import inputs_of, restore_files
+    from unmask.inference.files import Outputs, inputs_of, left_out_sentence, restore_files
+    from unmask.inference.image_file import Writing
     from unmask.inference.results import RestoreOptions
 
-    options, files = RestoreOptions.parse(gender, samples, seed), inputs_of(inputs)
+    if not out:
+        raise UnmaskError("--out is empty: name the folder to write into.")
+    options = RestoreOptions.parse(gender, samples, seed)
+    writing = Writing.parse(format_, quality, strip_metadata)
+    files, left_out = inputs_of(inputs, recursive=recursive)
+    if left_out:
+        typer.echo(left_out_sentence(left_out), err=True)
     from unmask.inference.photo import stored_restorer
     from unmask.registry.loading import find_networks
 
@@ -264,24 +304,19 @@ def restore(
     failed = 0
     for answer in restore_files(
         files,
-        out,
+        Path(out),
         restorer,
         name,
-        workers=workers,
-        save_masks=save_masks,
-        compare=compare,
+        outputs=Outputs(writing, save_masks, compare),
         options=options,
+        skip_existing=skip_existing,
+        most_pixels=round(most_megapixels * 1e6),
+        workers=workers,
     ):
-        if answer.error:
-            failed += 1
-            typer.echo(f"error: {answer.error}", err=True)
-        else:
-            words = ", ".join(
-                f["status"] + (f" ({f['reason']})" if f["reason"] else "") for f in answer.faces
-            )
-            typer.echo(f"{answer.source}: {words}")
+        failed += bool(answer.error)
+        typer.echo(answer.defect or answer.sentence, err=bool(answer.error))
     if failed:
-        raise UnmaskError(f"{failed} of {len(files)} inputs could not be read.")
+        raise UnmaskError(f"{failed} of {len(files)} inputs could not be restored.")
 
 
 @app.command("serve")
@@ -295,20 +330,35 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that restore; default: one a core.")
     ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the token that requests must bring.")
+    ] = None,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Ask for none beyond loopback, either.")
+    ] = False,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="Another name of this machine; * is any.")
+    ] = None,
+    allowed_origin: Annotated[
+        list[str] | None, typer.Option(help="https://page whose scripts may ask.")
+    ] = None,
 ) -> None:
     """Serve the champion over HTTP, and the next one as soon as it is promoted.
 
-    POST /invocations takes MLflow's scoring protocol; GET /health and /version say how it is.
+    POST /invocations takes MLflow's scoring protocol, POST /restore a form with a file; GET /health
+    and /version say how it is, /openapi.json what may be asked.
     Without a champion the released weights serve, which are registered for that.
     """
     from unmask.parallel import CORES
+    from unmask.serving.access import Access
     from unmask.serving.api import Limits
     from unmask.serving.serve import serve as run
 
     limits = Limits(
         most_megabytes * 1_000_000, most_pictures, most_seconds, most_waiting, workers or CORES
     )
-    run(host, port, limits, typer.echo)
+    access = Access.parse(host, allowed_host or (), allowed_origin or (), token_file, no_token)
+    run(host, port, limits, access, typer.echo)
 
 
 @exit_with_message

@@ -1,5 +1,6 @@
 """The inbox by the real flow in processes of its own, against a real Prefect server."""
 
+import json
 import os
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from unmask.inbox.storage import Bucket
 
 pytestmark = pytest.mark.server
 
-COUNT = 24
+COUNT, END = 24, ".restored.json"
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +147,11 @@ def test_killed_three_times_each_photo_is_restored_once(project, photos, api):
     assert len(found) == 3 * COUNT
     for name, key in keys.items():
         stem = name.removesuffix(".png")
-        (written,) = {n.removesuffix(".json") for n in found if n.endswith(f"{key}.json")}
-        for ending in (".png", ".mask.png", ".json"):
+        (written,) = {n.removesuffix(END) for n in found if n.endswith(f"{key}{END}")}
+        for ending in (".restored.png", ".mask.png"):
             assert found[written + ending] == (expected / f"{stem}{ending}").read_bytes()
+        restored_by_hand = json.loads((expected / f"{stem}{END}").read_text())
+        assert json.loads(found[written + END])["faces"] == restored_by_hand["faces"]
     kept = Counter(path.read_bytes() for path in (inbox / "done").iterdir())
     assert kept == Counter(photos.values()) + Counter([photos["face-0000.png"]])
     broken = f"broken-{sha256(b'no photo').hexdigest()[:16]}.png"

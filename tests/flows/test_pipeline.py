@@ -13,6 +13,8 @@ import pytest
 from project import executed, run_in, succeed, versions
 from ruamel.yaml import YAML
 
+from unmask.inference.pictures import decode_picture, from_base64
+
 pytestmark = [pytest.mark.train, pytest.mark.timeout(2400)]
 
 
@@ -116,12 +118,12 @@ def test_restore_finds_the_faces_of_a_photo(trained):
         face = cv2.imread(str(trained / "two" / f"face-{index:04d}.png"))
         photo[60:260, x : x + 200] = cv2.resize(face, (200, 200))
     (trained / "photo").mkdir()
-    cv2.imwrite(str(trained / "photo" / "pair.png"), photo)
+    cv2.imwrite(str(trained / "photo" / "pair.restored.png"), photo)
     succeed(trained, "unmask", "restore", "photo", "-o", "photo-out")
-    pair = json.loads((trained / "photo-out" / "pair.json").read_text())["faces"]
+    pair = json.loads((trained / "photo-out" / "pair.restored.json").read_text())["faces"]
     middles = sorted((face["box"][0] + face["box"][2]) / 2 for face in pair)
     assert middles[0] < 250 < middles[1]
-    assert cv2.imread(str(trained / "photo-out" / "pair.png")).shape == photo.shape
+    assert cv2.imread(str(trained / "photo-out" / "pair.restored.png")).shape == photo.shape
 
 
 def test_pyfunc_gives_the_command_s_answer(trained, monkeypatch):
@@ -140,10 +142,11 @@ def test_pyfunc_gives_the_command_s_answer(trained, monkeypatch):
     pixels = cv2.imdecode(
         np.frombuffer(base64.b64decode(answer["image"]), np.uint8), cv2.IMREAD_COLOR
     )
-    assert (pixels == cv2.imread(str(trained / "one-out" / "face-0000.png"))).all()
-    mask = base64.b64decode(answer["mask"])
-    assert mask == (trained / "one-out" / "face-0000.mask.png").read_bytes()
-    document = json.loads((trained / "one-out" / "face-0000.json").read_text())
+    assert (pixels == cv2.imread(str(trained / "one-out" / "face-0000.restored.png"))).all()
+    mask = from_base64(answer["mask"], "the mask").pixels
+    written = (trained / "one-out" / "face-0000.mask.png").read_bytes()
+    np.testing.assert_array_equal(mask, decode_picture(written, "the mask"))
+    document = json.loads((trained / "one-out" / "face-0000.restored.json").read_text())
     assert answer["faces"] == document["faces"]
 
 
@@ -152,7 +155,7 @@ def test_restore_flow_writes_a_report(trained):
     succeed(trained, "python", "-m", "flows.restore", "folder", "-o", "flow-out", "--crop")
     report = (trained / "flow-out" / "report" / "index.md").read_text()
     assert "face-0000.png" in report
-    assert (trained / "flow-out" / "face-0001.json").is_file()
+    assert (trained / "flow-out" / "face-0001.restored.json").is_file()
 
 
 def test_a_version_is_released_with_its_card_and_restores(trained):
@@ -171,7 +174,7 @@ def test_a_version_is_released_with_its_card_and_restores(trained):
         trained, "unmask", "restore", "masked", "-o", "by-release", "--model", "released",
         "--crop", "--compare",
     )  # fmt: skip
-    document = json.loads((trained / "by-release" / "face-0000.json").read_text())
+    document = json.loads((trained / "by-release" / "face-0000.restored.json").read_text())
     assert document["model"] == "released"
     assert cv2.imread(str(trained / "by-release" / "face-0000.compare.png")).shape == (128, 256, 3)
 

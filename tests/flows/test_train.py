@@ -61,10 +61,10 @@ def test_restore_through_the_champion(trained):
     done = run_in(trained, "unmask", "restore", "in", "-o", "out", "--crop", "--save-masks")
     assert done.returncode == 1
     assert "in/note.png: not an image" in done.stderr
-    document = json.loads((trained / "out" / "face-0000.json").read_text())
+    document = json.loads((trained / "out" / "face-0000.restored.json").read_text())
     assert document["model"] == "unmask/1"
     given = cv2.imread(str(trained / "in" / "face-0000.png"))
-    restored = cv2.imread(str(trained / "out" / "face-0000.png"))
+    restored = cv2.imread(str(trained / "out" / "face-0000.restored.png"))
     hole = cv2.imread(str(trained / "out" / "face-0000.mask.png"), cv2.IMREAD_GRAYSCALE)
     assert restored.shape == given.shape
     assert set(np.unique(hole)) <= {0, 255}

@@ -14,6 +14,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import example, given
 from hypothesis import strategies as st
+from restorations import whole
 
 from unmask.inbox.queue import BatchProcessor, Restorer, claim, unfinished_batches, waiting_photos
 from unmask.inbox.storage import Bucket, Folder, Storage
@@ -32,7 +33,7 @@ def key_of(content: bytes) -> str:
 def brighten(picture: np.ndarray) -> Restoration:
     hole = np.ones(picture.shape[:2], bool)
     face = FaceAnswer("restored", "", (0.0, 0.0, 9.0, 9.0), None, 0.5, 0.5, 0.9)
-    return Restoration(picture + 100, hole, hole, [face])
+    return whole(picture, picture + 100, hole, face)
 
 
 class Killed(BaseException):
@@ -164,14 +165,16 @@ def check(world: World, committed: Counter, arrived: set[tuple[str, bytes]]) -> 
     done = {(name, content) for name, content in arrived if content in PHOTOS}
     answers = world.held("restored")
     documents = [name for name in answers if name.endswith(".json")]
-    assert sorted(name[-21:-5] for name in documents) == sorted(map(key_of, good))
+    assert sorted(name.removesuffix(".restored.json")[-16:] for name in documents) == sorted(
+        map(key_of, good)
+    )
     assert len(answers) == 3 * len(good)
     for content in good:
-        (stem,) = {n.removesuffix(".json") for n in documents if key_of(content) in n}
-        picture = decode_picture(answers[f"{stem}.png"], stem)
+        (stem,) = {n.removesuffix(".restored.json") for n in documents if key_of(content) in n}
+        picture = decode_picture(answers[f"{stem}.restored.png"], stem)
         np.testing.assert_array_equal(picture, decode_picture(content, stem) + 100)
-        assert json.loads(answers[f"{stem}.json"])["faces"][0]["status"] == "restored"
-        assert committed[f"restored/{stem}.json"] == 1
+        assert json.loads(answers[f"{stem}.restored.json"])["faces"][0]["status"] == "restored"
+        assert committed[f"restored/{stem}.restored.json"] == 1
     expected = {moved(name, content): content for name, content in done}
     assert world.held("done") == expected
     failed = {moved(name, content): content for name, content in arrived - done}

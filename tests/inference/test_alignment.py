@@ -5,11 +5,16 @@ import pytest
 from unmask.config.restore import Alignment
 from unmask.geometry.frame import EYE_DISTANCE, EYE_HEIGHT, move_points
 from unmask.geometry.landmarks import LEFT_EYE, RIGHT_EYE, eye_centres
-from unmask.inference.alignment import align, fits_box
+from unmask.inference.alignment import DetectedFace, align, fits
 from unmask.inference.results import PictureError
 
 SIZE = 128
 EYES = {"right": ((120, 150), 0), "left": ((180, 140), 1)}  # (x, y) in the picture, channel
+
+
+def face(*box: float, points: np.ndarray | None = None) -> DetectedFace:
+    """A detected face, whose points tell no frame unless they are given."""
+    return DetectedFace(box, 0.9, np.zeros((5, 2)) if points is None else points)
 
 
 def two_eyes() -> np.ndarray:
@@ -45,10 +50,12 @@ def level_face(eyes: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "box", [None, (80, 100, 230, 260), (131, 126, 169, 164)], ids=["whole", "face", "no eye"]
+    "found",
+    [None, face(80, 100, 230, 260), face(131, 126, 169, 164)],
+    ids=["whole", "face", "no eye"],
 )
-def test_the_eyes_come_to_their_place_in_the_frame(box):
-    transform, landmarks = align(two_eyes(), look, SIZE, Alignment(), box)
+def test_the_eyes_come_to_their_place_in_the_frame(found):
+    transform, landmarks = align(two_eyes(), look, SIZE, Alignment(), found)
     for centre, (place, _) in zip(eye_centres(landmarks), EYES.values(), strict=True):
         assert np.abs(centre - place).max() < 2
     right, left = eye_centres(move_points(landmarks, transform))
@@ -76,7 +83,7 @@ def test_where_no_start_is_sure_the_surest_is_taken():
         landmarks = level_face(50 + start)
         return landmarks, [0.09, 0.05, 0.07][start]
 
-    transform, landmarks = align(two_eyes(), unsure, SIZE, Alignment(), (100, 100, 180, 180))
+    transform, landmarks = align(two_eyes(), unsure, SIZE, Alignment(), face(100, 100, 180, 180))
     assert found == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     right, _ = eye_centres(move_points(landmarks, transform))
     assert right[1] == pytest.approx(EYE_HEIGHT * SIZE - 0.5, abs=0.01)
@@ -84,12 +91,12 @@ def test_where_no_start_is_sure_the_surest_is_taken():
     def only(crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
         return level_face(51), 0.0
 
-    tighter = (108, 108, 172, 172)  # of which 1.5 sides are 1.2 of the box's
+    tighter = face(108, 108, 172, 172)  # of which 1.5 sides are 1.2 of the box's
     np.testing.assert_allclose(transform, align(two_eyes(), only, SIZE, Alignment(), tighter)[0])
 
 
 def test_starts_iterations_and_agreement_are_settings():
-    box, answers = (100, 100, 180, 180), []
+    box, answers = face(100, 100, 180, 180), []
 
     def unsure(crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
         answers.append(crop)
@@ -105,8 +112,8 @@ def test_starts_iterations_and_agreement_are_settings():
         assert len(answers) == count
     with pytest.raises(PictureError, match="two views of it disagree"):
         align(two_eyes(), unsure, SIZE, Alignment(disagreement=0.04), box)
-    assert fits_box(level_face(51), (0, 0, 128, 128), Alignment())
-    assert not fits_box(level_face(51), (0, 0, 128, 128), Alignment(width=(3.0, 4.0)))
+    assert fits(level_face(51), face(0, 0, 128, 128), Alignment())
+    assert not fits(level_face(51), face(0, 0, 128, 128), Alignment(width=(3.0, 4.0)))
 
 
 def test_eyes_at_one_point_cannot_be_aligned():
@@ -125,7 +132,7 @@ def test_a_start_that_leads_to_another_face_is_not_taken():
         starts.append(first)
         return level_face(51) + 140 * first, 0.0 if first else 0.02
 
-    _, landmarks = align(two_eyes(), astray, SIZE, Alignment(), (100, 100, 180, 180))
+    _, landmarks = align(two_eyes(), astray, SIZE, Alignment(), face(100, 100, 180, 180))
     assert len(starts) == 6
     assert (np.abs(landmarks.mean(axis=0) - 140) < 40).all()
 
@@ -135,7 +142,40 @@ def test_a_found_face_whose_views_disagree_is_not_restored():
         return level_face(60), 0.2
 
     with pytest.raises(PictureError, match="two views of it disagree"):
-        align(two_eyes(), unsure, SIZE, Alignment(), (80, 100, 230, 260))
+        align(two_eyes(), unsure, SIZE, Alignment(), face(80, 100, 230, 260))
     align(
         two_eyes(), unsure, SIZE, Alignment()
     )  # a picture that is said to show a face is taken as one
+
+
+def eyes_and_nose(landmarks: np.ndarray) -> np.ndarray:
+    """The detector's points of a face with such landmarks."""
+    mouth = landmarks[54] + np.array([[-10.0, 0], [10, 0]])
+    return np.vstack([*eye_centres(landmarks), landmarks[30], mouth])
+
+
+def test_landmarks_that_lie_apart_from_the_detector_s_points_are_not_those_of_its_face():
+    landmarks, settings = level_face(51), Alignment(apart=0.15)
+    points = eyes_and_nose(landmarks)
+    assert fits(landmarks, face(0, 0, 128, 128, points=points), settings)
+    assert fits(landmarks, face(0, 0, 128, 128, points=points + np.full(2, 12)), settings)
+    assert not fits(landmarks, face(0, 0, 128, 128, points=points + np.full(2, 20)), settings)
+
+
+def test_where_no_start_fits_the_detector_s_points_their_own_frame_is_tried():
+    crops: list[np.ndarray] = []
+
+    def find(crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
+        crops.append(crop)
+        return look(crop, compare=compare)
+
+    nose, mouth = [155.0, 175.0], [[140.0, 200.0], [172.0, 196.0]]
+    points = np.array([EYES["right"][0], EYES["left"][0], nose, *mouth], float)
+    astray = face(0, 240, 60, 300, points=points)  # a box without the eyes
+    transform, _ = align(two_eyes(), find, SIZE, Alignment(width=(0.1, 9.0), apart=2.0), astray)
+    right, left = eye_centres(move_points(np.tile(points[:2].repeat(34, 0), 1), transform))
+    assert len(crops) == 12
+    landmarks = np.zeros((68, 2))
+    landmarks[RIGHT_EYE], landmarks[LEFT_EYE] = points[0], points[1]
+    right, left = eye_centres(move_points(landmarks, transform))
+    np.testing.assert_allclose(left - right, [EYE_DISTANCE * SIZE, 0], atol=1)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask.inference.blending import high_pass, match_sharpness
+from unmask.inference.blending import high_pass, lost_sharpness, sharpened
 
 SIDE, MOST = 96, 1.5
 
@@ -21,6 +21,12 @@ def middle() -> np.ndarray:
     return hole
 
 
+def matched(
+    filled: np.ndarray, picture: np.ndarray, hole: np.ndarray, around: np.ndarray, most: float
+) -> np.ndarray:
+    return sharpened(filled, hole, lost_sharpness(filled, picture, around, most))
+
+
 def energy(picture: np.ndarray) -> float:
     return float(np.abs(high_pass(picture.astype(np.float32)))[middle()].mean())
 
@@ -31,7 +37,7 @@ def test_what_resampling_took_from_a_hole_is_given_back(seed, x, y):
     shift = np.array([[1, 0, x], [0, 1, y]])
     moved = cv2.warpAffine(picture, shift, (SIDE, SIDE), borderMode=cv2.BORDER_REFLECT)
     softened = moved.astype(np.float32)
-    answer = match_sharpness(softened, picture, hole, ~hole, MOST)
+    answer = matched(softened, picture, hole, ~hole, MOST)
     assert energy(softened) < 0.95 * energy(picture)
     assert energy(softened) < energy(answer) < 1.1 * energy(picture)
     np.testing.assert_array_equal(answer[~hole], softened[~hole])
@@ -40,17 +46,15 @@ def test_what_resampling_took_from_a_hole_is_given_back(seed, x, y):
 @given(seed=st.integers(0, 99))
 def test_it_never_takes_detail_and_never_gives_more_than_half_as_much_again(seed):
     soft, fine, hole = textured(seed, 3.0), textured(seed, 0.5), middle()
-    np.testing.assert_array_equal(
-        match_sharpness(fine.astype(np.float32), soft, hole, ~hole, MOST), fine
-    )
-    answer = match_sharpness(soft.astype(np.float32), fine, hole, ~hole, MOST)
+    np.testing.assert_array_equal(matched(fine.astype(np.float32), soft, hole, ~hole, MOST), fine)
+    answer = matched(soft.astype(np.float32), fine, hole, ~hole, MOST)
     assert energy(answer) == pytest.approx(energy(soft) * (1 + 0.5 * _kept(soft)), rel=0.05)
 
 
 def test_the_most_that_is_given_back_is_a_setting():
     soft, fine, hole = textured(0, 3.0), textured(0, 0.5), middle()
     given_back = [
-        energy(match_sharpness(soft.astype(np.float32), fine, hole, ~hole, most))
+        energy(matched(soft.astype(np.float32), fine, hole, ~hole, most))
         for most in (1.0, 1.5, 2.0)
     ]
     assert given_back[0] == energy(soft)
@@ -67,5 +71,5 @@ def _kept(picture: np.ndarray) -> float:
 def test_surroundings_that_tell_nothing_change_nothing(around):
     flat = np.full((SIDE, SIDE, 3), 90, np.uint8)
     np.testing.assert_array_equal(
-        match_sharpness(flat.astype(np.float32), flat, middle(), around, MOST), flat
+        matched(flat.astype(np.float32), flat, middle(), around, MOST), flat
     )

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unmask.config.restore import Blending
-from unmask.inference.blending import estimate_grain, match_grain
+from unmask.inference.blending import estimate_grain, grained, missing_grain
 
 SIDE, SETTINGS = 100, Blending()
 
@@ -18,6 +18,17 @@ def middle() -> np.ndarray:
     hole = np.zeros((SIDE, SIDE), bool)
     hole[30:70, 30:70] = True
     return hole
+
+
+def matched(
+    filled: np.ndarray,
+    picture: np.ndarray,
+    hole: np.ndarray,
+    around: np.ndarray,
+    settings: Blending,
+) -> np.ndarray:
+    strength = missing_grain(filled, picture, hole, around, settings)
+    return grained(filled, hole, strength, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("strength", [1.0, 4.0, 10.0])
@@ -40,12 +51,10 @@ def test_few_pixels_tell_nothing():
 
 def test_a_smooth_fill_gets_half_the_grain_of_what_is_around_it():
     picture, filled = grainy(3.0).astype(np.uint8), np.full((SIDE, SIDE, 3), 130, np.float32)
-    answer = match_grain(filled, picture, middle(), ~middle(), SETTINGS)
+    answer = matched(filled, picture, middle(), ~middle(), SETTINGS)
     assert estimate_grain(answer, middle()) == pytest.approx(1.5, rel=0.15)
     np.testing.assert_array_equal(answer[~middle()], filled[~middle()])
-    np.testing.assert_array_equal(
-        answer, match_grain(filled, picture, middle(), ~middle(), SETTINGS)
-    )
+    np.testing.assert_array_equal(answer, matched(filled, picture, middle(), ~middle(), SETTINGS))
 
 
 @pytest.mark.parametrize(
@@ -54,14 +63,14 @@ def test_a_smooth_fill_gets_half_the_grain_of_what_is_around_it():
 )
 def test_share_and_strongest_grain_are_settings(settings, strength):
     picture, filled = grainy(3.0).astype(np.uint8), np.full((SIDE, SIDE, 3), 130, np.float32)
-    answer = match_grain(filled, picture, middle(), ~middle(), settings)
+    answer = matched(filled, picture, middle(), ~middle(), settings)
     assert estimate_grain(answer, middle()) == pytest.approx(strength, rel=0.15, abs=0.01)
 
 
 @given(seen=st.floats(0, 8), has=st.floats(0, 8))
 def test_grain_is_only_added_where_it_lacks(seen, has):
     picture, filled = grainy(seen).astype(np.uint8), grainy(has, seed=1)
-    answer = match_grain(filled, picture, middle(), ~middle(), SETTINGS)
+    answer = matched(filled, picture, middle(), ~middle(), SETTINGS)
     if has > seen + 1:
         np.testing.assert_array_equal(answer, filled)
     assert estimate_grain(answer, middle()) >= estimate_grain(filled, middle()) - 0.3

@@ -1,12 +1,23 @@
 import json
+import os
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from restorations import whole
 
 from unmask.inference import photo
-from unmask.inference.files import inputs_of, restore_files
+from unmask.inference.files import (
+    PICTURE_ALONE,
+    Input,
+    Outputs,
+    inputs_of,
+    left_out_sentence,
+    restore_files,
+)
+from unmask.inference.metadata import DIGITAL_SOURCE_TYPE
 from unmask.inference.photo import StoredRestorer, stored_restorer
 from unmask.inference.pictures import decode_picture, encode_picture
 from unmask.inference.results import (
@@ -38,26 +49,61 @@ def brighten(picture: np.ndarray, options: RestoreOptions) -> Restoration:
         np.where(hole[..., None], 255 - 10 * i, picture).astype(np.uint8)
         for i in range(options.samples + 1)
     )
-    return Restoration(white, hole, hole, [answer], tuple(greys))
+    return whole(picture, white, hole, answer, tuple(greys))
+
+
+MASK_TOO = Outputs(save_masks=True)
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def files_of(*paths: Path, recursive: bool = False) -> list[Path]:
+    return [one.file for one in inputs_of(paths, recursive=recursive)[0]]
+
+
 def test_a_folder_stands_for_its_pictures_in_order(tmp_path):
-    for name in ("b.png", "a.JPG", "c.webp", "deep/d.png"):
+    for name in ("b.png", "a.JPG", "c.webp", "deep/d.png", "d.jfif", "e.GIF", "f.jpe", "g.avif"):
         paint(tmp_path / name)
-    (tmp_path / "notes.txt").write_text("no picture")
     alone = paint(tmp_path / "deep" / "alone.dat")
-    files = inputs_of([tmp_path, alone])
-    assert [file.name for file in files] == ["a.JPG", "b.png", "c.webp", "alone.dat"]
+    names_ = [file.name for file in files_of(tmp_path, alone)]
+    assert names_ == ["a.JPG", "b.png", "c.webp", "d.jfif", "e.GIF", "f.jpe", "g.avif", "alone.dat"]
+
+
+def test_what_is_left_out_of_a_folder_is_told_with_its_reason(tmp_path):
+    for name in ("a.png", "deep/d.png", "._a.png", ".hidden/b.png"):
+        paint(tmp_path / name)
+    for name in ("notes.txt", "more.txt"):
+        (tmp_path / name).write_text("no picture")
+    inputs, left_out = inputs_of([tmp_path])
+    assert inputs == [Input(tmp_path / "a.png")]
+    assert {one.path.name for one in left_out} == {"deep", "notes.txt", "more.txt"}
+    sentence = left_out_sentence(left_out)
+    assert sentence.startswith("3 left out: ")
+    assert "deep: a folder, which --recursive takes" in sentence
+    assert "more.txt and 1 more: no picture by its ending" in sentence
+
+
+def test_subfolders_are_taken_when_asked_and_kept_in_the_answers(tmp_path):
+    for name in ("in/a.png", "in/deep/a.png", "in/deep/er/b.png", "in/.git/c.png"):
+        paint(tmp_path / name)
+    inputs, left_out = inputs_of([tmp_path / "in"], recursive=True)
+    assert left_out == []
+    answers = list(restore_files(inputs, tmp_path / "out", brighten, "m"))
+    assert [answer.error for answer in answers] == ["", "", ""]
+    written = {path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*.png")}
+    assert {path.as_posix() for path in written} == {
+        "a.restored.png",
+        "deep/a.restored.png",
+        "deep/er/b.restored.png",
+    }
 
 
 def test_a_folder_inside_a_folder_that_is_named_like_a_picture_is_none(tmp_path):
     paint(tmp_path / "a.png")
     (tmp_path / "holiday.jpg").mkdir()
-    assert [file.name for file in inputs_of([tmp_path])] == ["a.png"]
+    assert [file.name for file in files_of(tmp_path)] == ["a.png"]
 
 
 def test_missing_and_empty_inputs_are_told(tmp_path):
@@ -68,45 +114,167 @@ def test_missing_and_empty_inputs_are_told(tmp_path):
         inputs_of([tmp_path / "empty"])
     with pytest.raises(PictureError, match="no pictures were found"):
         inputs_of([])
+    (tmp_path / "empty" / "a.txt").touch()
+    with pytest.raises(PictureError, match=r"no pictures .*a\.txt: no picture by its ending"):
+        inputs_of([tmp_path / "empty"])
 
 
-def test_stems_that_collide_are_an_error_that_names_both(tmp_path):
-    one, two = paint(tmp_path / "x" / "a.png"), paint(tmp_path / "y" / "a.jpg")
-    with pytest.raises(PictureError, match=r"x/a\.png and .*y/a\.jpg would both"):
-        inputs_of([one, two])
-    assert inputs_of([one, one.with_name("a.png")]) == [one, one]
+def test_what_is_no_file_is_told(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/null"), tmp_path / "pipe"):
+        with pytest.raises(PictureError, match=f"{path} is no file"):
+            inputs_of([path])
 
 
-def test_a_mask_and_a_picture_of_one_name_collide_too(tmp_path):
-    """`a.png` with --save-masks writes a.mask.png, and so does the input `a.mask.png`."""
+def test_two_inputs_of_one_stem_are_refused_and_the_rest_goes_on(tmp_path):
+    one, two = paint(tmp_path / "in" / "a.png"), paint(tmp_path / "in" / "a.jpg")
+    paint(tmp_path / "in" / "b.png")
+    inputs, _ = inputs_of([tmp_path / "in"])
+    answers = {a.source: a for a in restore_files(inputs, tmp_path / "out", brighten, "m")}
+    for file in (one, two):
+        assert str(one) in answers[file].error
+        assert str(two) in answers[file].error
+    assert names(tmp_path / "out") == ["b.restored.json", "b.restored.png"]
+
+
+def test_an_input_named_twice_is_restored_once(tmp_path):
+    one = paint(tmp_path / "a.png")
+    assert files_of(one, one, tmp_path) == [one]
+
+
+def test_restoring_into_the_inputs_folder_again_restores_no_answer(tmp_path):
+    paint(tmp_path / "a.png", 60)
+    paint(tmp_path / "b.png", 0)
+    outputs = Outputs(save_masks=True, compare=True)
+    written = []
+    for _ in range(2):
+        inputs, left_out = inputs_of([tmp_path])
+        assert [one.file.name for one in inputs] == ["a.png", "b.png"]
+        assert left_out == []
+        options = RestoreOptions(samples=1)
+        list(restore_files(inputs, tmp_path, brighten, "m", outputs=outputs, options=options))
+        written.append({file.name: file.read_bytes() for file in tmp_path.iterdir()})
+    assert written[0] == written[1]
+    assert len(written[0]) == 2 * 7
+
+
+def test_answers_that_were_left_without_their_json_are_known_by_their_mark(tmp_path):
+    paint(tmp_path / "a.png", 60)
+    list(restore_files(inputs_of([tmp_path])[0], tmp_path, brighten, "m", outputs=MASK_TOO))
+    (tmp_path / "a.restored.json").unlink()
+    assert [file.name for file in files_of(tmp_path)] == ["a.png"]
+
+
+def test_a_picture_that_is_named_like_a_mask_is_no_answer_and_is_not_overwritten(tmp_path):
+    paint(tmp_path / "a.png", 60)
+    before = paint(tmp_path / "a.mask.png", 90).read_bytes()
+    inputs, _ = inputs_of([tmp_path])
+    assert len(inputs) == 2
+    answers = {
+        answer.source.name: answer.error
+        for answer in restore_files(inputs, tmp_path, brighten, "m", outputs=MASK_TOO)
+    }
+    assert "written over an input" in answers["a.png"]
+    assert answers["a.mask.png"] == ""
+    assert (tmp_path / "a.mask.png").read_bytes() == before
+    assert not (tmp_path / "a.restored.png").exists()
+
+
+def test_a_run_that_was_stopped_goes_on(tmp_path):
     paint(tmp_path / "in" / "a.png", 60)
-    paint(tmp_path / "in" / "a.mask.png", 90)
-    with pytest.raises(PictureError, match=r"a\.mask\.png"):
-        list(
-            restore_files(
-                inputs_of([tmp_path / "in"]), tmp_path / "out", brighten, "m", save_masks=True
-            )
-        )
+    paint(tmp_path / "in" / "b.png", 70)
+    seen: list[int] = []
+
+    def restore(picture: np.ndarray, options: RestoreOptions) -> Restoration:
+        seen.append(int(picture[0, 0, 0]))
+        return brighten(picture, options)
+
+    def run(outputs: Outputs = PICTURE_ALONE) -> list[bool]:
+        seen.clear()
+        inputs, _ = inputs_of([tmp_path / "in"])
+        out = tmp_path / "out"
+        answers = restore_files(inputs, out, restore, "m", outputs=outputs, skip_existing=True)
+        return [answer.existing for answer in answers]
+
+    assert run() == [False, False]
+    (tmp_path / "out" / "b.restored.json").unlink()
+    assert run() == [True, False]
+    assert seen == [70]
+    paint(tmp_path / "in" / "a.png", 80)
+    assert run() == [False, True], "other bytes under an old name"
+    assert run(MASK_TOO) == [False, False], "the masks were not written before"
+    assert run(MASK_TOO) == [True, True]
+    (tmp_path / "out" / "a.mask.png").unlink()
+    assert run(MASK_TOO) == [False, True]
+    (tmp_path / "out" / "a.restored.json").write_text("{")
+    assert run() == [False, True]
+
+
+def test_a_name_that_is_too_long_ends_its_file_alone(tmp_path):
+    long = "x" * 244 + ".png"
+    paint(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "a.png").rename(tmp_path / "in" / long)
+    paint(tmp_path / "in" / "b.png")
+    inputs, _ = inputs_of([tmp_path / "in"])
+    errors = [a.error for a in restore_files(inputs, tmp_path / "out", brighten, "m")]
+    assert errors[0] == ""
+    assert "too long" in errors[1]
+    assert names(tmp_path / "out") == ["b.restored.json", "b.restored.png"]
+    (tmp_path / "in" / long).rename(tmp_path / "in" / ("y" * 237 + ".png"))
+    inputs, _ = inputs_of([tmp_path / "in"])
+    assert not any(a.error for a in restore_files(inputs, tmp_path / "out", brighten, "m"))
+
+
+def test_a_defect_ends_its_file_alone_and_keeps_its_traceback(tmp_path):
+    def restore(picture: np.ndarray, options: RestoreOptions) -> Restoration:
+        if picture[0, 0, 0] == 60:
+            raise ZeroDivisionError("of a network")
+        return brighten(picture, options)
+
+    for name, value in (("a.png", 60), ("b.png", 70)):
+        paint(tmp_path / "in" / name, value)
+    inputs, _ = inputs_of([tmp_path / "in"])
+    first, second = restore_files(inputs, tmp_path / "out", restore, "m")
+    assert "a.png: a defect of the code, ZeroDivisionError: of a network" in first.error
+    assert "Traceback" in first.defect
+    assert second.error == ""
+
+
+def test_names_that_are_no_text_survive(tmp_path):
+    raw = os.fsencode(tmp_path) + b"/caf\xe9|.png"
+    paint(tmp_path / "a.png")
+    os.rename(os.fsencode(tmp_path / "a.png"), raw)
+    inputs, _ = inputs_of([tmp_path])
+    (answer,) = restore_files(inputs, tmp_path / "out", brighten, "m")
+    assert answer.error == ""
+    assert r"caf\udce9|.png: restored" in answer.sentence
+    assert json.loads(next((tmp_path / "out").glob("*.json")).read_text())["faces"]
 
 
 def test_restoring_writes_picture_mask_and_answer(tmp_path):
     files = [paint(tmp_path / "in" / "a.png", 60), paint(tmp_path / "in" / "b.png", 0)]
     out = tmp_path / "deep" / "out"
-    answers = list(restore_files(files, out, brighten, "unmask version 3", save_masks=True))
+    inputs = inputs_of(files)[0]
+    answers = list(restore_files(inputs, out, brighten, "unmask version 3", outputs=MASK_TOO))
     assert [(a.source, a.error) for a in answers] == [(file, "") for file in files]
-    assert names(out) == ["a.json", "a.mask.png", "a.png", "b.json", "b.mask.png", "b.png"]
+    ends = ("mask.png", "restored.json", "restored.png")
+    assert names(out) == [f"{stem}.{end}" for stem in "ab" for end in ends]
     for file, answer in zip(files, answers, strict=True):
         expected = brighten(decode_picture(file.read_bytes(), "a"), DEFAULT_OPTIONS)
-        picture = decode_picture((out / file.name).read_bytes(), "a")
+        picture = decode_picture((out / f"{file.stem}.restored.png").read_bytes(), "a")
         np.testing.assert_array_equal(picture, expected.picture)
         with Image.open(out / f"{file.stem}.mask.png") as mask:
             np.testing.assert_array_equal(np.asarray(mask), np.where(expected.hole, 255, 0))
-        document = json.loads((out / f"{file.stem}.json").read_text())
+        document = json.loads((out / f"{file.stem}.restored.json").read_text())
         assert document == {
             "schema_version": 1,
             "model": "unmask version 3",
             "seed": 0,
+            "digital_source_type": DIGITAL_SOURCE_TYPE if expected.altered else None,
+            "warnings": [],
             "faces": answer.faces,
+            "input": {"name": file.name, "sha256": sha256(file.read_bytes()).hexdigest()},
+            "files": {"picture": f"{file.stem}.restored.png", "mask": f"{file.stem}.mask.png"},
         }
         (face,) = answer.faces
         assert set(face) == {
@@ -115,15 +283,16 @@ def test_restoring_writes_picture_mask_and_answer(tmp_path):
         assert len(face["landmarks"]) == 68
         assert face["landmarks"][1] == [2.0, 3.0]
     assert [answer.faces[0]["status"] for answer in answers] == ["restored", "no_mask"]
-    with Image.open(out / "a.png") as synthesised, Image.open(out / "b.png") as untouched:
+    with Image.open(out / "a.restored.png") as synthesised:
         assert "version 3" in synthesised.info["Software"]
-        assert untouched.info == {}
+    assert (out / "b.restored.png").read_bytes() == files[1].read_bytes()
 
 
 def test_samples_are_written_beside_the_answer_with_their_spread(tmp_path):
     files = [paint(tmp_path / "in" / "a.png", 60), paint(tmp_path / "in" / "b.png", 0)]
     out = tmp_path / "out"
-    list(restore_files(files, out, brighten, "m", options=RestoreOptions(samples=2, seed=5)))
+    options = RestoreOptions(samples=2, seed=5)
+    list(restore_files(inputs_of(files)[0], out, brighten, "m", options=options))
     for stem in ("a", "b"):
         samples = [
             decode_picture((out / f"{stem}.sample-{i}.png").read_bytes(), stem) for i in (1, 2)
@@ -133,52 +302,48 @@ def test_samples_are_written_beside_the_answer_with_their_spread(tmp_path):
         expected = np.stack(samples).astype(np.float32).std(axis=0).mean(axis=2)
         np.testing.assert_allclose(spread, 4 * expected, atol=1)
     assert spread.max() == 0
-    assert json.loads((out / "a.json").read_text())["seed"] == 5
+    assert json.loads((out / "a.restored.json").read_text())["seed"] == 5
     assert len(names(out)) == 10
 
 
 def test_a_comparison_shows_the_picture_given_beside_the_restored_one(tmp_path):
     given = paint(tmp_path / "in" / "a.png", 60)
-    list(restore_files([given], tmp_path / "out", brighten, "m", compare=True))
+    outputs = Outputs(compare=True)
+    list(restore_files([Input(given)], tmp_path / "out", brighten, "m", outputs=outputs))
     beside, before, after = (
         decode_picture(path.read_bytes(), path.name)
-        for path in (tmp_path / "out" / "a.compare.png", given, tmp_path / "out" / "a.png")
+        for path in (tmp_path / "out" / "a.compare.png", given, tmp_path / "out" / "a.restored.png")
     )
     np.testing.assert_array_equal(beside, np.concatenate([before, after], axis=1))
 
 
 def test_masks_are_written_only_when_asked(tmp_path):
-    list(restore_files([paint(tmp_path / "a.png")], tmp_path / "out", brighten, "m"))
-    assert names(tmp_path / "out") == ["a.json", "a.png"]
+    list(restore_files([Input(paint(tmp_path / "a.png"))], tmp_path / "out", brighten, "m"))
+    assert names(tmp_path / "out") == ["a.restored.json", "a.restored.png"]
 
 
 def test_what_is_no_image_is_reported_and_the_rest_goes_on(tmp_path):
-    good = [paint(tmp_path / "in" / name) for name in ("a.png", "z.png")]
+    for name in ("a.png", "z.png"):
+        paint(tmp_path / "in" / name)
     bad = tmp_path / "in" / "m.png"
     bad.write_bytes(b"no image")
     empty = tmp_path / "in" / "n.png"
     empty.touch()
-    answers = list(restore_files([good[0], bad, empty, good[1]], tmp_path / "out", brighten, "m"))
+    answers = list(restore_files(inputs_of([tmp_path / "in"])[0], tmp_path / "out", brighten, "m"))
     assert [bool(answer.error) for answer in answers] == [False, True, True, False]
     assert str(bad) in answers[1].error
     assert str(empty) in answers[2].error
     assert answers[1].faces == []
-    assert names(tmp_path / "out") == ["a.json", "a.png", "z.json", "z.png"]
+    written = [f"{stem}.restored.{end}" for stem in "az" for end in ("json", "png")]
+    assert names(tmp_path / "out") == written
 
 
 def test_a_file_that_cannot_be_read_is_reported_and_the_rest_goes_on(tmp_path):
     gone, good = tmp_path / "gone.png", paint(tmp_path / "a.png")
-    answers = list(restore_files([gone, good], tmp_path / "out", brighten, "m"))
+    inputs = [Input(gone), Input(good)]
+    answers = list(restore_files(inputs, tmp_path / "out", brighten, "m"))
     assert "gone.png" in answers[0].error
     assert answers[1].error == ""
-
-
-def test_the_pictures_given_are_never_overwritten(tmp_path):
-    source = paint(tmp_path / "a.png")
-    before = source.read_bytes()
-    with pytest.raises(PictureError, match=r"a\.png"):
-        list(restore_files([source], tmp_path, brighten, "m"))
-    assert source.read_bytes() == before
 
 
 def test_answers_come_one_by_one(tmp_path):
@@ -189,16 +354,16 @@ def test_answers_come_one_by_one(tmp_path):
         seen.append(1)
         return brighten(picture, options)
 
-    answers = iter(restore_files(files, tmp_path / "out", restore, "m"))
+    answers = iter(restore_files(inputs_of(files)[0], tmp_path / "out", restore, "m"))
     next(answers)
     assert len(seen) == 1
-    assert names(tmp_path / "out") == ["a.json", "a.png"]
+    assert names(tmp_path / "out") == ["a.restored.json", "a.restored.png"]
 
 
 def test_an_output_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OSError, match="out could not be made"):
-        list(restore_files([paint(tmp_path / "a.png")], tmp_path / "out", brighten, "m"))
+        list(restore_files([Input(paint(tmp_path / "a.png"))], tmp_path / "out", brighten, "m"))
 
 
 def test_a_skipped_face_has_no_landmarks():
@@ -210,10 +375,11 @@ def test_a_skipped_face_has_no_landmarks():
 def test_two_workers_write_what_one_writes(tmp_path):
     write_samples(tmp_path / "in", 4, 96, 3, masked=True)
     (tmp_path / "in" / "face-0001.png").write_bytes(b"no picture")
-    files, written = inputs_of([tmp_path / "in"]), []
+    inputs, _ = inputs_of([tmp_path / "in"])
+    files, written = [one.file for one in inputs], []
     for workers, threads in ((1, 2), (2, 1)):
         restorer, out = StoredRestorer(RELEASED, True, threads), tmp_path / str(workers)
-        answers = list(restore_files(files, out, restorer, "m", workers=workers))
+        answers = list(restore_files(inputs, out, restorer, "m", workers=workers))
         assert [answer.source for answer in answers] == files
         assert [bool(answer.error) for answer in answers] == [False, True, False, False]
         written.append({file.name: file.read_bytes() for file in out.iterdir()})

@@ -1,12 +1,18 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
+from restorations import whole
 
 from unmask.config.restore import Detection, Restore
 from unmask.faces.sources import Sampled
+from unmask.inference.chain import Chain
 from unmask.inference.detection import FaceDetector
 from unmask.inference.photo import PhotoRestorer
 from unmask.inference.results import DEFAULT_OPTIONS, FaceAnswer, Restoration, RestoreOptions
+from unmask.masking.samples import sample
+from unmask.networks import RELEASED
 
 GREY = 120
 
@@ -23,6 +29,13 @@ def photo_with(*places: tuple[int, int, int], shape: tuple[int, int] = (420, 640
         face = Sampled(0, index, 128).read().image
         photo[y : y + side, x : x + side] = cv2.resize(face, (side, side))
     return photo
+
+
+def found_rows(rows: list[list[float]]) -> np.ndarray:
+    """The detector's rows of boxes and scores, with points in the middle of each box."""
+    boxes = np.array(rows).reshape(-1, 5)
+    points = np.tile((boxes[:, :2] + boxes[:, 2:4]) / 2, 5)
+    return np.column_stack([boxes[:, :4], points, boxes[:, 4]])
 
 
 def centre(box) -> np.ndarray:
@@ -49,18 +62,14 @@ def test_part_of_a_face_is_no_other_face(finder, monkeypatch):
         320: [[100, 100, 300, 380, 0.8], [120, 160, 240, 320, 0.9], [400, 100, 480, 210, 0.7]],
         640: [[104, 98, 302, 384, 0.6]],
     }
-    monkeypatch.setattr(
-        finder, "_at", lambda photo, side: np.array(rows.get(side, np.empty((0, 5))))
-    )
+    monkeypatch.setattr(finder, "_at", lambda photo, side: found_rows(rows.get(side, [])))
     found = finder.find(np.zeros((400, 640, 3), np.uint8))
     assert [face.score for face in found] == [0.9, 0.7]
 
 
 def test_a_box_too_large_for_the_network_gives_way_to_a_less_sure_one(finder, monkeypatch):
     rows = {320: [[10, 10, 310, 310, 0.6]], 640: [[10, 10, 310, 200, 0.9]]}
-    monkeypatch.setattr(
-        finder, "_at", lambda photo, side: np.array(rows.get(side, np.empty((0, 5))))
-    )
+    monkeypatch.setattr(finder, "_at", lambda photo, side: found_rows(rows.get(side, [])))
     (face,) = finder.find(np.zeros((640, 640, 3), np.uint8))
     assert face.box == (10, 10, 310, 310)
 
@@ -81,14 +90,15 @@ class Painter:
         self.untouched: list = []
         self._agree = agree
 
-    def restore(self, picture, options=DEFAULT_OPTIONS, box=None, own=None) -> Restoration:
+    def restore(self, picture, options=DEFAULT_OPTIONS, face=None, own=None) -> Restoration:
+        box = None if face is None else face.box
         self.seen.append((picture.shape, options, box))
         self.owns.append(own)
         self.untouched.append(not (picture == (255, 0, 0)).all(axis=2).any())
         hole = np.zeros(picture.shape[:2], bool)
         if box is None:
             answer = FaceAnswer("no_mask", "no mask", (0, 0, 1, 1), None, 0.5, 0.0, 0.0)
-            return Restoration(picture.copy(), hole, hole, [answer])
+            return Restoration(picture, [answer], [])
         x0, y0, x1, y1 = map(round, box)
         hole[(y0 + y1) // 2 : y1, x0:x1] = True
         painted = picture.copy()
@@ -100,7 +110,7 @@ class Painter:
             np.where(hole[..., None], (0, 100 + i, 0), picture).astype(np.uint8)
             for i in range(options.samples)
         )
-        return Restoration(painted, hole, hole, [answer], greens)
+        return whole(picture, painted, hole, answer, greens)
 
 
 def test_each_face_is_restored_in_its_part_and_answered_in_the_photos_pixels():
@@ -112,10 +122,11 @@ def test_each_face_is_restored_in_its_part_and_answered_in_the_photos_pixels():
     assert all(seen[0][0] < 420 or seen[0][1] < 640 for seen in chain.seen)
     assert (restored.picture[restored.hole] == (255, 0, 0)).all()
     assert (restored.picture[~restored.hole] == photo[~restored.hole]).all()
-    assert len(restored.samples) == 2
-    for number, sample in enumerate(restored.samples):
-        assert (sample[restored.hole] == (0, 100 + number, 0)).all()
-        assert (sample[~restored.hole] == photo[~restored.hole]).all()
+    samples = list(restored.samples)
+    assert len(samples) == 2
+    for number, drawn in enumerate(samples):
+        assert (drawn[restored.hole] == (0, 100 + number, 0)).all()
+        assert (drawn[~restored.hole] == photo[~restored.hole]).all()
     assert (restored.uncertainty[restored.hole] > 0).all()
     assert (restored.uncertainty[~restored.hole] == 0).all()
     for face, where in zip(restored.faces, ([150, 170], [440, 210]), strict=True):
@@ -168,3 +179,70 @@ def test_a_photo_without_a_face_comes_back_with_the_reason():
         ("skipped", "no face was found")
     ]
     assert (restored.picture == photo).all()
+
+
+UPRIGHT = Detection(largest_seen=192, upright=0.8)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_turned_photo_is_told_by_its_faces(turns, masked):
+    photo = photo_with()
+    photo[60:280, 200:420] = sample(3, 1, 220, masked=masked)
+    turned = np.ascontiguousarray(np.rot90(photo, turns))
+    detector = FaceDetector(UPRIGHT)
+    assert detector.quarter_turns(turned) == -turns % 4
+    assert FaceDetector(Detection()).quarter_turns(turned) == 0, "models of before turn no photo"
+
+
+def test_a_photo_that_shows_nobody_is_not_turned():
+    assert FaceDetector(UPRIGHT).quarter_turns(photo_with()) == 0
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_photo_is_restored_as_the_upright_one_is(released, turns):
+    photo = photo_with()
+    photo[60:280, 200:420] = sample(3, 1, 220, masked=True)
+    restorer, options = PhotoRestorer(released), RestoreOptions(samples=1)
+    upright = restorer.restore(photo, options)
+    assert [face.status for face in upright.faces] == ["restored"]
+    turned = restorer.restore(
+        np.ascontiguousarray(np.rot90(photo, turns)), RestoreOptions(samples=1)
+    )
+    np.testing.assert_array_equal(np.rot90(turned.picture, -turns), upright.picture)
+    np.testing.assert_array_equal(np.rot90(turned.hole, -turns), upright.hole)
+
+
+@pytest.fixture(scope="module")
+def released() -> Chain:
+    return Chain.load(RELEASED)
+
+
+def test_what_the_detector_does_not_find_again_is_not_restored(released, monkeypatch):
+    photo = photo_with()
+    photo[60:280, 200:420] = sample(3, 1, 220, masked=True)
+    restorer = PhotoRestorer(released)
+    assert restorer.restore(photo).altered
+    look = restorer._detector.look
+    for answer in (
+        lambda picture: [],
+        lambda picture: [replace(face, score=0.3) for face in look(picture)],
+        lambda picture: [face.moved(60, 0) for face in look(picture)],
+    ):
+        monkeypatch.setattr(restorer._detector, "look", answer)
+        monkeypatch.setattr(restorer._detector, "quarter_turns", lambda photo: 0)
+        restored = restorer.restore(photo)
+        assert [face.status for face in restored.faces] == ["skipped"]
+        assert "does not fit the face" in restored.faces[0].reason
+        np.testing.assert_array_equal(restored.picture, photo)
+
+
+def test_a_close_up_in_which_no_face_is_found_again_stays(released, monkeypatch):
+    close_up = sample(3, 1, 220, masked=True)
+    restorer = PhotoRestorer(released)
+    monkeypatch.setattr(restorer._detector, "find", lambda photo: [])
+    assert restorer.restore(close_up).altered
+    monkeypatch.setattr(restorer._detector, "look", lambda picture: [])
+    restored = restorer.restore(close_up)
+    assert not restored.altered
+    assert restored.faces[0].reason == "no face was found"

@@ -195,8 +195,16 @@ def test_metadata_tell_synthesised_pictures_from_others():
 
 def test_base64_comes_back_and_errors_name_the_input():
     raw = encode_picture(colours())
-    np.testing.assert_array_equal(from_base64(base64.b64encode(raw).decode(), "row 0"), colours())
-    for text in ("%%%", "abc", "é", "QUJD!"):
+    plain = base64.b64encode(raw).decode()
+    for text in (
+        plain,
+        f"data:image/png;base64,{plain}",
+        "\r\n".join(plain[at : at + 76] for at in range(0, len(plain), 76)),
+        base64.urlsafe_b64encode(raw).decode(),
+        plain.rstrip("="),
+    ):
+        np.testing.assert_array_equal(from_base64(text, "row 0").pixels, colours())
+    for text in ("%%%", "a", "é", "QUJD!", "data:image/png,QUJD", "a,QUJD"):
         with pytest.raises(PictureError, match=r"^row 4: not base64"):
             from_base64(text, "row 4")
     for text in ("", base64.b64encode(b"no image").decode()):

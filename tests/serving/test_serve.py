@@ -20,7 +20,7 @@ import psutil
 import pytest
 import torch
 from champion import make_champion
-from project import ROOT, run_in
+from project import DVC_YAML, ROOT, run_in
 from team.services import until
 
 from unmask.config.profiles import use_profile
@@ -108,7 +108,7 @@ def project(tmp_path_factory) -> Iterator[Path]:
     """A project in which nothing is registered yet, as the working directory."""
     folder = tmp_path_factory.mktemp("serving") / "project"
     folder.mkdir()
-    (folder / "dvc.yaml").touch()
+    (folder / "dvc.yaml").write_text(DVC_YAML)
     use_profile("cpu", ROOT / "conf", folder / "params.yaml")
     write_samples(folder / "faces", 2, 128, 1, masked=True)
     write_samples(folder / "bare", 1, 160, 2, masked=False)
@@ -212,13 +212,16 @@ def test_the_served_answer_is_the_commands(server, project):
         for file in sorted((project / "faces").iterdir()):
             (row,) = server.ask(file.read_bytes(), **params).json()["predictions"]
             written = project / "out" / file.stem
-            assert row["faces"] == json.loads(written.with_suffix(".json").read_text())["faces"]
+            assert (
+                row["faces"]
+                == json.loads(written.with_suffix(".restored.json").read_text())["faces"]
+            )
             statuses += [face["status"] for face in row["faces"]]
-            pairs = [(row["image"], ".png"), (row["mask"], ".mask.png")]
+            pairs = [(row["image"], ".restored.png"), (row["mask"], ".mask.png")]
             pairs += [(s, f".sample-{i}.png") for i, s in enumerate(row["samples"], 1)]
             for text, suffix in pairs:
                 picture = decode_picture(written.with_suffix(suffix).read_bytes(), suffix)
-                np.testing.assert_array_equal(from_base64(text, suffix), picture)
+                np.testing.assert_array_equal(from_base64(text, suffix).pixels, picture)
             assert len(row["samples"]) == params.get("samples", 0)
         assert set(statuses) == {"restored", "no_mask"}
 

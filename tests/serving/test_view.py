@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from restorations import to_base64
 
-from unmask.inference.pictures import to_base64
-from unmask.inference.results import Restoration
+from unmask.inference.results import spread_of
 from unmask.serving.view import scaled_for_screen, view_of
 
 HEIGHT, WIDTH = 640, 700
@@ -79,7 +79,7 @@ def test_faces_of_one_photo_are_numbered_in_the_picture():
 def test_the_spread_is_the_standard_deviation_of_the_samples():
     view = view_of(PHOTO, row([face()], samples=(80, 100, 120)))
     drawn = tuple(filled(value) for value in (80, 100, 120))
-    assert view.most == pytest.approx(Restoration(PHOTO, HOLE, HOLE, [], drawn).uncertainty.max())
+    assert view.most == pytest.approx(spread_of(drawn).max())
     assert [sample[400, 300, 0] for sample in view.samples] == [80, 100, 120]
     assert (view.spread[~HOLE] == view.spread[0, 0]).all()
     assert (view.spread[HOLE].astype(int).sum(axis=1) > view.spread[0, 0].astype(int).sum()).all()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from anyio import CapacityLimiter
+from restorations import to_base64
 
-from unmask.inference.pictures import to_base64
 from unmask.masking.samples import sample
 from unmask.networks import RELEASED
 from unmask.serving import workers

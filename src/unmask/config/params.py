@@ -92,13 +92,18 @@ class Inbox(Section):
 
     `url` is a folder relative to the project's root, or a URL such as s3://bucket/folder. A photo
     is processed once its file has not changed for `settle_seconds`; `crop` says that each photo
-    shows one face.
+    shows one face. Answers have the photo's own format, or another; `quality` is that of what is
+    compressed with loss, 0 for the photo's own.
     """
 
     url: Annotated[str, Field(min_length=1)]
     batch_size: Count
     settle_seconds: Annotated[float, Field(ge=0)]
     crop: bool
+    format: Literal["same", "png", "jpeg", "webp", "tiff", "avif"] = "same"
+    quality: Annotated[int, Field(ge=0, le=100)] = 0
+    strip_metadata: bool = False
+    most_megapixels: Positive = 50.0
 
 
 class Drift(Section):

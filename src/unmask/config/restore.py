@@ -36,6 +36,9 @@ class Detection(Section):
     sides: Counts = (320, 640, 1280)  # pixels, longest sides that the photo is searched at
     score: Fraction = 0.4  # confidence from which on a detection counts
     largest_seen: Positive = 1e5  # pixels of a face as it is searched, up to which its box is good
+    upright: Fraction = (
+        0.0  # confidence from which on a face is upright, else turns are tried; or 0
+    )
     overlap: Fraction = 0.55  # share of the smaller of two boxes in both, from which on one face
     margin: Positive = 1.6  # from a box's centre to its part's borders, in longer sides of the box
     smallest: Positive = 16.0  # pixels, the longer side of the smallest box that is restored
@@ -50,6 +53,10 @@ class Alignment(Section):
     agreement: NotNegative = 0.03  # up to which no other start is tried
     disagreement: NotNegative = 0.15  # beyond which a detected face is skipped
     width: PositiveInterval = (0.4, 2.5)  # of a detected face's landmarks, in widths of its box
+    # Mean distance of eyes and nose from the detector's, in longer sides of its box, of the masked
+    # face and of the restored one together:
+    apart: Positive = 1e5  # beyond which a face is skipped
+    found_again: Fraction = 0.0  # confidence, least, that the restored face is detected with
 
 
 class MaskDetection(Section):

@@ -56,6 +56,11 @@ def chained(first: np.ndarray, then: np.ndarray) -> np.ndarray:
     return then @ np.vstack([first, [0, 0, 1]])
 
 
+def of_part(transform: np.ndarray, x: int, y: int) -> np.ndarray:
+    """The transform (2, 3) for the part of a picture that begins at (x, y), from its own pixels."""
+    return chained(np.array([[1.0, 0, x], [0, 1, y]]), transform)
+
+
 def resizing(old: int, new: int) -> np.ndarray:
     """The affine transform (2, 3) that resizes a square picture from side `old` to side `new`."""
     ratio = new / old

@@ -10,6 +10,7 @@ RIGHT_EYE = slice(36, 42)  # the subject's right eye, at the left of the picture
 LEFT_EYE = slice(42, 48)
 EYES = slice(36, 48)
 MOUTH = slice(48, 68)
+NOSE_TIP = 30
 OUTER_EYE_CORNERS = (36, 45)
 
 #: Index of each landmark's counterpart when the picture is flipped left to right.

@@ -2,7 +2,8 @@
 
     new/       photos are put here, in folders or not
     work/B/    the photos of batch B and their monitoring rows, while they are restored
-    restored/  NAME-KEY.png, .mask.png and, last of all, .json, whose presence completes the answer
+    restored/  NAME-KEY.restored.jpg (or of another format), NAME-KEY.mask.png and, last of all,
+               NAME-KEY.restored.json, whose presence completes the answer
     done/      NAME-KEY.jpg, the photos whose answers are in restored/
     failed/    NAME-KEY.jpg, the photos that cannot be restored, and why in NAME-KEY.jpg.txt
 
@@ -23,13 +24,14 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from unmask.inbox.storage import Storage
-from unmask.inference.files import ENDINGS, contents_of
-from unmask.inference.pictures import decode_picture
-from unmask.inference.results import PictureError, Restoration
+from unmask.inference.files import ANSWER, Outputs, document_of, encoded
+from unmask.inference.image_file import AS_GIVEN, LARGEST_PICTURE, Writing, read_image
+from unmask.inference.results import DEFAULT_OPTIONS, PictureError, Restoration
 
 NEW, WORK, RESTORED, DONE, FAILED = "new", "work", "restored", "done", "failed"
 _BEING_WRITTEN = (".partial", ".part", ".tmp", ".crdownload", ".filepart")
 _KEY_DIGITS = 16  # hexadecimal
+_RESTORED = ANSWER.removesuffix(".json")  # unmask 0.1 wrote NAME-KEY.json
 _LONGEST_STEM, _LONGEST_SUFFIX = 160, 16  # bytes; file systems take names of 255
 
 Row = dict[str, float | str | list[float]]
@@ -44,12 +46,16 @@ class Restorer:
         model: the model's name and version, for JSON and metadata.
         summarise: from a photo and its restoration to monitoring rows, one per face.
         record: stores the rows of a batch under the batch's name, replacing earlier ones.
+        writing: how answers are written.
+        most_pixels: of a photo.
     """
 
     restore: Callable[[np.ndarray], Restoration]
     model: str
     summarise: Callable[[np.ndarray, Restoration], list[Row]]
     record: Callable[[list[Row], str], object]
+    writing: Writing = AS_GIVEN
+    most_pixels: int = LARGEST_PICTURE
 
 
 @dataclass(frozen=True)
@@ -126,8 +132,9 @@ class BatchProcessor:
 
     def __init__(self, storage: Storage, restorer: Restorer) -> None:
         self._storage, self._restorer = storage, restorer
-        names = (PurePosixPath(path) for path in storage.files(RESTORED))
-        self._known = {name.stem[-_KEY_DIGITS:] for name in names if name.suffix == ENDINGS["json"]}
+        answers = (path for path in storage.files(RESTORED) if path.endswith(".json"))
+        stems = (path.removesuffix(".json").removesuffix(_RESTORED) for path in answers)
+        self._known = {stem[-_KEY_DIGITS:] for stem in stems}
 
     def process(self, batch: str) -> list[Outcome]:
         """Restore a batch's photos, record its rows, and move its photos to done/ and failed/.
@@ -160,10 +167,13 @@ class BatchProcessor:
         if key in self._known:
             return Outcome(photo, "known"), f"{DONE}/{name}{suffix}"
         try:
-            picture = decode_picture(raw, photo)
-            restored = self._restorer.restore(picture)
-            summary = self._restorer.summarise(picture, restored)
-            contents = contents_of(picture, restored, self._restorer.model, save_masks=True)
+            image = read_image(raw, photo, self._restorer.most_pixels)
+            restored = self._restorer.restore(image.pixels)
+            summary = self._restorer.summarise(image.pixels, restored)
+            outputs, model = Outputs(self._restorer.writing, save_masks=True), self._restorer.model
+            contents = dict(encoded(image, restored, model, outputs, raw))
+            endings = outputs.endings(image.suffix(outputs.writing), 0)
+            document = document_of(restored, model, DEFAULT_OPTIONS, image.warnings)
         except PictureError as error:
             return self._set_aside(photo, key, str(error))
         except Exception as error:  # the rest of the batch goes on; the flow fails later
@@ -171,7 +181,9 @@ class BatchProcessor:
             return self._set_aside(photo, key, reason, defect=True)
         self._storage.write(f"{rows}/{key}.json", json.dumps(summary).encode())
         for what, content in contents.items():
-            self._storage.write(f"{RESTORED}/{name}{ENDINGS[what]}", content)
+            self._storage.write(f"{RESTORED}/{name}{endings[what]}", content)
+        answer = f"{json.dumps(document, indent=1)}\n".encode()
+        self._storage.write(f"{RESTORED}/{name}{ANSWER}", answer)
         self._known.add(key)
         faces = tuple(face.status for face in restored.faces)
         return Outcome(photo, "restored", faces), f"{DONE}/{name}{suffix}"

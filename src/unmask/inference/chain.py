@@ -11,22 +11,23 @@ from unmask.geometry.frame import (
     chained,
     invert,
     move_points,
+    of_part,
     resized,
     resizing,
     shown,
     warp,
 )
 from unmask.geometry.landmarks import MOUTH, OUTER_EYE_CORNERS, mirrored
-from unmask.inference.alignment import Box, align
-from unmask.inference.blending import frame_hole, paste_back, picture_mask
+from unmask.inference.alignment import DetectedFace, align
+from unmask.inference.blending import frame_hole, paste_back, picture_mask, shown_part
 from unmask.inference.mask_refinement import add_missed_pieces, confirms_mask, next_frame
 from unmask.inference.results import (
     DEFAULT_OPTIONS,
     FaceAnswer,
+    Patch,
     PictureError,
     Restoration,
     RestoreOptions,
-    untouched,
 )
 from unmask.inference.runtime import OnnxNetwork
 from unmask.inference.tone import match_tone
@@ -176,24 +177,22 @@ class Chain:
         self,
         picture: np.ndarray,
         options: RestoreOptions = DEFAULT_OPTIONS,
-        box: Box | None = None,
+        face: DetectedFace | None = None,
         valid: np.ndarray | None = None,
         own: np.ndarray | None = None,
     ) -> Restoration:
-        """Restore one face: that of a face chip or portrait, or the one in `box`.
+        """Restore one face: that of a face chip or portrait, or a detected one.
 
         The crop is widened while the mask reaches a border beyond which the picture goes on.
 
         Args:
             picture: (H, W, 3) uint8 RGB.
             options: what to assume, and how many samples to draw.
-            box: x0, y0, x1, y1 of the face in the picture; None for a picture of one face.
+            face: where the face is in the picture; None for a picture of one face.
             valid: (H, W) bool, false on padding; None where all pixels are the picture's.
             own: (H, W) bool, false where another face lies, whose mask is not this one's.
         """
         height, width = picture.shape[:2]
-        valid = np.ones((height, width), bool) if valid is None else valid
-        nothing = np.zeros((height, width), bool)
         settings = self.settings
         try:
             if min(height, width) < SMALLEST_PICTURE:
@@ -203,14 +202,14 @@ class Chain:
                 )
             side = self.networks["landmarks"].image_size
             transform, landmarks = align(
-                picture, self._find_landmarks, side, settings.alignment, box
+                picture, self._find_landmarks, side, settings.alignment, face
             )
             transform = chained(transform, resizing(side, self.size))
         except PictureError as error:
             answer = FaceAnswer(
                 "skipped", str(error), (0.0, 0.0, float(width), float(height)), None, 0.5, 0.0, 0.0
             )
-            return untouched(picture, nothing, answer, options)
+            return Restoration(picture, [answer], [], options.samples)
         frame = (self.size, self.size)
         crop = warp(picture, transform, frame)
         male = self.gender_male(crop)
@@ -246,24 +245,28 @@ class Chain:
                 fraction,
                 score,
             )
-            return untouched(picture, nothing, answer, options)
+            return Restoration(picture, [answer], [], options.samples)
         assumed = {None: male, "male": 1.0, "female": 0.0}[options.gender]
         covered = add_missed_pieces(crop, probability, settings.missed_pieces)
-        hole = frame_hole(covered, settings.blending.filled) | ~shown(valid, transform, frame)
+        hole = frame_hole(covered, settings.blending.filled)
+        rows, columns = shown_part(transform, self.size, picture.shape)
+        part, to_frame = picture[rows, columns], of_part(transform, columns.start, rows.start)
+        known = np.ones(part.shape[:2], bool) if valid is None else valid[rows, columns]
+        hole |= ~shown(known, to_frame, frame)
         latents = np.random.default_rng(options.seed).standard_normal(
             (options.samples, self.networks["inpainting"].latent), np.float32
         )
-        pasted, *samples = (
-            paste_back(
-                picture,
-                self.fill(crop, hole, points, assumed, latent),
-                covered,
-                transform,
-                settings.blending,
-            )
-            for latent in (None, *latents)
-        )
+        fills = [self.fill(crop, hole, points, assumed, latent) for latent in (None, *latents)]
+        pasted = paste_back(part, fills, covered, to_frame, settings.blending)
+        mask = picture_mask(probability, to_frame, part.shape, settings.blending)
+        restored, *samples = pasted.pictures
+        patch = Patch(
+            pasted.rows,
+            pasted.columns,
+            restored,
+            mask[pasted.rows, pasted.columns],
+            pasted.hole,
+            tuple(samples),
+        ).moved(columns.start, rows.start)
         answer = FaceAnswer("restored", "", corners, landmarks, male, fraction, score)
-        others = tuple(sample.picture for sample in samples)
-        mask = picture_mask(probability, transform, picture.shape, settings.blending)
-        return Restoration(pasted.picture, mask, pasted.hole, [answer], others)
+        return Restoration(picture, [answer], [patch], options.samples)

@@ -1,13 +1,24 @@
 """Restoring pictures that come and go as base64, for the registered model and the server."""
 
+import base64
 from typing import Any
 
 from unmask.inference.chain import Chain
+from unmask.inference.files import Outputs, document_of, encoded
+from unmask.inference.image_file import Writing
 from unmask.inference.photo import PhotoRestorer
-from unmask.inference.pictures import from_base64, to_base64
+from unmask.inference.pictures import from_base64
 from unmask.inference.results import RestoreOptions
 
-DEFAULTS: dict[str, Any] = {"crop": False, "gender": "auto", "samples": 0, "seed": 0}
+DEFAULTS: dict[str, Any] = {
+    "crop": False,
+    "gender": "auto",
+    "samples": 0,
+    "seed": 0,
+    "format": "png",
+    "quality": 0,
+    "strip_metadata": False,
+}
 
 
 class EncodedRestorer:
@@ -24,12 +35,14 @@ class EncodedRestorer:
             name: of the picture, for errors.
             params: `crop`: whether the picture shows one face, so that no face is searched for;
                 `gender`: auto, male or female; `samples`: 0 to 32; `seed`: of the samples' draws,
-                at least 0. A missing one takes that of DEFAULTS.
+                at least 0; `format`, `quality` and `strip_metadata`, of `Writing.parse`. A missing
+                one takes that of DEFAULTS.
 
         Returns:
-            `image`, a base64 PNG of the same size; `faces`, what was found of each face; `mask`, a
-            base64 PNG, 255 where pixels were replaced; and `samples`, other plausible restorations
-            as base64 PNGs, as many as `samples` says.
+            `image`, a file of the same size as base64; `faces`, what was found of each face;
+            `mask`, a base64 PNG, 255 where pixels were replaced; `samples`, other plausible
+            restorations as `image` is one, as many as `samples` says; `digital_source_type`,
+            IPTC's, empty where nothing was replaced; and `warnings`, what of the file is not kept.
 
         Raises:
             PictureError: naming the picture, when it is no image.
@@ -37,13 +50,23 @@ class EncodedRestorer:
         """
         values = DEFAULTS | params
         options = RestoreOptions.parse(values["gender"], values["samples"], values["seed"])
-        picture = from_base64(text, name)
+        writing = Writing.parse(values["format"], values["quality"], values["strip_metadata"])
+        image = from_base64(text, name)
         restorer = self._chain if values["crop"] else self._photo_restorer
-        restored = restorer.restore(picture, options)
-        synthesised = "unmask" if restored.hole.any() else None
+        restored = restorer.restore(image.pixels, options)
+        document = document_of(restored, "unmask", options, image.warnings)
+        picture, mask, *samples = (
+            base64.b64encode(content).decode()
+            for what, content in encoded(
+                image, restored, "unmask", Outputs(writing, save_masks=True)
+            )
+            if what != "uncertainty"
+        )
         return {
-            "image": to_base64(restored.picture, synthesised),
-            "faces": [face.as_json() for face in restored.faces],
-            "mask": to_base64(restored.hole),
-            "samples": [to_base64(sample, synthesised) for sample in restored.samples],
+            "image": picture,
+            "faces": document["faces"],
+            "mask": mask,
+            "samples": samples,
+            "digital_source_type": document["digital_source_type"] or "",
+            "warnings": document["warnings"],
         }

@@ -7,19 +7,21 @@ from pathlib import Path
 import numpy as np
 
 from unmask.config.restore import Detection
-from unmask.inference.alignment import Box, fits_box
+from unmask.geometry.frame import canonical_transform, move_points, warp
+from unmask.inference.alignment import Box, DetectedFace, fits, points_apart
 from unmask.inference.chain import Chain
-from unmask.inference.detection import DetectedFace, FaceDetector
+from unmask.inference.detection import FaceDetector
 from unmask.inference.results import (
     DEFAULT_OPTIONS,
     FaceAnswer,
+    Patch,
     Restoration,
     RestoreOptions,
-    untouched,
 )
 from unmask.inference.runtime import threads_of_environment
 from unmask.parallel import CORES
 
+_FRAME, _AROUND = 160, 32  # pixels: of a restored face as it is looked at again, and around it
 _PICTURES_A_WORKER = 4  # least
 
 
@@ -41,44 +43,88 @@ class PhotoRestorer:
     ) -> Restoration:
         """Restore every masked face of a photo; all pixels away from their masks stay.
 
-        A photo in which no face is detected is tried as one close-up.
+        A photo in which no face is detected is tried as one close-up. Where it seems to be turned,
+        what restores more faces counts: it turned back, or it as it is.
 
         Args:
             photo: (H, W, 3) uint8 RGB.
             options: what to assume, and how many samples to draw.
         """
+        turns = self._detector.quarter_turns(photo)
+        if not turns:
+            return self._restore_upright(photo, options)
+        turned = self._restore_upright(np.ascontiguousarray(np.rot90(photo, turns)), options)
+        for _ in range(4 - turns):
+            turned = turned.turned()
+        if all(face.status == "restored" for face in turned.faces):
+            return turned
+        upright = self._restore_upright(photo, options)
+        return turned if len(turned.patches) > len(upright.patches) else upright
+
+    def _restore_upright(self, photo: np.ndarray, options: RestoreOptions) -> Restoration:
         found = self._detector.find(photo)
         if not found:
             close_up = self._chain.restore(photo, options)
-            return close_up if close_up.hole.any() else _no_face(photo, options)
-        picture, *samples = (photo.copy() for _ in range(1 + options.samples))
-        mask, hole = np.zeros(photo.shape[:2], bool), np.zeros(photo.shape[:2], bool)
-        answers = []
+            good = close_up.altered and self._holds_together(close_up)
+            return close_up if good else _no_face(photo, options)
+        answers: list[FaceAnswer] = []
+        patches: list[Patch] = []
         for face in found:
-            rows, columns, box = _part_around(face, photo.shape, self._settings.detection)
-            if box is None:
-                answers.append(_skipped(face, "the face is too small to restore"))
-                continue
-            own = _own_pixels(face, found, rows, columns)
-            part = self._chain.restore(photo[rows, columns], options, box, own=own)
-            answer = part.faces[0].moved(columns.start, rows.start)
-            if answer.status == "skipped":
-                answers.append(_skipped(face, answer.reason))
-                continue
-            landmarks = answer.landmarks
-            if landmarks is not None and not fits_box(
-                landmarks, face.box, self._settings.alignment
-            ):
-                answers.append(_skipped(face, "its landmarks cannot be made out"))
-                continue
-            restored = (part.picture, *part.samples)
-            for whole, piece in zip((picture, *samples), restored, strict=True):
-                changed = (piece != photo[rows, columns]).any(axis=2)
-                whole[rows, columns][changed] = piece[changed]
-            mask[rows, columns] |= part.mask
-            hole[rows, columns] |= part.hole
-            answers.append(answer)
-        return Restoration(picture, mask, hole, answers, tuple(samples))
+            part = self._restore_face(photo, face, found, options)
+            answers += part.faces
+            patches += part.patches
+        return Restoration(photo, answers, patches, options.samples)
+
+    def _restore_face(
+        self,
+        photo: np.ndarray,
+        face: DetectedFace,
+        found: list[DetectedFace],
+        options: RestoreOptions,
+    ) -> Restoration:
+        """The photo with one of the faces found restored, or left with the reason."""
+
+        def skipped(reason: str) -> Restoration:
+            return Restoration(photo, [_skipped(face, reason)], [], options.samples)
+
+        rows, columns = _part_around(face, photo.shape, self._settings.detection)
+        if face.side < self._settings.detection.smallest:
+            return skipped("the face is too small to restore")
+        own = _own_pixels(face, found, rows, columns)
+        there = face.moved(-columns.start, -rows.start)
+        part = self._chain.restore(photo[rows, columns], options, there, own=own)
+        answer = part.faces[0].moved(columns.start, rows.start)
+        if answer.status == "skipped":
+            return skipped(answer.reason)
+        landmarks = answer.landmarks
+        if landmarks is not None and not fits(landmarks, face, self._settings.alignment):
+            return skipped("its landmarks cannot be made out")
+        if part.altered and not self._holds_together(part, there):
+            return skipped("what would be restored does not fit the face")
+        patches = [patch.moved(columns.start, rows.start) for patch in part.patches]
+        return Restoration(photo, [answer], patches, options.samples)
+
+    def _holds_together(self, restored: Restoration, face: DetectedFace | None = None) -> bool:
+        """Whether the detector finds a restored face again, where its landmarks are.
+
+        Args:
+            restored: of one face.
+            face: as it was detected before, in the same pixels; None where it was not.
+        """
+        landmarks = restored.faces[0].landmarks
+        if landmarks is None:
+            return False
+        transform = canonical_transform(landmarks, _FRAME)
+        transform[:, 2] += _AROUND
+        side = _FRAME + 2 * _AROUND
+        again = self._detector.look(warp(restored.picture, transform, (side, side)))
+        if not again:
+            return self._settings.alignment.found_again == 0
+        points = move_points(landmarks, transform)
+        apart, score = min((points_apart(points, one), one.score) for one in again)
+        before = 0.0 if face is None else points_apart(landmarks, face)
+        settings = self._settings.alignment
+        return before + apart <= settings.apart and score >= settings.found_again
 
 
 @dataclass(frozen=True)
@@ -132,20 +178,16 @@ def restorer_of(chain: Chain, *, crop: bool) -> Chain | PhotoRestorer:
 
 def _part_around(
     face: DetectedFace, shape: tuple[int, ...], settings: Detection
-) -> tuple[slice, slice, Box | None]:
-    """Rows and columns around a face, and its box (x0, y0, x1, y1) in them; None if too small."""
+) -> tuple[slice, slice]:
+    """Rows and columns of a photo around a face."""
     x0, y0, x1, y1 = face.box
-    side = max(x1 - x0, y1 - y0)
-    reach = settings.margin * side
+    reach = settings.margin * face.side
     height, width = shape[:2]
     left, right = (round((x0 + x1) / 2 + s * reach) for s in (-1, 1))
     top, bottom = (round((y0 + y1) / 2 + s * reach) for s in (-1, 1))
     columns = slice(max(0, left), min(width, right))
     rows = slice(max(0, top), min(height, bottom))
-    if side < settings.smallest:
-        return rows, columns, None
-    dx, dy = columns.start, rows.start
-    return rows, columns, (x0 - dx, y0 - dy, x1 - dx, y1 - dy)
+    return rows, columns
 
 
 def _own_pixels(
@@ -155,7 +197,7 @@ def _own_pixels(
 
     Distances are in sides of the boxes.
     """
-    y, x = np.ogrid[rows, columns]
+    y, x = (along.astype(np.float32) for along in np.ogrid[rows, columns])
 
     def distance(box: Box) -> np.ndarray:
         x0, y0, x1, y1 = box
@@ -175,6 +217,6 @@ def _skipped(face: DetectedFace, reason: str) -> FaceAnswer:
 
 def _no_face(photo: np.ndarray, options: RestoreOptions) -> Restoration:
     height, width = photo.shape[:2]
-    whole = DetectedFace((0.0, 0.0, float(width), float(height)), 0.0)
+    whole = DetectedFace((0.0, 0.0, float(width), float(height)), 0.0, np.zeros((5, 2)))
     answer = _skipped(whole, "no face was found")
-    return untouched(photo, np.zeros((height, width), bool), answer, options)
+    return Restoration(photo, [answer], [], options.samples)

@@ -1,23 +1,19 @@
-"""Reading the pictures people give and writing the ones they get."""
+"""Pictures as PNG files and as base64 text."""
 
 import base64
 import binascii
-import io
-import struct
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from unmask.inference.image_file import ImageFile, encode_array, read_image
+from unmask.inference.metadata import Metadata
 from unmask.inference.results import PictureError
 
-LARGEST_PICTURE = 50_000_000  # pixels
-COMPRESSION = 2  # of PNG's 9: a photo takes 4 to 18 % more bytes than at 6, in a third of the time
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, UnidentifiedImageError)
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_PLAIN = str.maketrans("-_", "+/")  # of the URL-safe alphabet
 
 
 def decode_picture(raw: bytes, name: str) -> np.ndarray:
-    """RGB uint8 (H, W, 3) of an image file's bytes, turned as its EXIF orientation says.
+    """SRGB uint8 (H, W, 3) of an image file's bytes, turned as its EXIF orientation says.
 
     Args:
         raw: the file's bytes.
@@ -26,54 +22,36 @@ def decode_picture(raw: bytes, name: str) -> np.ndarray:
     Raises:
         PictureError: naming the file, when it is no image, broken, or too large.
     """
-    try:
-        with Image.open(io.BytesIO(raw)) as image:
-            if image.width * image.height > LARGEST_PICTURE:
-                raise PictureError(
-                    f"{name}: {image.width} x {image.height} pixels, more than the "
-                    f"{LARGEST_PICTURE // 1_000_000} million that are taken; make it smaller."
-                )
-            turned = ImageOps.exif_transpose(image)
-            if turned.mode.startswith("I"):  # 16 bit, of which Pillow's own conversion clips
-                levels = np.asarray(turned).astype(np.int64).clip(0, 65535) >> 8
-                turned = Image.fromarray(levels.astype(np.uint8))
-            return np.asarray(turned.convert("RGB"))
-    except (*_BROKEN, Image.DecompressionBombError) as error:
-        unknown = isinstance(error, UnidentifiedImageError)  # whose text names an object in memory
-        why = "" if unknown else f" ({error})"
-        raise PictureError(f"{name}: not an image that can be read{why}.") from error
+    return read_image(raw, name).pixels
 
 
 def encode_picture(picture: np.ndarray, model: str | None = None) -> bytes:
-    """PNG bytes of an RGB uint8 picture or a bool mask.
+    """PNG bytes of a picture or a bool mask.
 
     Args:
-        picture: (H, W, 3) uint8 RGB, or (H, W) bool.
+        picture: (H, W, 3) uint8 RGB, (H, W) uint8 grey, or (H, W) bool.
         model: when given, the metadata says that a region is synthesised, and by which model.
     """
-    pixels = picture.astype(np.uint8) * 255 if picture.dtype == bool else picture
-    metadata = PngImagePlugin.PngInfo()
-    if model is not None:
-        metadata.add_text("Software", f"unmask, model {model}")
-        metadata.add_text("Comment", "The region of the face mask is synthesised.")
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "png", pnginfo=metadata, compress_level=COMPRESSION)
-    return buffer.getvalue()
+    values = picture.astype(np.uint8) * 255 if picture.dtype == bool else picture
+    return encode_array(values, Metadata() if model is None else Metadata().synthesised_by(model))
 
 
-def to_base64(picture: np.ndarray, model: str | None = None) -> str:
-    """The base64-encoded PNG of `encode_picture`."""
-    return base64.b64encode(encode_picture(picture, model)).decode()
+def from_base64(text: str, name: str) -> ImageFile:
+    """The image file of base64 text, as data URL or not, in RFC 4648's plain or URL-safe alphabet.
 
-
-def from_base64(text: str, name: str) -> np.ndarray:
-    """The picture of base64-encoded image bytes.
+    Line breaks in it and missing padding are taken.
 
     Raises:
         PictureError: naming the input, when it is no base64 or no image.
     """
+    head, comma, body = text.partition(",")
+    if not comma:
+        body = text
+    elif not (head.lower().startswith("data:") and head.lower().endswith(";base64")):
+        raise PictureError(f"{name}: not base64, nor a data URL of it.")
+    body = "".join(body.split()).translate(_PLAIN).rstrip("=")
     try:
-        raw = base64.b64decode(text, validate=True)
+        raw = base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise PictureError(f"{name}: not base64 ({error}).") from error
-    return decode_picture(raw, name)
+    return read_image(raw, name)

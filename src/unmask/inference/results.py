@@ -1,5 +1,6 @@
 """What the chain is asked and what it answers."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,6 +45,15 @@ class FaceAnswer:
             "mask_fraction": round(self.mask_fraction, 4),
             "score": round(self.score, 4),
         }
+
+    def turned(self, width: int) -> "FaceAnswer":
+        """The same answer in a picture of that width, turned counter-clockwise by a quarter."""
+        x0, y0, x1, y1 = self.box
+        last = width - 1.0
+        points = self.landmarks
+        if points is not None:
+            points = np.column_stack([points[:, 1], np.float32(last) - points[:, 0]])
+        return replace(self, box=(y0, last - x1, y1, last - x0), landmarks=points)
 
     def moved(self, x: float, y: float) -> "FaceAnswer":
         """The same answer in a picture of which this one's picture is the part at (x, y)."""
@@ -93,40 +103,131 @@ DEFAULT_OPTIONS = RestoreOptions()
 
 
 @dataclass(frozen=True)
-class Restoration:
-    """A restored picture and how it came about.
+class Patch:
+    """The part of a picture that shows a restored face.
 
     Attributes:
-        picture: (H, W, 3) uint8.
-        mask, hole: (H, W) bool, the predicted mask and the pixels that were filled.
-        faces: one answer per face.
-        samples: other plausible restorations (H, W, 3) uint8, as many as were asked for.
+        rows, columns: where it lies in the picture.
+        picture: (h, w, 3) uint8.
+        mask, hole: (h, w) bool, the predicted mask and the pixels that were filled.
+        samples: other plausible restorations (h, w, 3) uint8, as many as were asked for.
     """
 
+    rows: slice
+    columns: slice
     picture: np.ndarray
     mask: np.ndarray
     hole: np.ndarray
-    faces: list[FaceAnswer]
     samples: tuple[np.ndarray, ...] = ()
 
     @property
     def uncertainty(self) -> np.ndarray:
-        """Standard deviation of the samples, (H, W) float32 in 0..255, channels averaged."""
-        drawn = np.stack(self.samples).astype(np.float32)
-        return drawn.std(axis=0).mean(axis=2)
+        """Standard deviation of the samples, (h, w) float32 in 0..255, channels averaged."""
+        return spread_of(self.samples)
+
+    def moved(self, x: int, y: int) -> "Patch":
+        """The same patch of a picture of which this one's picture is the part at (x, y)."""
+        rows = slice(self.rows.start + y, self.rows.stop + y)
+        columns = slice(self.columns.start + x, self.columns.stop + x)
+        return replace(self, rows=rows, columns=columns)
+
+    def turned(self, width: int) -> "Patch":
+        """The same patch of a picture of that width, turned counter-clockwise by a quarter."""
+        return Patch(
+            slice(width - self.columns.stop, width - self.columns.start),
+            self.rows,
+            np.rot90(self.picture),
+            np.rot90(self.mask),
+            np.rot90(self.hole),
+            tuple(np.rot90(sample) for sample in self.samples),
+        )
 
 
-def untouched(
-    picture: np.ndarray, mask: np.ndarray, answer: FaceAnswer, options: RestoreOptions
-) -> Restoration:
-    """The answer for a picture that stays as it is, and so do its samples.
+def spread_of(samples: Sequence[np.ndarray]) -> np.ndarray:
+    """Standard deviation of pictures (H, W, 3) uint8, (H, W) float32 in 0..255, channels averaged.
 
-    Args:
-        picture: (H, W, 3) uint8 RGB.
-        mask: (H, W) bool, the predicted mask.
-        answer: of its one face.
-        options: that give the number of samples.
+    It is computed row by row, since large pictures take four times their memory as float32.
     """
-    hole = np.zeros(picture.shape[:2], bool)
-    samples = tuple(picture.copy() for _ in range(options.samples))
-    return Restoration(picture.copy(), mask, hole, [answer], samples)
+    spread = np.empty(samples[0].shape[:2], np.float32)
+    for row, values in enumerate(spread):
+        drawn = np.stack([sample[row] for sample in samples]).astype(np.float32)
+        values[:] = drawn.std(axis=0).mean(axis=1)
+    return spread
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """A restored picture and how it came about.
+
+    Pictures and maps of the whole are made anew each time that they are asked for, since a photo
+    may have 50 million pixels, and its faces a few.
+
+    Attributes:
+        given: (H, W, 3) uint8, the picture before.
+        faces: one answer per face.
+        patches: one per restored face; where two overlap, the later one's changes count.
+        drawn: number of samples that were asked for.
+    """
+
+    given: np.ndarray
+    faces: list[FaceAnswer]
+    patches: list[Patch]
+    drawn: int = 0
+
+    @property
+    def picture(self) -> np.ndarray:
+        """(H, W, 3) uint8, restored."""
+        return self._with([patch.picture for patch in self.patches])
+
+    @property
+    def samples(self) -> Iterator[np.ndarray]:
+        """Other plausible restorations (H, W, 3) uint8, one after the other."""
+        for number in range(self.drawn):
+            yield self._with([patch.samples[number] for patch in self.patches])
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(H, W) bool, the predicted mask."""
+        return self._union([patch.mask for patch in self.patches])
+
+    @property
+    def hole(self) -> np.ndarray:
+        """(H, W) bool, the pixels that were filled."""
+        return self._union([patch.hole for patch in self.patches])
+
+    @property
+    def altered(self) -> bool:
+        """Whether any pixel was filled."""
+        return any(patch.hole.any() for patch in self.patches)
+
+    @property
+    def uncertainty(self) -> np.ndarray:
+        """Standard deviation of the samples, (H, W) float32 in 0..255, channels averaged."""
+        spread = np.zeros(self.given.shape[:2], np.float32)
+        for patch in self.patches:
+            part = spread[patch.rows, patch.columns]
+            np.maximum(part, patch.uncertainty, out=part)
+        return spread
+
+    def turned(self) -> "Restoration":
+        """The same restoration of the picture turned counter-clockwise by a quarter."""
+        width = self.given.shape[1]
+        return replace(
+            self,
+            given=np.rot90(self.given),
+            faces=[face.turned(width) for face in self.faces],
+            patches=[patch.turned(width) for patch in self.patches],
+        )
+
+    def _with(self, parts: list[np.ndarray]) -> np.ndarray:
+        picture = self.given.copy()
+        for patch, restored in zip(self.patches, parts, strict=True):
+            changed = (restored != self.given[patch.rows, patch.columns]).any(axis=2)
+            picture[patch.rows, patch.columns][changed] = restored[changed]
+        return picture
+
+    def _union(self, parts: list[np.ndarray]) -> np.ndarray:
+        union = np.zeros(self.given.shape[:2], bool)
+        for patch, part in zip(self.patches, parts, strict=True):
+            union[patch.rows, patch.columns] |= part
+        return union

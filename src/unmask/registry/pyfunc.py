@@ -29,6 +29,8 @@ OUTPUTS = Schema(
         ColSpec(Array(_FACE), "faces"),
         ColSpec(DataType.string, "mask"),
         ColSpec(Array(DataType.string), "samples"),
+        ColSpec(DataType.string, "digital_source_type"),
+        ColSpec(Array(DataType.string), "warnings"),
     ]
 )
 PARAMS = ParamSchema(
@@ -37,6 +39,9 @@ PARAMS = ParamSchema(
         ParamSpec("gender", DataType.string, DEFAULTS["gender"]),
         ParamSpec("samples", DataType.long, DEFAULTS["samples"]),
         ParamSpec("seed", DataType.long, DEFAULTS["seed"]),
+        ParamSpec("format", DataType.string, DEFAULTS["format"]),
+        ParamSpec("quality", DataType.long, DEFAULTS["quality"]),
+        ParamSpec("strip_metadata", DataType.boolean, DEFAULTS["strip_metadata"]),
     ]
 )
 

@@ -188,7 +188,7 @@ class Supervisor:
             answer = await restore(networks, picture, {}, self._workers)
         except RefusedError as error:
             raise UnmaskError(f"version {version} fails its check: {error}") from error
-        shape = from_base64(answer["image"], "its picture").shape
+        shape = from_base64(answer["image"], "its picture").pixels.shape
         if shape != (_CHECK_SIDE, _CHECK_SIDE, 3) or not answer["faces"]:
             raise UnmaskError(
                 f"version {version} fails its check: its answer has the shape {shape} and "

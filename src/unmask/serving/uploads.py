@@ -18,7 +18,7 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.routes import App
 from PIL import Image
 
-from unmask.inference.pictures import COMPRESSION
+from unmask.inference.image_file import COMPRESSION
 from unmask.serving.temporary import LockedFolder
 
 KEEP_SECONDS, SWEEP_SECONDS = 600, 60  # that a file is kept, and between two deletions

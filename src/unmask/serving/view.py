@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from unmask.inference.pictures import from_base64
-from unmask.inference.results import Restoration
+from unmask.inference.results import spread_of
 
 _SMALLEST, _LARGEST = 640, 1280  # pixels of the longer side of a picture on the page
 _TINT, _RIM, _DOT = (20, 184, 166), (255, 255, 255), (15, 118, 110)  # RGB
@@ -45,10 +45,10 @@ class View:
 
 def view_of(photo: np.ndarray, row: dict) -> View:
     """The view of a photo (H, W, 3) uint8 and of the model's row that answers it."""
-    hole = from_base64(row["mask"], "the answer's mask")[..., 0] > 0
+    hole = from_base64(row["mask"], "the answer's mask").pixels[..., 0] > 0
     faces = row["faces"]
-    after = from_base64(row["image"], "the answer's picture")
-    samples, spread = _samples(row["samples"], after, hole)
+    after = from_base64(row["image"], "the answer's picture").pixels
+    samples, spread = _samples(row["samples"], hole)
     most = float(spread.max())
     return View(
         before=scaled_for_screen(photo),
@@ -78,9 +78,7 @@ def _scale(picture: np.ndarray) -> float:
     return float(np.clip(longer, _SMALLEST, _LARGEST)) / longer
 
 
-def _samples(
-    encoded: list[str], after: np.ndarray, hole: np.ndarray
-) -> tuple[list[np.ndarray], np.ndarray]:
+def _samples(encoded: list[str], hole: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     """The samples at a size for screens, and their standard deviation (H, W) float32.
 
     They are decoded one by one, and only the part around the hole is kept at full size, since all
@@ -90,13 +88,12 @@ def _samples(
     part = np.s_[y : y + height, x : x + width]
     pictures, parts = [], []
     for number, text in enumerate(encoded, 1):
-        sample = from_base64(text, f"the answer's sample {number}")
+        sample = from_base64(text, f"the answer's sample {number}").pixels
         pictures.append(scaled_for_screen(sample))
         parts.append(sample[part].copy())
     spread = np.zeros(hole.shape, np.float32)
     if parts and hole.any():
-        restored = Restoration(after[part], hole[part], hole[part], [], tuple(parts))
-        spread[part] = restored.uncertainty
+        spread[part] = spread_of(parts)
     return pictures, spread
 
 
