@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import httpx
+import icc
 import numpy as np
 import pandas as pd
 import pytest
@@ -174,12 +175,49 @@ def test_an_uploaded_photo_is_restored_by_a_click(browser, url, ask, tmp_path):
         for words in ("Restored", f"{share:.0%}", f"{face['mask_fraction']:.0%}"):
             assert words in cells[0]
         expect(tab.get_by_text("do not use it to identify anyone")).to_be_visible()
-        with tab.expect_download() as download:
-            tab.locator("#download").click()
-        content = Path(download.value.path()).read_bytes()
-        assert download.value.suggested_filename == "one-restored.png"
+        name, content = downloaded(tab)
+        assert name == "one.restored.png"
     assert content == base64.b64decode(expected["image"])
     assert "synthesised" in Image.open(io.BytesIO(content)).info["Comment"]
+
+
+def downloaded(tab: Page) -> tuple[str, bytes]:
+    with tab.expect_download() as download:
+        tab.locator("#download").click()
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def test_the_download_has_the_photo_s_own_format_and_profile_or_another(browser, url, tmp_path):
+    file = tmp_path / "phone.jpg"
+    photo = Image.fromarray(np.rot90(masked(3)))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo.save(file, quality=90, icc_profile=icc.display_p3(), exif=exif)
+    with opened(browser, url) as tab:
+        choose(tab, file)
+        assert restore(tab) == "One face restored."
+        name, content = downloaded(tab)
+        assert name == "phone.restored.jpg"
+        with Image.open(io.BytesIO(content)) as answer:
+            assert answer.format == "JPEG"
+            assert answer.info["icc_profile"] == icc.display_p3()
+            assert b"compositeWithTrainedAlgorithmicMedia" in answer.info["xmp"]
+        tab.get_by_label("Format").click()
+        tab.get_by_role("option", name="WebP").click()
+        until(lambda: downloaded(tab)[0] == "phone.restored.webp", "another format", 60)
+        tab.screenshot(path=tmp_path / "page.png", full_page=True)
+
+
+def test_a_photo_on_its_side_is_restored(browser, url, tmp_path):
+    photo = np.full((420, 640, 3), 120, np.uint8)
+    photo[100:356, 200:456] = masked(3)
+    with opened(browser, url) as tab:
+        choose(tab, written(tmp_path, "side.png", np.ascontiguousarray(np.rot90(photo))))
+        assert restore(tab) == "One face restored."
+        before, after = pictures(tab, "#slider")
+        changed = np.argwhere((before != after).any(axis=2)) / before.shape[:2]
+        assert before.shape[0] > before.shape[1]
+        assert 0.2 < changed[:, 0].mean() < 0.8
 
 
 def test_what_if_changes_the_picture_and_draws_others(browser, url, ask, tmp_path):

@@ -37,6 +37,7 @@ def row(faces: list[dict], samples: tuple[int, ...] = (), hole: np.ndarray = HOL
         "faces": faces,
         "mask": to_base64(hole),
         "samples": [to_base64(filled(value)) for value in samples],
+        "warnings": [],
     }
 
 
@@ -119,3 +120,9 @@ def test_the_table_has_a_row_a_face_and_dashes_where_nothing_was_measured():
 )
 def test_a_sentence_says_what_became_of_the_photo(faces, sentence):
     assert view_of(PHOTO, row(faces)).sentence == sentence
+
+
+def test_what_of_the_file_is_not_kept_is_said():
+    animated = row([face()]) | {"warnings": ["only the first of its 3 pictures is kept"]}
+    sentence = view_of(PHOTO, animated).sentence
+    assert sentence == "One face restored. Only the first of its 3 pictures is kept."

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import mimetypes
 import random
 from collections.abc import Callable, Iterator
 from html import escape
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 from gradio.data_classes import ImageData
 
 from unmask.errors import UnmaskError
+from unmask.inference.image_file import SAME, media_type_of
 from unmask.inference.pictures import decode_picture
 from unmask.inference.results import PictureError
 from unmask.masking.samples import sample
@@ -27,6 +29,7 @@ LARGEST_FILE = 40_000_000  # bytes
 MOST_SAMPLES = 6
 QUEUE = 20  # restorations that may wait, which run one by one
 _EXAMPLE_SIDE = 256  # pixels
+_FORMATS = [("The photo's own", SAME), ("PNG", "png"), ("JPEG", "jpeg"), ("WebP", "webp")]
 _HIDDEN = {"__type__": "update", "visible": False}
 _ANEW = f"() => {json.dumps([theme.EMPTY, _HIDDEN, _HIDDEN, 'auto', 0, 0])}"
 
@@ -85,7 +88,11 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
                         buttons=["fullscreen"], max_height=560, elem_id="slider",
                     )  # fmt: skip
                     gr.HTML(theme.NOTE)
-                    download = gr.DownloadButton("Download as PNG", elem_id="download")
+                    with gr.Row(elem_id="take"):
+                        format_ = gr.Dropdown(
+                            _FORMATS, value=SAME, label="Format", filterable=False, elem_id="format"
+                        )
+                        download = gr.DownloadButton("Download", elem_id="download")
         with gr.Column(visible=False, elem_id="more") as more:
             gr.HTML('<h2 class="part">What was found</h2>')
             with gr.Row():
@@ -125,19 +132,22 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
                             interactive=False, buttons=["fullscreen"], elem_id="spread",
                         )  # fmt: skip
 
-        def restored(path: str | None, gender: str, count: int, seed: int) -> Iterator[dict]:
+        def restored(
+            path: str | None, gender: str, count: int, seed: int, kind: str
+        ) -> Iterator[dict]:
             yield {message: theme.BUSY}
             try:
                 name, raw = _read(path)
                 params = {"gender": gender, "samples": int(count), "seed": int(seed or 0)}
+                params["format"] = kind
                 before = decode_picture(raw, name)
                 row = restore_photo(raw, params)
             except UnmaskError as error:
                 yield {message: _error_html(error), answer: gr.Column(visible=False),
                        more: gr.Column(visible=False)}  # fmt: skip
                 return
-            view = view_of(before, row)
-            file = f"{Path(name).stem}-restored.png"
+            view, picture = view_of(before, row), base64.b64decode(row["image"])
+            ending = mimetypes.guess_extension(media_type_of(picture)) or ""
             yield {
                 message: _result_html(view),
                 answer: gr.Column(visible=view.restored),
@@ -145,7 +155,7 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
                 slider: tuple(
                     uploads.keep(side, "shown.png") for side in (view.before, view.after)
                 ),
-                download: uploads.keep(base64.b64decode(row["image"]), file),
+                download: uploads.keep(picture, f"{Path(name).stem}.restored{ending}"),
                 found: uploads.keep(view.found, "found.webp"),
                 table: view.table,
                 what_if: gr.Column(visible=view.restored),
@@ -162,9 +172,9 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
 
         private: _EventOptions = {"api_visibility": "private", "show_progress": "hidden"}
         asked = gr.on(
-            [restore.click, gender.input, samples.input, seed.input],
+            [restore.click, gender.input, samples.input, seed.input, format_.input],
             restored,
-            [photo, gender, samples, seed],
+            [photo, gender, samples, seed, format_],
             [message, answer, more, slider, download, found, table, what_if, plausible, gallery,
              spread],
             trigger_mode="always_last",

@@ -58,7 +58,7 @@ def view_of(photo: np.ndarray, row: dict) -> View:
         spread=_coloured(spread / most) if most else None,
         most=most,
         table=_table(faces),
-        sentence=_sentence(faces),
+        sentence=" ".join([_sentence(faces), *map(_as_sentence, row["warnings"])]),
         restored=bool(hole.any()),
     )
 
@@ -138,6 +138,10 @@ def _draw_number(canvas: np.ndarray, number: int, at: tuple[int, int]) -> None:
     (w, h), _ = cv2.getTextSize(str(number), *style)
     origin = (x - w // 2, y + h // 2)
     cv2.putText(canvas, str(number), origin, style[0], style[1], _RIM, style[2], cv2.LINE_AA)
+
+
+def _as_sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _sentence(faces: list[dict]) -> str:
