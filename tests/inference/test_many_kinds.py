@@ -11,6 +11,8 @@ import cv2
 import icc
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from restorations import whole
 
@@ -18,7 +20,7 @@ from unmask.inbox.queue import NEW, BatchProcessor, Restorer, claim
 from unmask.inbox.storage import Folder
 from unmask.inference.encoded import EncodedRestorer
 from unmask.inference.files import inputs_of, restore_files
-from unmask.inference.image_file import read_image
+from unmask.inference.image_file import AS_GIVEN, read_image
 from unmask.inference.results import (
     DEFAULT_OPTIONS,
     FaceAnswer,
@@ -181,6 +183,28 @@ def test_every_way_in_has_the_same_verdict(answers, name):
             assert after.own.dtype == before.own.dtype
             np.testing.assert_array_equal(after.own[away], before.own[away])
             assert after.colours.icc == before.colours.icc
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
+@settings(max_examples=400)
+@given(
+    name=st.sampled_from([name for name in FILES if not name.startswith("bad-")]),
+    changes=st.lists(st.tuples(st.integers(0, 399), st.integers(0, 255)), min_size=1, max_size=8),
+    kept=st.floats(0, 1) | st.just(1.0),
+)
+@example(name="avif-L", changes=[(70, 0)], kept=1.0)
+def test_a_damaged_file_is_answered_or_gets_a_sentence(name, changes, kept):
+    raw = bytearray(FILES[name])
+    for at, value in changes:
+        raw[at % len(raw)] = value
+    try:
+        image = read_image(bytes(raw[: max(1, int(kept * len(raw)))]), "a file")
+    except PictureError as error:
+        assert str(error).startswith("a file: ")  # noqa: PT017 - either outcome is right
+        assert "\n" not in str(error)  # noqa: PT017
+        return
+    answer = image.encode(Painter().restore(image.pixels).picture, AS_GIVEN, "m")
+    assert read_image(answer, "its answer").pixels.shape == image.pixels.shape
 
 
 def test_there_are_many():

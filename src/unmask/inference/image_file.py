@@ -38,7 +38,7 @@ _LOSSLESS_TIFF = ("raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_def
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _XMP = 258, 262, 700  # tags of TIFF
 _BROKEN = (  # what the decoders raise for damaged files
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, UnidentifiedImageError, cv2.error),
-    *(ArithmeticError, AttributeError, LookupError, TypeError),
+    *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError),
 )
 _END_OF_JPEG = b"\xff\xd9"
 _FILLERS = (b"", bytes(200), bytes(range(1, 200)), b"\x5a\xc3" * 100, b"\xa5\x3c" * 100)
