@@ -314,7 +314,7 @@ def restore(
         workers=workers,
     ):
         failed += bool(answer.error)
-        typer.echo(answer.defect or answer.sentence, err=bool(answer.error))
+        typer.echo(answer.defect + answer.sentence, err=bool(answer.error))
     if failed:
         raise UnmaskError(f"{failed} of {len(files)} inputs could not be restored.")
 

@@ -37,8 +37,11 @@ def test_a_face_taller_than_a_strip_is_one_face(monkeypatch):
 
 
 def test_the_narrowest_photo_is_searched():
-    detector = FaceDetector(Detection())
-    for shape in ((16, 20_000, 3), (20_000, 16, 3)):
+    detector = FaceDetector(Detection(upright=0.8))
+    for shape in ((16, 20_000, 3), (20_000, 16, 3), (1, 5000, 3), (5000, 1, 3)):
         assert detector.find(np.full(shape, 127, np.uint8)) == []
+        assert (
+            FaceDetector(Detection(upright=0.8)).quarter_turns(np.full(shape, 127, np.uint8)) == 0
+        )
     flat = np.full((128, 6000, 3), 127, np.uint8)
     assert FaceDetector(Detection(sides=(6000,))).find(flat) == []

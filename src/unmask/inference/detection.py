@@ -26,6 +26,13 @@ def _overlap(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.prod(sides.clip(0)) / max(min(areas), 1e-6))
 
 
+def _shrunk(photo: np.ndarray, ratio: float) -> np.ndarray:
+    """A photo scaled by a ratio, at least a pixel each way."""
+    size = [max(1, round(length * ratio)) for length in (photo.shape[1], photo.shape[0])]
+    smooth = cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR
+    return cv2.resize(photo, size, interpolation=smooth)
+
+
 def _face_of(row: np.ndarray) -> DetectedFace:
     """The face of one of `FaceDetector._seen`'s rows."""
     return DetectedFace(tuple(row[:4].tolist()), float(row[-1]), row[4:14].reshape(5, 2))
@@ -80,8 +87,7 @@ class FaceDetector:
         if not self._settings.upright:
             return 0
         ratio = self._settings.sides[0] / max(photo.shape[:2])
-        size = [max(1, round(length * ratio)) for length in (photo.shape[1], photo.shape[0])]
-        small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA if ratio < 1 else 1)
+        small = _shrunk(photo, ratio)
         scores = [self._upright_score(small)]
         if scores[0] >= self._settings.upright:
             return 0
@@ -110,8 +116,8 @@ class FaceDetector:
         shrunk = photo
         if longest > 2 * most:  # OpenCV resamples without averaging
             ratio = most / longest
-            shrunk = cv2.resize(photo, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
-        scale = photo.shape[1] / shrunk.shape[1]
+            shrunk = _shrunk(photo, ratio)
+        scale = longest / max(shrunk.shape[:2])
         found, rough = [], []
         for side in sides:
             rows = self._at(shrunk, side)
