@@ -84,14 +84,20 @@ def tracking_uri() -> str:
 
 
 def has_store() -> bool:
-    """Whether an MLflow store exists or MLFLOW_TRACKING_URI names one.
+    """Whether there is an MLflow store, or MLFLOW_TRACKING_URI names a server.
 
     A command that only reads asks first, since opening a missing store would create it.
     """
-    if os.environ.get("MLFLOW_TRACKING_URI"):
-        return True
+    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        file = sqlite_file(uri)
+        return file is None or file.is_file()
     root = find_root()
     return root is not None and (root / "mlflow.db").is_file()
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite store by its URI; None for a server."""
+    return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:") else None
 
 
 def md5_of(files: Iterable[Path]) -> str:

@@ -26,7 +26,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from unmask.errors import TEMPORARY, UnmaskError
-from unmask.project import find_root, project_root, state_path, tracking_uri
+from unmask.project import find_root, project_root, sqlite_file, state_path, tracking_uri
 
 EXPERIMENT = "unmask"
 _AWAY = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
@@ -47,9 +47,8 @@ def is_away(error: MlflowException) -> bool:
 
 def _artifact_root(uri: str) -> str | None:
     """URI of the artifacts' folder of a SQLite store; None for a server, which has its own."""
-    if not uri.startswith("sqlite:"):
-        return None
-    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
+    file = sqlite_file(uri)
+    return None if file is None else (file.parent / "mlartifacts").as_uri()
 
 
 def _unusable(uri: str, error: Exception) -> StoreAwayError:
@@ -86,7 +85,7 @@ def connect(*, create: bool = False) -> MlflowClient:
             was moved.
     """
     uri = tracking_uri()
-    file = _sqlite_file(uri)
+    file = sqlite_file(uri)
     if file is not None and not create and not file.is_file():
         raise UnmaskError(
             f"there is no store {file} yet: run `make run`, or a stage by `dvc repro`."
@@ -97,14 +96,9 @@ def connect(*, create: bool = False) -> MlflowClient:
     return _open(uri)
 
 
-def _sqlite_file(uri: str) -> Path | None:
-    """The file of a SQLite store; None for a server."""
-    return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:") else None
-
-
 def _still_answers(client: MlflowClient, uri: str) -> bool:
     """Whether an open store is still the one that was opened; it may have been replaced."""
-    file = _sqlite_file(uri)
+    file = sqlite_file(uri)
     if file is not None and not file.is_file():
         return False
     try:
@@ -143,7 +137,7 @@ def _check_schema(file: Path) -> None:
 def _open(uri: str) -> MlflowClient:
     """Open a store; safe when several processes start at once."""
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    file = _sqlite_file(uri)
+    file = sqlite_file(uri)
     lock = state_path("tracking.lock")
     lock.parent.mkdir(exist_ok=True)
     with FileLock(lock):

@@ -118,7 +118,7 @@ def test_restore_finds_the_faces_of_a_photo(trained):
         face = cv2.imread(str(trained / "two" / f"face-{index:04d}.png"))
         photo[60:260, x : x + 200] = cv2.resize(face, (200, 200))
     (trained / "photo").mkdir()
-    cv2.imwrite(str(trained / "photo" / "pair.restored.png"), photo)
+    cv2.imwrite(str(trained / "photo" / "pair.png"), photo)
     succeed(trained, "unmask", "restore", "photo", "-o", "photo-out")
     pair = json.loads((trained / "photo-out" / "pair.restored.json").read_text())["faces"]
     middles = sorted((face["box"][0] + face["box"][2]) / 2 for face in pair)

@@ -173,7 +173,10 @@ def test_the_champion_is_loaded_from_the_bucket(team):
     assert "champion" in team.succeed("unmask", "models", "list")
     team.succeed("unmask", "faces", "sample", "-o", "in", "--count", "1", "--masked")
     team.succeed("unmask", "restore", "in", "-o", "out", "--crop")
-    assert json.loads((team.project / "out" / "face-0000.json").read_text())["model"] == "unmask/1"
+    assert (
+        json.loads((team.project / "out" / "face-0000.restored.json").read_text())["model"]
+        == "unmask/1"
+    )
 
 
 def test_a_fresh_clone_pulls_the_same_weights(team, tmp_path):

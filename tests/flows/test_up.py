@@ -91,7 +91,7 @@ def test_up_keeps_state_and_leaves_nothing(tmp_path):
             assert address.removesuffix("/health").removesuffix("/api") in loop.output.read_text()
         state = restored_by_the_worker(loop, "out")
         assert state.startswith("COMPLETED"), state
-        assert '"model": "unmask/1"' in (project / "out" / "face-0000.json").read_text()
+        assert '"model": "unmask/1"' in (project / "out" / "face-0000.restored.json").read_text()
         children = loop.children()
         assert len(children) >= 4
         assert loop.interrupt() == 0
@@ -115,7 +115,7 @@ def test_what_a_server_registered_loads_without_it(tmp_path):
         make_champion(project, **loop.clients)
     sample(project)
     succeed(project, "unmask", "restore", "in", "-o", "out", "--crop")
-    assert '"model": "unmask/1"' in (project / "out" / "face-0000.json").read_text()
+    assert '"model": "unmask/1"' in (project / "out" / "face-0000.restored.json").read_text()
 
 
 def test_a_service_that_dies_is_named_and_comes_back(tmp_path):

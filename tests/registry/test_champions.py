@@ -29,7 +29,7 @@ def client(project, monkeypatch) -> MlflowClient:
     """A store whose model has versions 1 to 4 and no champion."""
     monkeypatch.chdir(project)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    client = connect()
+    client = connect(create=True)
     if client.search_registered_models():
         client.delete_registered_model(NAME)
     client.create_registered_model(NAME)

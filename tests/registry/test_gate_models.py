@@ -218,7 +218,7 @@ def project(tmp_path_factory) -> Project:
         write_faces(params, folder / "data")
         masked_stage.make(params, folder / "data")
         masked = folder / "data" / "masked"
-        project = Project(params, masked, connect())
+        project = Project(params, masked, connect(create=True))
         version = trained(params, masked, folder / "champion", 60)
         assert project.judge(version).verdict.summary == "promoted"
         yield project

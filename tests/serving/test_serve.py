@@ -287,7 +287,7 @@ def test_mistakes_are_told_over_http(server, picture):
     assert server.ask(b"no picture").json()["message"].startswith("row 0: not an image")
     assert server.ask(bytes(3_000_000)).status_code == 413
     assert server.client.post("/invocations", content=b"x").status_code == 415
-    assert server.client.get("/invocations").status_code == 404  # the page has no such part
+    assert server.client.get("/invocations").status_code == 405
     assert guess(server.ask(picture)) >= 0
 
 

@@ -33,7 +33,7 @@ def test_of_an_error_the_sentence_alone_is_told():
         (
             "the picture: not base64",
             "gender is 'x': use auto",
-            "the model failed on this picture (TypeError).",
+            "the model failed on this picture (AttributeError).",
         ),
         strict=True,
     ):
