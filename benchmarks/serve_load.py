@@ -14,6 +14,7 @@ import base64
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -213,7 +214,7 @@ def main() -> None:
     cases = _cases(asked.restorations, asked.maskless, asked.bad)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "dvc.yaml").touch()
+        shutil.copy(Path(__file__).parents[1] / "dvc.yaml", folder)
         use_profile("cpu", _CONF, folder / "params.yaml")
         os.chdir(folder)
         os.environ.pop("MLFLOW_TRACKING_URI", None)
