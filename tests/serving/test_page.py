@@ -344,7 +344,7 @@ def test_a_file_of_this_machine_is_not_taken_for_an_upload(url, tmp_path):
     """What a page sends names the upload by its path, which anyone can write."""
     private = written(tmp_path, "private.png", masked(3))
     given = {"path": str(private), "meta": {"_type": "gradio.FileData"}}
-    asked = {"data": [given, "auto", 0, 0], "fn_index": 0, "session_hash": "someone"}
+    asked = {"data": [given, "auto", 0, 0, "same"], "fn_index": 0, "session_hash": "someone"}
     httpx.post(f"{url}/gradio_api/queue/join", json=asked).raise_for_status()
     with httpx.stream(
         "GET", f"{url}/gradio_api/queue/data?session_hash=someone", timeout=60
