@@ -28,7 +28,9 @@ import psutil
 from ruamel.yaml import YAML
 
 from unmask.config.profiles import use_profile
-from unmask.inference.files import Outputs, inputs_of, restore_files
+from unmask.inference.answers import Outputs
+from unmask.inference.files import restore_files
+from unmask.inference.inputs import inputs_of
 from unmask.registry.loading import RELEASE, load_chain
 
 _ROOT = Path(__file__).parents[1]

@@ -1,5 +1,7 @@
 """Rows of the Markdown tables that flows report in."""
 
+from unmask.errors import readable
+
 
 def table_row(*cells: str) -> str:
     """A row of a Markdown table; the name of a file in a cell need not be valid UTF-8."""
@@ -7,5 +9,4 @@ def table_row(*cells: str) -> str:
 
 
 def _cell(text: str) -> str:
-    readable = text.encode(errors="backslashreplace").decode()
-    return " ".join(readable.split()).replace("|", "\\|")
+    return " ".join(readable(text).split()).replace("|", "\\|")

@@ -24,7 +24,9 @@ def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> 
         A dict per picture: `file`, `statuses` of its faces or 'error', `reasons`, and `restored`,
         the restored picture's file or None.
     """
-    from unmask.inference.files import Outputs, inputs_of, left_out_sentence, restore_files
+    from unmask.inference.answers import Outputs
+    from unmask.inference.files import restore_files
+    from unmask.inference.inputs import inputs_of, left_out_sentence
     from unmask.inference.photo import stored_restorer
     from unmask.registry.loading import find_networks
 

@@ -1,6 +1,7 @@
-"""Restorations, and pictures as base64, that tests make."""
+"""Restorations, and pictures as files and as base64, that tests make."""
 
 import base64
+from pathlib import Path
 
 import numpy as np
 
@@ -24,3 +25,9 @@ def whole(
 def to_base64(picture: np.ndarray) -> str:
     """A picture or a mask as PNG in base64."""
     return base64.b64encode(encode_picture(picture)).decode()
+
+
+def paint(path: Path, value: int = 50) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_picture(np.full((20, 30, 3), value, np.uint8)))
+    return path

@@ -134,9 +134,9 @@ def served(day: Day, diary: Diary, photo: np.ndarray, folder: Path) -> None:
         body = {"dataframe_records": [{"image": picture}], "params": {"crop": True}}
         answer = httpx.post(f"{day.loop.serve}/invocations", json=body, timeout=120)
         (row,) = answer.json()["predictions"]
-        answer = folder / "out" / "photo.restored.json"
-        assert row["faces"] == json.loads(answer.read_text())["faces"]
-        ours = decode_picture(answer.with_suffix(".png").read_bytes(), "photo")
+        document = folder / "out" / "photo.restored.json"
+        assert row["faces"] == json.loads(document.read_text())["faces"]
+        ours = decode_picture(document.with_suffix(".png").read_bytes(), "photo")
         theirs = decode_picture(base64.b64decode(row["image"]), "the answer")
         np.testing.assert_array_equal(theirs, ours)
         told.append("the same pixels and the same JSON")

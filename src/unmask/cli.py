@@ -285,8 +285,10 @@ def restore(
 
     Without --model, by the champion where there is one, else by the released weights.
     """
-    from unmask.inference.files import Outputs, inputs_of, left_out_sentence, restore_files
+    from unmask.inference.answers import Outputs
+    from unmask.inference.files import restore_files
     from unmask.inference.image_file import Writing
+    from unmask.inference.inputs import inputs_of, left_out_sentence
     from unmask.inference.results import RestoreOptions
 
     if not out:

@@ -14,6 +14,11 @@ Parameters = ParamSpec("Parameters")
 TEMPORARY = 75
 
 
+def readable(text: str) -> str:
+    """Text for people, in which the name of a file that is no valid UTF-8 is escaped."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 class UnmaskError(Exception):
     """An error that the user can correct; the message is one sentence that says what and how.
 

@@ -6,36 +6,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from restorations import whole
+from restorations import paint, whole
 
 from unmask.inference import photo
-from unmask.inference.files import (
-    PICTURE_ALONE,
-    Input,
-    Outputs,
-    inputs_of,
-    left_out_sentence,
-    restore_files,
-)
+from unmask.inference.answers import PICTURE_ALONE, Outputs
+from unmask.inference.files import restore_files
+from unmask.inference.inputs import Input, inputs_of
 from unmask.inference.metadata import DIGITAL_SOURCE_TYPE
 from unmask.inference.photo import StoredRestorer, stored_restorer
-from unmask.inference.pictures import decode_picture, encode_picture
+from unmask.inference.pictures import decode_picture
 from unmask.inference.results import (
     DEFAULT_OPTIONS,
     FaceAnswer,
-    PictureError,
     Restoration,
     RestoreOptions,
 )
 from unmask.inference.runtime import THREADS
 from unmask.masking.samples import write_samples
 from unmask.networks import RELEASED
-
-
-def paint(path: Path, value: int = 50) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_picture(np.full((20, 30, 3), value, np.uint8)))
-    return path
 
 
 def brighten(picture: np.ndarray, options: RestoreOptions) -> Restoration:
@@ -59,32 +47,6 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def files_of(*paths: Path, recursive: bool = False) -> list[Path]:
-    return [one.file for one in inputs_of(paths, recursive=recursive)[0]]
-
-
-def test_a_folder_stands_for_its_pictures_in_order(tmp_path):
-    for name in ("b.png", "a.JPG", "c.webp", "deep/d.png", "d.jfif", "e.GIF", "f.jpe", "g.avif"):
-        paint(tmp_path / name)
-    alone = paint(tmp_path / "deep" / "alone.dat")
-    names_ = [file.name for file in files_of(tmp_path, alone)]
-    assert names_ == ["a.JPG", "b.png", "c.webp", "d.jfif", "e.GIF", "f.jpe", "g.avif", "alone.dat"]
-
-
-def test_what_is_left_out_of_a_folder_is_told_with_its_reason(tmp_path):
-    for name in ("a.png", "deep/d.png", "._a.png", ".hidden/b.png"):
-        paint(tmp_path / name)
-    for name in ("notes.txt", "more.txt"):
-        (tmp_path / name).write_text("no picture")
-    inputs, left_out = inputs_of([tmp_path])
-    assert inputs == [Input(tmp_path / "a.png")]
-    assert {one.path.name for one in left_out} == {"deep", "notes.txt", "more.txt"}
-    sentence = left_out_sentence(left_out)
-    assert sentence.startswith("3 left out: ")
-    assert "deep: a folder, which --recursive takes" in sentence
-    assert "more.txt and 1 more: no picture by its ending" in sentence
-
-
 def test_subfolders_are_taken_when_asked_and_kept_in_the_answers(tmp_path):
     for name in ("in/a.png", "in/deep/a.png", "in/deep/er/b.png", "in/.git/c.png"):
         paint(tmp_path / name)
@@ -100,32 +62,6 @@ def test_subfolders_are_taken_when_asked_and_kept_in_the_answers(tmp_path):
     }
 
 
-def test_a_folder_inside_a_folder_that_is_named_like_a_picture_is_none(tmp_path):
-    paint(tmp_path / "a.png")
-    (tmp_path / "holiday.jpg").mkdir()
-    assert [file.name for file in files_of(tmp_path)] == ["a.png"]
-
-
-def test_missing_and_empty_inputs_are_told(tmp_path):
-    with pytest.raises(PictureError, match=r"nowhere\.png does not exist"):
-        inputs_of([paint(tmp_path / "a.png"), tmp_path / "nowhere.png"])
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(PictureError, match="no pictures were found"):
-        inputs_of([tmp_path / "empty"])
-    with pytest.raises(PictureError, match="no pictures were found"):
-        inputs_of([])
-    (tmp_path / "empty" / "a.txt").touch()
-    with pytest.raises(PictureError, match=r"no pictures .*a\.txt: no picture by its ending"):
-        inputs_of([tmp_path / "empty"])
-
-
-def test_what_is_no_file_is_told(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    for path in (Path("/dev/null"), tmp_path / "pipe"):
-        with pytest.raises(PictureError, match=f"{path} is no file"):
-            inputs_of([path])
-
-
 def test_two_inputs_of_one_stem_are_refused_and_the_rest_goes_on(tmp_path):
     one, two = paint(tmp_path / "in" / "a.png"), paint(tmp_path / "in" / "a.jpg")
     paint(tmp_path / "in" / "b.png")
@@ -135,11 +71,6 @@ def test_two_inputs_of_one_stem_are_refused_and_the_rest_goes_on(tmp_path):
         assert str(one) in answers[file].error
         assert str(two) in answers[file].error
     assert names(tmp_path / "out") == ["b.restored.json", "b.restored.png"]
-
-
-def test_an_input_named_twice_is_restored_once(tmp_path):
-    one = paint(tmp_path / "a.png")
-    assert files_of(one, one, tmp_path) == [one]
 
 
 def test_restoring_into_the_inputs_folder_again_restores_no_answer(tmp_path):
@@ -162,7 +93,7 @@ def test_answers_that_were_left_without_their_json_are_known_by_their_mark(tmp_p
     paint(tmp_path / "a.png", 60)
     list(restore_files(inputs_of([tmp_path])[0], tmp_path, brighten, "m", outputs=MASK_TOO))
     (tmp_path / "a.restored.json").unlink()
-    assert [file.name for file in files_of(tmp_path)] == ["a.png"]
+    assert [file.name for file in [one.file for one in inputs_of([tmp_path])[0]]] == ["a.png"]
 
 
 def test_a_picture_that_is_named_like_a_mask_is_no_answer_and_is_not_overwritten(tmp_path):
@@ -315,6 +246,15 @@ def test_a_comparison_shows_the_picture_given_beside_the_restored_one(tmp_path):
         for path in (tmp_path / "out" / "a.compare.png", given, tmp_path / "out" / "a.restored.png")
     )
     np.testing.assert_array_equal(beside, np.concatenate([before, after], axis=1))
+
+
+def test_an_untouched_picture_of_a_format_that_is_not_written_is_answered_as_png(tmp_path):
+    for kind in ("gif", "bmp"):
+        Image.new("RGB", (30, 20)).save(tmp_path / f"{kind}.{kind}")
+    list(restore_files(inputs_of([tmp_path])[0], tmp_path / "out", brighten, "m"))
+    for kind in ("gif", "bmp"):
+        with Image.open(tmp_path / "out" / f"{kind}.restored.png") as answer:
+            assert answer.format == "PNG"
 
 
 def test_masks_are_written_only_when_asked(tmp_path):

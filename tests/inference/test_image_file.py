@@ -9,6 +9,7 @@ import cv2
 import icc
 import numpy as np
 import pytest
+from images import DEEP, GREY, HEIGHT, IMAGES, WIDTH, colours, deep, file_of
 from PIL import Image, ImageFilter, PngImagePlugin
 from PIL.ExifTags import IFD
 
@@ -24,29 +25,10 @@ from unmask.inference.image_file import (
 from unmask.inference.metadata import DIGITAL_SOURCE_TYPE, Metadata
 from unmask.inference.results import PictureError
 
-HEIGHT, WIDTH = 64, 96
 HOLE = np.s_[20:30, 40:56]  # restored
 NEAR = np.s_[0:48, 16:80]  # what a lossy format may change with it
 SKIN = (200, 120, 100)
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
-
-
-def colours() -> np.ndarray:
-    """Blocks of colour, (64, 96, 3) uint8."""
-    blocks = np.random.default_rng(0).integers(0, 256, (8, 12, 3))
-    return np.kron(blocks, np.ones((8, 8, 1))).astype(np.uint8)
-
-
-def file_of(image: Image.Image, kind: str = "png", **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def deep(values: np.ndarray, ending: str) -> bytes:
-    """A file of values (H, W, C) uint16."""
-    order = [2, 1, 0, 3][: values.shape[2]]
-    return cv2.imencode(ending, values[..., order])[1].tobytes()
 
 
 def restored(image: ImageFile) -> np.ndarray:
@@ -67,21 +49,6 @@ def away(values: np.ndarray, hole: tuple = HOLE) -> np.ndarray:
     return values[outside]
 
 
-GREY, ALPHA = colours()[..., 0], colours()[..., 1]
-DEEP = (colours().astype(np.uint16) << 8) + 77
-IMAGES = {
-    "1": Image.fromarray(GREY).convert("1"),
-    "L": Image.fromarray(GREY),
-    "LA": Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(ALPHA)]),
-    "P": Image.fromarray(colours()).quantize(40),
-    "RGB": Image.fromarray(colours()),
-    "RGBA": Image.fromarray(np.dstack([colours(), ALPHA])),
-    "CMYK": Image.fromarray(colours()).convert("CMYK"),
-    "LAB": Image.merge("LAB", Image.fromarray(colours()).split()),
-    "I;16": Image.fromarray(DEEP[..., 0]),
-    "I": Image.fromarray(GREY.astype(np.int32) * 200),
-    "F": Image.fromarray(GREY.astype(np.float32) / 255),
-}
 LOSSLESS = [
     ("1", "png", "L", "PNG"),
     ("1", "tiff", "L", "TIFF"),

@@ -1,26 +1,26 @@
 """Files of many kinds and damages, with the same verdict on every way in."""
 
 import base64
-import io
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import icc
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from images import DEEP, HEIGHT, IMAGES, WIDTH, deep, file_of
 from PIL import Image
 from restorations import whole
 
 from unmask.inbox.queue import NEW, BatchProcessor, Restorer, claim
 from unmask.inbox.storage import Folder
 from unmask.inference.encoded import EncodedRestorer
-from unmask.inference.files import inputs_of, restore_files
+from unmask.inference.files import restore_files
 from unmask.inference.image_file import AS_GIVEN, read_image
+from unmask.inference.inputs import inputs_of
 from unmask.inference.results import (
     DEFAULT_OPTIONS,
     FaceAnswer,
@@ -29,26 +29,8 @@ from unmask.inference.results import (
     RestoreOptions,
 )
 
-SIDE = 48
-BLOCKS = np.random.default_rng(0).integers(0, 256, (6, 6, 3))
-COLOURS = np.kron(BLOCKS, np.ones((8, 8, 1))).astype(np.uint8)
-GREY, ALPHA = COLOURS[..., 0], COLOURS[..., 1]
 HOLE = np.s_[16:24, 16:32]
 LOSSLESS = {"png", "tiff", "bmp", "gif", "ppm", "tga", "webp", "jpeg2000"}
-IMAGES = {
-    "1": Image.fromarray(GREY).convert("1"),
-    "L": Image.fromarray(GREY),
-    "LA": Image.fromarray(np.dstack([GREY, ALPHA]), "LA"),
-    "P": Image.fromarray(COLOURS).quantize(30),
-    "RGB": Image.fromarray(COLOURS),
-    "RGBA": Image.fromarray(np.dstack([COLOURS, ALPHA])),
-    "CMYK": Image.fromarray(COLOURS).convert("CMYK"),
-    "LAB": Image.merge("LAB", Image.fromarray(COLOURS).split()),
-    "YCbCr": Image.fromarray(COLOURS).convert("YCbCr"),
-    "I;16": Image.fromarray(GREY.astype(np.uint16) * 257),
-    "I": Image.fromarray(GREY.astype(np.int32) * 200),
-    "F": Image.fromarray(GREY.astype(np.float32) / 255),
-}
 KINDS = {
     "png": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
     "jpeg": ("L", "RGB", "CMYK", "YCbCr"),
@@ -61,35 +43,29 @@ KINDS = {
 }
 
 
-def file_of(image: Image.Image, kind: str, **options) -> bytes:
-    buffer = io.BytesIO()
+def written(image: Image.Image, kind: str, **options) -> bytes:
+    """A file, without loss where its format can."""
     lossless = {"lossless": True, "exact": True} if kind == "webp" else {}
-    image.save(buffer, kind, **lossless, **options)
-    return buffer.getvalue()
-
-
-def deep(ending: str, channels: int) -> bytes:
-    values = np.dstack([COLOURS, ALPHA])[..., :channels].astype(np.uint16) * 257
-    return cv2.imencode(ending, values)[1].tobytes()
+    return file_of(image, kind, **lossless, **options)
 
 
 def files() -> Iterator[tuple[str, bytes]]:
     """Names and bytes; a name that begins with bad is of one that no way in takes."""
     for kind, modes in KINDS.items():
         for mode in modes:
-            yield f"{kind}-{mode.replace(';', '')}", file_of(IMAGES[mode], kind)
-    frames = [Image.new("RGB", (SIDE, SIDE), colour) for colour in ("red", "blue")]
+            yield f"{kind}-{mode.replace(';', '')}", written(IMAGES[mode], kind)
+    frames = [Image.new("RGB", (WIDTH, HEIGHT), colour) for colour in ("red", "blue")]
     for kind in ("gif", "webp", "tiff", "png"):
-        yield f"{kind}-animated", file_of(frames[0], kind, save_all=True, append_images=frames[1:])
+        yield f"{kind}-animated", written(frames[0], kind, save_all=True, append_images=frames[1:])
     for ending, kind in ((".png", "png"), (".tif", "tiff")):
         for channels in (3, 4):
-            yield f"{kind}-deep{channels}", deep(ending, channels)
+            yield f"{kind}-deep{channels}", deep(np.dstack([DEEP, DEEP])[..., :channels], ending)
     exif = Image.Exif()
     exif[0x0112] = 6
     for kind in ("png", "jpeg", "webp", "tiff"):
-        yield f"{kind}-turned", file_of(IMAGES["RGB"], kind, exif=exif)
+        yield f"{kind}-turned", written(IMAGES["RGB"], kind, exif=exif)
     for kind in ("png", "jpeg", "webp", "tiff"):
-        yield f"{kind}-p3", file_of(IMAGES["RGB"], kind, icc_profile=icc.display_p3())
+        yield f"{kind}-p3", written(IMAGES["RGB"], kind, icc_profile=icc.display_p3())
     yield "tiff-inks", file_of(IMAGES["CMYK"], "tiff", icc_profile=icc.pale_cmyk())
     yield "png-keyed", file_of(IMAGES["P"], "png", transparency=0)
     jpeg = file_of(IMAGES["RGB"], "jpeg")
@@ -97,7 +73,7 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield "jpeg-progressive", file_of(IMAGES["RGB"], "jpeg", progressive=True)
     yield "bad-jpeg-half", jpeg[: len(jpeg) // 2]
     for kind in ("png", "webp", "tiff", "bmp"):
-        raw = file_of(IMAGES["RGB"], kind)
+        raw = written(IMAGES["RGB"], kind)
         yield f"bad-{kind}-half", raw[: len(raw) // 2]
     yield "bad-empty", b""
     yield "bad-text", b"no picture"

@@ -36,9 +36,7 @@ class Detection(Section):
     sides: Counts = (320, 640, 1280)  # pixels, longest sides that the photo is searched at
     score: Fraction = 0.4  # confidence from which on a detection counts
     largest_seen: Positive = 1e5  # pixels of a face as it is searched, up to which its box is good
-    upright: Fraction = (
-        0.0  # confidence from which on a face is upright, else turns are tried; or 0
-    )
+    upright: Fraction = 0.0  # confidence below which a photo's quarter turns are tried
     overlap: Fraction = 0.55  # share of the smaller of two boxes in both, from which on one face
     margin: Positive = 1.6  # from a box's centre to its part's borders, in longer sides of the box
     smallest: Positive = 16.0  # pixels, the longer side of the smallest box that is restored

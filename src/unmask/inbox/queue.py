@@ -23,8 +23,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from unmask.errors import readable
 from unmask.inbox.storage import Storage
-from unmask.inference.files import ANSWER, Outputs, document_of, encoded
+from unmask.inference.answers import ANSWER, Outputs, document_bytes, document_of, encoded
 from unmask.inference.image_file import AS_GIVEN, LARGEST_PICTURE, Writing, read_image
 from unmask.inference.results import DEFAULT_OPTIONS, PictureError, Restoration
 
@@ -171,9 +172,9 @@ class BatchProcessor:
             restored = self._restorer.restore(image.pixels)
             summary = self._restorer.summarise(image.pixels, restored)
             outputs, model = Outputs(self._restorer.writing, save_masks=True), self._restorer.model
-            contents = dict(encoded(image, restored, model, outputs, raw))
+            contents = dict(encoded(image, restored, model, outputs))
             endings = outputs.endings(image.suffix(outputs.writing), 0)
-            document = document_of(restored, model, DEFAULT_OPTIONS, image.warnings)
+            document = document_of(image, restored, model, DEFAULT_OPTIONS)
         except PictureError as error:
             return self._set_aside(photo, key, str(error))
         except Exception as error:  # the rest of the batch goes on; the flow fails later
@@ -182,8 +183,7 @@ class BatchProcessor:
         self._storage.write(f"{rows}/{key}.json", json.dumps(summary).encode())
         for what, content in contents.items():
             self._storage.write(f"{RESTORED}/{name}{endings[what]}", content)
-        answer = f"{json.dumps(document, indent=1)}\n".encode()
-        self._storage.write(f"{RESTORED}/{name}{ANSWER}", answer)
+        self._storage.write(f"{RESTORED}/{name}{ANSWER}", document_bytes(document))
         self._known.add(key)
         faces = tuple(face.status for face in restored.faces)
         return Outcome(photo, "restored", faces), f"{DONE}/{name}{suffix}"
@@ -192,8 +192,7 @@ class BatchProcessor:
         self, photo: str, key: str, reason: str, *, defect: bool = False
     ) -> tuple[Outcome, str]:
         target = f"{FAILED}/{''.join(_keyed_name(photo, key))}"
-        # a file's name, which the reason may hold, need not be valid UTF-8
-        reason = reason.encode(errors="backslashreplace").decode()
+        reason = readable(reason)
         self._storage.write(f"{target}.txt", f"{reason}\n".encode())
         return Outcome(photo, "failed", reason=reason, defect=defect), target
 

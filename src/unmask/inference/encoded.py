@@ -3,8 +3,8 @@
 import base64
 from typing import Any
 
+from unmask.inference.answers import Outputs, document_of, encoded
 from unmask.inference.chain import Chain
-from unmask.inference.files import Outputs, document_of, encoded
 from unmask.inference.image_file import Writing
 from unmask.inference.photo import PhotoRestorer
 from unmask.inference.pictures import from_base64
@@ -54,13 +54,11 @@ class EncodedRestorer:
         image = from_base64(text, name)
         restorer = self._chain if values["crop"] else self._photo_restorer
         restored = restorer.restore(image.pixels, options)
-        document = document_of(restored, "unmask", options, image.warnings)
+        document = document_of(image, restored, "unmask", options)
+        outputs = Outputs(writing, save_masks=True, uncertainty=False)
         picture, mask, *samples = (
             base64.b64encode(content).decode()
-            for what, content in encoded(
-                image, restored, "unmask", Outputs(writing, save_masks=True)
-            )
-            if what != "uncertainty"
+            for _, content in encoded(image, restored, "unmask", outputs)
         )
         return {
             "image": picture,

@@ -24,6 +24,7 @@ QUALITY = 95  # of 100, of what is compressed with loss
 SAME = "same"
 FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif", "avif": ".avif"}
 _ENDINGS = FORMATS | {"heif": ".heic"}  # which is only written where it was read
+_OTHER = ""  # a format that is not written, but answered as PNG
 _MODES = {  # that each format can hold: Pillow's, and the values that are no 8 bits
     "png": {"L", "LA", "RGB", "RGBA", "L;16", "RGB;16", "RGBA;16"},
     "jpeg": {"L", "RGB", "CMYK"},
@@ -31,6 +32,7 @@ _MODES = {  # that each format can hold: Pillow's, and the values that are no 8 
     "tiff": {"L", "LA", "RGB", "RGBA", "CMYK", "LAB", "L;16", "L;32", "L;float"},
     "avif": {"RGB", "RGBA"},
     "heif": {"RGB", "RGBA"},
+    _OTHER: set(),
 }
 _DEPTHS = {"uint8": "", "uint16": ";16", "int32": ";32", "float32": ";float"}
 _PLAINER = {"1": "L", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "HSV": "RGB"}
@@ -107,6 +109,7 @@ class ImageFile:
         format: of FORMATS or 'heif'; 'png' for a file of another one.
         metadata: what it says beside its pixels.
         name: of the file, for errors.
+        given: the file's bytes, where its format is one of answers; else none.
         coding: options of Pillow's encoder that lose least where the answer has its format.
         warnings: what is not kept, in a few words each.
     """
@@ -118,6 +121,7 @@ class ImageFile:
     format: str
     metadata: Metadata
     name: str
+    given: bytes = b""
     coding: dict = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -224,7 +228,7 @@ def read_image(raw: bytes, name: str, most_pixels: int = LARGEST_PICTURE) -> Ima
             values, mode, black, white = _values_of(image, raw)
             depth = _DEPTHS[values.dtype.name]
             if depth and f"{mode}{depth}" not in _MODES[kind]:
-                kind = "png"
+                kind = _OTHER
     except PictureError:
         raise
     except _BROKEN as error:
@@ -247,8 +251,9 @@ def read_image(raw: bytes, name: str, most_pixels: int = LARGEST_PICTURE) -> Ima
     pixels = colours.to_srgb(own)
     if alpha is not None:
         pixels = _over_white(pixels, _eight_bits(alpha))
+    given, kind = (b"", "png") if kind == _OTHER else (raw, kind)
     said = tuple(warnings)
-    return ImageFile(pixels, colours, own, alpha, kind, metadata, name, coding, said)
+    return ImageFile(pixels, colours, own, alpha, kind, metadata, name, given, coding, said)
 
 
 def encode_array(values: np.ndarray, metadata: Metadata, format_: str = "png") -> bytes:
@@ -281,10 +286,10 @@ def _take_heif(name: str) -> None:
 
 
 def _format_of(image: Image.Image) -> str:
-    """Of FORMATS or 'heif'; PNG in place of those that are not written."""
+    """Of FORMATS or 'heif', else _OTHER."""
     kind = (image.format or "").lower()
     kind = {"mpo": "jpeg"}.get(kind, kind)
-    return kind if kind in _ENDINGS else "png"
+    return kind if kind in _ENDINGS else _OTHER
 
 
 def _coding_of(image: Image.Image, kind: str, raw: bytes) -> dict:

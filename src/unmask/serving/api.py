@@ -20,17 +20,17 @@ from unmask import __version__
 from unmask.inference.image_file import media_type_of
 from unmask.parallel import CORES
 from unmask.serving.schemas import (
-    ANSWERS,
-    FORM,
     RefusedError,
     RestoreRequest,
     check_params,
+    form_schema,
     parse_form,
     parse_request,
     request_of,
 )
 from unmask.serving.supervisor import Supervisor
 
+_ANSWERS: dict = {"image/*": {}, "application/json": {}}
 _MOST_UNZIPPED = 1_000_000  # bytes
 _RETRY_AFTER = "5"  # seconds, for the HTTP header
 
@@ -281,7 +281,7 @@ def build_app(supervisor: Supervisor, queue: RequestQueue, lifespan: Callable) -
         answer = {"error_code": "BAD_REQUEST", "message": sentence}
         return JSONResponse(answer, 405, {"Allow": "POST"})
 
-    @app.post("/restore", openapi_extra=FORM, responses=ANSWERS)
+    @app.post("/restore", openapi_extra=form_schema(), responses={200: {"content": _ANSWERS}})
     async def restore(request: Request) -> Response:
         """Restore a picture in a form; the answer is a picture, or JSON where that is accepted."""
         media = request.headers.get("content-type", "nothing").partition(";")[0].strip().lower()

@@ -13,34 +13,6 @@ from unmask.inference.pictures import from_base64
 from unmask.inference.results import MOST_SAMPLES, PictureError
 
 IMAGE_COLUMN = "image"
-#: OpenAPI of POST /restore, whose body is read in pieces
-FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["picture"],
-                    "properties": {
-                        "picture": {"type": "string", "format": "binary"},
-                        "crop": {"type": "boolean", "default": False},
-                        "gender": {"enum": ["auto", "male", "female"], "default": "auto"},
-                        "samples": {"type": "integer", "default": 0},
-                        "seed": {"type": "integer", "default": 0},
-                        "format": {
-                            "enum": ["same", "png", "jpeg", "webp", "tiff", "avif"],
-                            "default": "same",
-                        },
-                        "quality": {"type": "integer", "default": 0},
-                        "strip_metadata": {"type": "boolean", "default": False},
-                    },
-                }
-            }
-        },
-    }
-}
-ANSWERS: dict[int | str, dict] = {200: {"content": {"image/*": {}, "application/json": {}}}}
 _FIELDS = ("dataframe_records", "dataframe_split", "inputs", "instances")
 
 
@@ -69,6 +41,20 @@ class RestoreParams(BaseModel):
     format: Literal["same", "png", "jpeg", "webp", "tiff", "avif"] = "png"
     quality: Annotated[int, Field(ge=0, le=100)] = 0
     strip_metadata: bool = False
+
+
+_FORM_DEFAULTS = {"format": "same"}  # where they are not RestoreParams'
+
+
+def form_schema() -> dict:
+    """OpenAPI of POST /restore, whose form is read in pieces."""
+    params = RestoreParams.model_json_schema()["properties"]
+    for name, default in _FORM_DEFAULTS.items():
+        params[name]["default"] = default
+    fields = {"picture": {"type": "string", "format": "binary"}} | params
+    schema = {"type": "object", "required": ["picture"], "properties": fields}
+    content = {"multipart/form-data": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 @dataclass(frozen=True)
@@ -128,9 +114,7 @@ def parse_form(picture: bytes, fields: dict[str, str]) -> RestoreRequest:
     Raises:
         RefusedError: with a sentence that says what is wrong.
     """
-    params = {name: _typed(name, value) for name, value in fields.items()}
-    if "format" not in params:
-        params["format"] = "same"
+    params = {name: _typed(name, value) for name, value in (_FORM_DEFAULTS | fields).items()}
     return request_of(picture, check_params(params))
 
 
