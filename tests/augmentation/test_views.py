@@ -115,6 +115,21 @@ def test_surroundings_are_of_another_picture_and_never_mask(split):
     assert count > 35
 
 
+def test_what_is_before_a_face_without_a_mask_is_none_either(split):
+    bare = SurroundedViews(bare=1.0)
+    before = SurroundedViews(bare=1.0, occluders={"hand": 1.0, "scarf": 1.0})
+    changed = 0.0
+    for seed in range(12):
+        one, other = (
+            surrounded(split, 0, 0, np.random.default_rng(seed), augment=augment)
+            for augment in (bare, before)
+        )
+        assert not one["mask"].any()
+        assert not other["mask"].any()
+        changed += (one["image"] != other["image"]).any(axis=2).mean() / 12
+    assert changed > 0.2
+
+
 @pytest.mark.parametrize(
     ("sample", "augment"),
     [

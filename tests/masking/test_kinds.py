@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from unmask.config import params
+from unmask.config import occluders, params
 from unmask.masking import DEFECTS, FABRICS, MASK_TYPES, OCCLUDERS, WEARS, put_on
 from unmask.masking.finish import pixelated, sample_finish
 from unmask.masking.light import estimate_light
@@ -38,7 +38,7 @@ def test_params_know_every_name():
     assert params.FABRICS == FABRICS
     assert params.WEARS == WEARS
     assert params.DEFECTS == DEFECTS
-    assert params.OCCLUDERS == OCCLUDERS
+    assert occluders.OCCLUDERS == OCCLUDERS
 
 
 @pytest.mark.parametrize("yaw", [-80, -60, -45, 45, 60, 80])

@@ -19,6 +19,7 @@ from unmask.augmentation.transforms import (
 from unmask.config.augment import AlignedViews, LooseViews, SurroundedViews
 from unmask.datasets.cache import Split
 from unmask.geometry.frame import UNSHOWN, chained, resizing, warp
+from unmask.masking.placement import put_in_front
 
 
 def _camera_view(
@@ -128,7 +129,7 @@ def surrounded_view(
     """Half aligned, half down to the smallest that widening leads to, in other surroundings.
 
     Where the source shows nothing there are parts of another picture, which are also printed on
-    some masks.
+    some masks. Before some faces without a mask there are objects, which are none either.
 
     Args:
         split: the masked faces.
@@ -146,16 +147,12 @@ def surrounded_view(
         masked = print_on_mask(masked, mask, motif, rng, augment.print)
     geometry = augment.surrounded if rng.integers(2) else augment.aligned
     matrix, flip = jitter(rng, split.size, geometry), bool(rng.integers(2))
-    bare = rng.random() < augment.bare
-    image, mask, landmarks = view(
-        np.asarray(split.image[face]) if bare else masked,
-        np.zeros_like(mask) if bare else mask,
-        split.landmarks[face],
-        matrix,
-        flip,
-        size,
-    )
-    valid = np.asarray(split.valid[face]).astype(np.uint8) * 255
+    valid = np.asarray(split.valid[face])
+    if rng.random() < augment.bare:
+        masked, mask = np.asarray(split.image[face]), np.zeros_like(mask)
+        masked = put_in_front(masked, split.landmarks[face], rng, augment.occluders, valid)
+    image, mask, landmarks = view(masked, mask, split.landmarks[face], matrix, flip, size)
+    valid = valid.astype(np.uint8) * 255
     shown = warp(valid, chained(matrix, resizing(split.size, size)), (size, size), beyond=0)
     shown = shown[:, ::-1] if flip else shown
     around = np.full_like(image, UNSHOWN)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from unmask.config.occluders import Occluders
 from unmask.config.section import (
     ASCENDING,
     CountInterval,
@@ -90,6 +91,7 @@ class SurroundedViews(AlignedViews):
     surroundings: Chance = 0.8  # of another picture's part where the source shows nothing
     part: FractionInterval = (0.33, 0.5)  # of the other picture's side
     print: Print = Print()
+    occluders: Occluders = Field(default_factory=dict)  # before a face without a mask
 
 
 class PredictedMask(Section):

@@ -7,6 +7,7 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from unmask.config.augment import Augment
+from unmask.config.occluders import Occluders, check_names
 from unmask.config.restore import Restore
 from unmask.config.section import (
     Count,
@@ -174,7 +175,6 @@ FABRICS: tuple[str, ...] = (
     "panels", "skin", "logo", "flag", "grin", "photo",
 )  # fmt: skip
 DEFECTS = ("edge", "unshaded", "light", "texture", "resolution", "shadow", "border")
-OCCLUDERS = ("hand", "hair", "microphone", "cup", "scarf")
 WEARS = ("proper", "nose_out", "slipped")
 NETWORKS = ("gender", "landmarks", "segmentation", "inpainting")
 
@@ -211,13 +211,8 @@ class Faces(Section):
     workers: Count
 
 
-def _check_names(names: tuple[str, ...], given: dict[str, float]) -> None:
-    if unknown := sorted(set(given) - set(names)):
-        raise ValueError(f"unknown name {unknown[0]!r}, use {', '.join(names)}")
-
-
 def _check_weights(names: tuple[str, ...], weights: dict[str, float]) -> None:
-    _check_names(names, weights)
+    check_names(names, weights)
     if any(w < 0 for w in weights.values()) or sum(weights.values()) <= 0:
         raise ValueError("weights must be at least 0 and not all 0")
 
@@ -237,7 +232,7 @@ class Masking(Section):
     fabrics: dict[str, float]
     wear: dict[str, float]
     defects: dict[str, Fraction]
-    occluders: dict[str, Fraction]
+    occluders: Occluders
     variation: Fraction
 
     @model_validator(mode="after")
@@ -245,8 +240,7 @@ class Masking(Section):
         _check_weights(MASK_TYPES, self.types)
         _check_weights(FABRICS, self.fabrics)
         _check_weights(WEARS, self.wear)
-        _check_names(DEFECTS, self.defects)
-        _check_names(OCCLUDERS, self.occluders)
+        check_names(DEFECTS, self.defects)
         return self
 
 

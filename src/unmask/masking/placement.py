@@ -116,12 +116,51 @@ def put_on(
         image, landmarks, chart, style, outline, light, valid, printed, rng
     )
     mask, occluder = opacity > 0, np.zeros(image.shape[:2], bool)
-    in_front = render_occluders(Scene(image, landmarks, pose, light), occluders, rng)
-    if in_front is not None:
-        cover, colour = in_front
-        cover = cover * (cover >= FAINTEST) * (True if valid is None else valid)
+    scene = Scene(image, landmarks, pose, light)
+    rendered, cover = _occluded(rendered, scene, occluders, rng, valid)
+    if cover.any():
         mask = opacity * (1 - cover) >= FAINTEST
         occluder = (cover > 0) & ~mask
-        share = cover[:, :, None]
-        rendered = np.rint(rendered * (1 - share) + colour.clip(0, 255) * share).astype(np.uint8)
     return MaskedFace(rendered, mask, occluder, style.mask_type, style.fabric, style.wear, pose.yaw)
+
+
+def put_in_front(
+    image: np.ndarray,
+    landmarks: np.ndarray,
+    rng: np.random.Generator,
+    occluders: Mapping[str, float],
+    valid: np.ndarray | None = None,
+) -> np.ndarray:
+    """Sample and render objects in front of a face without a mask.
+
+    Args:
+        image: (h, w, 3) uint8 RGB; it is not changed.
+        landmarks: (68, 2) in pixels of the image.
+        rng: for the sample and its noise.
+        occluders: names of `OCCLUDERS` to probabilities.
+        valid: (h, w) bool, false for padding; None for none.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
+    """
+    pose = pose_of(landmarks)
+    scene = Scene(image, landmarks, pose, estimate_light(image, landmarks, pose, valid))
+    return _occluded(image, scene, occluders, rng, valid)[0]
+
+
+def _occluded(
+    image: np.ndarray,
+    scene: Scene,
+    occluders: Mapping[str, float],
+    rng: np.random.Generator,
+    valid: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """An image (h, w, 3) uint8 with objects drawn on it, and their coverage (h, w), 0 to 1."""
+    in_front = render_occluders(scene, occluders, rng)
+    if in_front is None:
+        return image, np.zeros(image.shape[:2], np.float32)
+    cover, colour = in_front
+    cover = cover * (cover >= FAINTEST) * (True if valid is None else valid)
+    share = cover[:, :, None]
+    drawn = np.rint(image * (1 - share) + colour.clip(0, 255) * share).astype(np.uint8)
+    return drawn, cover
