@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -54,7 +55,8 @@ def load_restorer(model: str | None, params: Inbox) -> Restorer:
         params: how photos are read and answers written.
     """
     from unmask.inference.image_file import Writing
-    from unmask.inference.photo import restorer_of
+    from unmask.inference.photo import PhotoRestorer
+    from unmask.inference.results import RestoreOptions
     from unmask.monitoring.batches import BATCHES, write_batch
     from unmask.monitoring.summaries import summarise
     from unmask.parallel import CORES
@@ -63,7 +65,7 @@ def load_restorer(model: str | None, params: Inbox) -> Restorer:
     chain, name = load_chain(model, CORES)  # one photo is restored after the other
     batches = project_root() / BATCHES
     return Restorer(
-        restorer_of(chain, crop=params.crop).restore,
+        partial(PhotoRestorer(chain).restore, options=RestoreOptions(crop=params.crop)),
         name,
         lambda picture, restored: summarise(picture, restored, chain),
         lambda rows, batch: write_batch(rows, batches, batch),

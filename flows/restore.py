@@ -28,6 +28,7 @@ def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> 
     from unmask.inference.files import restore_files
     from unmask.inference.inputs import inputs_of, left_out_sentence
     from unmask.inference.photo import stored_restorer
+    from unmask.inference.results import RestoreOptions
     from unmask.registry.loading import find_networks
 
     files, left_out = inputs_of([folder])
@@ -35,9 +36,11 @@ def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> 
         print(left_out_sentence(left_out))
     networks, name = find_networks(model)
     rows = []
-    restorer, workers = stored_restorer(networks, len(files), crop=crop)
-    outputs = Outputs(save_masks=True)
-    for answer in restore_files(files, out, restorer, name, outputs=outputs, workers=workers):
+    restorer, workers = stored_restorer(networks, len(files))
+    outputs, options = Outputs(save_masks=True), RestoreOptions(crop=crop)
+    for answer in restore_files(
+        files, out, restorer, name, outputs=outputs, options=options, workers=workers
+    ):
         statuses = [face["status"] for face in answer.faces] or ["error"]
         reasons = [face["reason"] for face in answer.faces if face["reason"]] or [answer.error]
         reasons += answer.warnings

@@ -263,6 +263,9 @@ def restore(
     strip_metadata: Annotated[
         bool, typer.Option("--strip-metadata", help="Leave out EXIF, GPS and the like.")
     ] = False,
+    faces: Annotated[
+        str, typer.Option(help="all, or the numbers of those to restore, such as 1,3.")
+    ] = "all",
     gender: Annotated[str, typer.Option(help="auto, male or female.")] = "auto",
     samples: Annotated[
         int, typer.Option(help="Plausible faces to draw beside the likeliest, at most 32.")
@@ -293,7 +296,7 @@ def restore(
 
     if not out:
         raise UnmaskError("--out is empty: name the folder to write into.")
-    options = RestoreOptions.parse(gender, samples, seed)
+    options = RestoreOptions.parse(gender, samples, seed, crop, faces)
     writing = Writing.parse(format_, quality, strip_metadata)
     files, left_out = inputs_of(inputs, recursive=recursive)
     if left_out:
@@ -302,7 +305,7 @@ def restore(
     from unmask.registry.loading import find_networks
 
     networks, name = find_networks(model)
-    restorer, workers = stored_restorer(networks, len(files), crop=crop, threads=threads)
+    restorer, workers = stored_restorer(networks, len(files), threads)
     failed = 0
     for answer in restore_files(
         files,

@@ -137,45 +137,10 @@ def test_a_start_that_leads_to_another_face_is_not_taken():
     assert (np.abs(landmarks.mean(axis=0) - 140) < 40).all()
 
 
-def test_a_found_face_whose_views_disagree_is_not_restored():
+@pytest.mark.parametrize("detected", [None, face(80, 100, 230, 260)])
+def test_a_face_whose_views_disagree_is_not_restored(detected):
     def unsure(crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
         return level_face(60), 0.2
 
     with pytest.raises(PictureError, match="two views of it disagree"):
-        align(two_eyes(), unsure, SIZE, Alignment(), face(80, 100, 230, 260))
-    align(
-        two_eyes(), unsure, SIZE, Alignment()
-    )  # a picture that is said to show a face is taken as one
-
-
-def eyes_and_nose(landmarks: np.ndarray) -> np.ndarray:
-    """The detector's points of a face with such landmarks."""
-    mouth = landmarks[54] + np.array([[-10.0, 0], [10, 0]])
-    return np.vstack([*eye_centres(landmarks), landmarks[30], mouth])
-
-
-def test_landmarks_that_lie_apart_from_the_detector_s_points_are_not_those_of_its_face():
-    landmarks, settings = level_face(51), Alignment(apart=0.15)
-    points = eyes_and_nose(landmarks)
-    assert fits(landmarks, face(0, 0, 128, 128, points=points), settings)
-    assert fits(landmarks, face(0, 0, 128, 128, points=points + np.full(2, 12)), settings)
-    assert not fits(landmarks, face(0, 0, 128, 128, points=points + np.full(2, 20)), settings)
-
-
-def test_where_no_start_fits_the_detector_s_points_their_own_frame_is_tried():
-    crops: list[np.ndarray] = []
-
-    def find(crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
-        crops.append(crop)
-        return look(crop, compare=compare)
-
-    nose, mouth = [155.0, 175.0], [[140.0, 200.0], [172.0, 196.0]]
-    points = np.array([EYES["right"][0], EYES["left"][0], nose, *mouth], float)
-    astray = face(0, 240, 60, 300, points=points)  # a box without the eyes
-    transform, _ = align(two_eyes(), find, SIZE, Alignment(width=(0.1, 9.0), apart=2.0), astray)
-    right, left = eye_centres(move_points(np.tile(points[:2].repeat(34, 0), 1), transform))
-    assert len(crops) == 12
-    landmarks = np.zeros((68, 2))
-    landmarks[RIGHT_EYE], landmarks[LEFT_EYE] = points[0], points[1]
-    right, left = eye_centres(move_points(landmarks, transform))
-    np.testing.assert_allclose(left - right, [EYE_DISTANCE * SIZE, 0], atol=1)
+        align(two_eyes(), unsure, SIZE, Alignment(), detected)

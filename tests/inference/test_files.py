@@ -316,10 +316,10 @@ def test_two_workers_write_what_one_writes(tmp_path):
     write_samples(tmp_path / "in", 4, 96, 3, masked=True)
     (tmp_path / "in" / "face-0001.png").write_bytes(b"no picture")
     inputs, _ = inputs_of([tmp_path / "in"])
-    files, written = [one.file for one in inputs], []
+    files, written, crop = [one.file for one in inputs], [], RestoreOptions(crop=True)
     for workers, threads in ((1, 2), (2, 1)):
-        restorer, out = StoredRestorer(RELEASED, True, threads), tmp_path / str(workers)
-        answers = list(restore_files(inputs, out, restorer, "m", workers=workers))
+        restorer, out = StoredRestorer(RELEASED, threads), tmp_path / str(workers)
+        answers = list(restore_files(inputs, out, restorer, "m", options=crop, workers=workers))
         assert [answer.source for answer in answers] == files
         assert [bool(answer.error) for answer in answers] == [False, True, False, False]
         written.append({file.name: file.read_bytes() for file in out.iterdir()})
@@ -332,8 +332,8 @@ def test_pictures_are_shared_among_processes_that_use_no_more_than_all_cores(mon
     monkeypatch.delenv(THREADS, raising=False)
 
     def shared(pictures: int, threads: int | None = None) -> tuple[int, int]:
-        restorer, workers = stored_restorer(RELEASED, pictures, crop=True, threads=threads)
-        assert restorer == StoredRestorer(RELEASED, True, restorer.threads)
+        restorer, workers = stored_restorer(RELEASED, pictures, threads)
+        assert restorer == StoredRestorer(RELEASED, restorer.threads)
         return restorer.threads, workers
 
     assert shared(1) == (4, 1)

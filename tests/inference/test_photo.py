@@ -10,7 +10,13 @@ from unmask.faces.sources import Sampled
 from unmask.inference.chain import Chain
 from unmask.inference.detection import FaceDetector
 from unmask.inference.photo import PhotoRestorer
-from unmask.inference.results import DEFAULT_OPTIONS, FaceAnswer, Restoration, RestoreOptions
+from unmask.inference.results import (
+    DEFAULT_OPTIONS,
+    FaceAnswer,
+    PictureError,
+    Restoration,
+    RestoreOptions,
+)
 from unmask.masking.samples import sample
 from unmask.networks import RELEASED
 
@@ -246,3 +252,46 @@ def test_a_close_up_in_which_no_face_is_found_again_stays(released, monkeypatch)
     restored = restorer.restore(close_up)
     assert not restored.altered
     assert restored.faces[0].reason == "no face was found"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_one_face_of_several_is_restored_as_it_is_among_them(released, number):
+    photo = photo_with()
+    photo[60:280, 40:260] = sample(3, 1, 220, masked=True)
+    photo[60:280, 380:600] = sample(3, 2, 220, masked=True)
+    restorer = PhotoRestorer(released)
+    both = restorer.restore(photo)
+    chosen = restorer.restore(photo, RestoreOptions(faces=frozenset({number})))
+    assert [face.status for face in both.faces] == ["restored", "restored"]
+    other = 2 - number
+    assert chosen.faces[other].status == "skipped"
+    assert chosen.faces[other].reason == "it was not chosen"
+    assert chosen.faces[number - 1].status == "restored"
+    assert [patch.columns for patch in chosen.patches] == [both.patches[number - 1].columns]
+    sides = [np.s_[:, :320], np.s_[:, 320:]]
+    own, foreign = sides if centre(both.faces[number - 1].box)[0] < 320 else sides[::-1]
+    np.testing.assert_array_equal(chosen.picture[own], both.picture[own])
+    np.testing.assert_array_equal(chosen.picture[foreign], photo[foreign])
+
+
+def test_a_face_that_was_not_found_cannot_be_chosen(released):
+    photo = photo_with()
+    photo[60:280, 200:420] = sample(3, 1, 220, masked=True)
+    with pytest.raises(PictureError, match="face 3 is chosen, but the faces found are 1"):
+        PhotoRestorer(released).restore(photo, RestoreOptions(faces=frozenset({1, 3})))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_is_no_close_up_of_a_face(released, seed):
+    coarse = np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    noise = cv2.resize(coarse, (200, 200), interpolation=cv2.INTER_CUBIC)
+    restored = PhotoRestorer(released).restore(noise, RestoreOptions(crop=True))
+    assert restored.faces[0].status != "restored"
+    np.testing.assert_array_equal(restored.picture, noise)
+
+
+def test_a_close_up_is_restored_without_a_search(released, monkeypatch):
+    restorer = PhotoRestorer(released)
+    monkeypatch.setattr(restorer._detector, "find", lambda photo: pytest.fail("searched"))
+    face = sample(3, 1, 220, masked=True)
+    assert restorer.restore(face, RestoreOptions(crop=True)).altered

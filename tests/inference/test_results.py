@@ -1,11 +1,21 @@
 """Restorations as patches of a picture, and turned with it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask.inference.results import FaceAnswer, Patch, Restoration, spread_of
+from unmask.errors import UnmaskError
+from unmask.inference.results import (
+    FaceAnswer,
+    Patch,
+    PictureError,
+    Restoration,
+    RestoreOptions,
+    spread_of,
+)
 
 HEIGHT, WIDTH = 30, 50
 
@@ -91,3 +101,31 @@ def test_the_spread_is_the_standard_deviation(seed, count):
     samples = [noise(seed + i, 6, 8, 3) for i in range(count)]
     expected = np.stack(samples).astype(np.float32).std(axis=0).mean(axis=2)
     np.testing.assert_allclose(spread_of(samples), expected, atol=1e-3)
+
+
+def test_faces_are_chosen_by_their_numbers():
+    restored = restoration()
+    other = FaceAnswer("restored", "", (0.0, 0.0, 9.0, 9.0), None, 0.5, 0.3, 0.9)
+    three = replace(restored, faces=[*restored.faces, other])
+    assert three.only(None) is three
+    last = three.only(frozenset({2, 3}))
+    assert [face.status for face in last.faces] == ["skipped", "skipped", "restored"]
+    assert [face.reason for face in last.faces] == ["it was not chosen", "why", ""]
+    assert last.patches == three.patches[1:]
+    with pytest.raises(PictureError, match="face 4 is chosen, but the faces found are 3"):
+        three.only(frozenset({1, 4}))
+
+
+@pytest.mark.parametrize(
+    ("given_", "chosen"),
+    [("all", None), ("1", {1}), ("1,3", {1, 3}), ("12, 3,3", {3, 12}), ("000001", {1})],
+)
+def test_numbers_of_faces_are_a_list(given_, chosen):
+    options = RestoreOptions.parse("auto", 0, 0, False, given_)
+    assert options.faces == (None if chosen is None else frozenset(chosen))
+
+
+@pytest.mark.parametrize("given_", ["", "0", "1,,2", "-1", "1-3", "one", "1,", "All", "9" * 7])
+def test_what_is_no_list_of_numbers_is_told(given_):
+    with pytest.raises(UnmaskError, match="use all, or numbers from 1"):
+        RestoreOptions.parse("auto", 0, 0, False, given_)

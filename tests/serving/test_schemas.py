@@ -73,7 +73,7 @@ CUT = base64.b64encode(encode_picture(np.zeros((64, 64, 3), np.uint8))[:60]).dec
         (body(**records(PICTURE), params=[1]), "params must be a JSON object"),
         (
             body(**records(PICTURE), params={"colour": 1}),
-            "unknown param 'colour': use crop, gender",
+            "unknown param 'colour': use crop, faces, gender",
         ),
         (
             body(**records(PICTURE), params={"gender": "x"}),

@@ -158,7 +158,7 @@ def align(
         (transform (2, 3) from picture to canonical frame, landmarks (68, 2) in the picture).
 
     Raises:
-        PictureError: when no face's landmarks can be made out, or those of a found one disagree.
+        PictureError: when no face's landmarks can be made out, or those of two views disagree.
     """
     found, elsewhere, failed = [], [], []
     for start in _starts(picture.shape, face, size, settings):
@@ -176,6 +176,6 @@ def align(
     if not (found or elsewhere):
         raise failed[0]
     transform, landmarks, disagreement = min(found or elsewhere, key=lambda answer: answer[2])
-    if face is not None and disagreement > settings.disagreement:
+    if disagreement > settings.disagreement:
         raise PictureError("its landmarks cannot be made out: two views of it disagree")
     return transform, landmarks

@@ -8,10 +8,11 @@ from unmask.inference.chain import Chain
 from unmask.inference.image_file import Writing
 from unmask.inference.photo import PhotoRestorer
 from unmask.inference.pictures import from_base64
-from unmask.inference.results import RestoreOptions
+from unmask.inference.results import PictureError, RestoreOptions
 
 DEFAULTS: dict[str, Any] = {
     "crop": False,
+    "faces": "all",
     "gender": "auto",
     "samples": 0,
     "seed": 0,
@@ -22,10 +23,10 @@ DEFAULTS: dict[str, Any] = {
 
 
 class EncodedRestorer:
-    """A chain, and what finds faces in photos for it."""
+    """Restores by a chain."""
 
     def __init__(self, chain: Chain) -> None:
-        self._chain, self._photo_restorer = chain, PhotoRestorer(chain)
+        self._restorer = PhotoRestorer(chain)
 
     def restore(self, text: str, name: str, params: dict[str, Any]) -> dict[str, Any]:
         """Restore a picture.
@@ -34,9 +35,10 @@ class EncodedRestorer:
             text: the bytes of an image file as base64.
             name: of the picture, for errors.
             params: `crop`: whether the picture shows one face, so that no face is searched for;
-                `gender`: auto, male or female; `samples`: 0 to 32; `seed`: of the samples' draws,
-                at least 0; `format`, `quality` and `strip_metadata`, of `Writing.parse`. A missing
-                one takes that of DEFAULTS.
+                `faces`: all, or numbers of those to restore, such as 1,3; `gender`: auto, male or
+                female; `samples`: 0 to 32; `seed`: of the samples' draws, at least 0; `format`,
+                `quality` and `strip_metadata`, of `Writing.parse`. A missing one takes that of
+                DEFAULTS.
 
         Returns:
             `image`, a file of the same size as base64; `faces`, what was found of each face;
@@ -45,15 +47,19 @@ class EncodedRestorer:
             IPTC's, empty where nothing was replaced; and `warnings`, what of the file is not kept.
 
         Raises:
-            PictureError: naming the picture, when it is no image.
+            PictureError: naming the picture, when it is no image, or a face that is chosen was not
+                found.
             UnmaskError: naming the param whose value does not fit.
         """
         values = DEFAULTS | params
-        options = RestoreOptions.parse(values["gender"], values["samples"], values["seed"])
+        names = ("gender", "samples", "seed", "crop", "faces")
+        options = RestoreOptions.parse(*(values[name] for name in names))
         writing = Writing.parse(values["format"], values["quality"], values["strip_metadata"])
         image = from_base64(text, name)
-        restorer = self._chain if values["crop"] else self._photo_restorer
-        restored = restorer.restore(image.pixels, options)
+        try:
+            restored = self._restorer.restore(image.pixels, options)
+        except PictureError as error:
+            raise PictureError(f"{name}: {error}.") from error
         document = document_of(image, restored, "unmask", options)
         outputs = Outputs(writing, save_masks=True, uncertainty=False)
         picture, mask, *samples = (

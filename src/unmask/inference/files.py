@@ -101,7 +101,10 @@ class _Job:
         endings = self.outputs.endings(suffix, self.options.samples) | {"answer": ANSWER}
         paths = {what: stem.with_name(f"{stem.name}{end}") for what, end in endings.items()}
         self._check(paths.values(), given.file)
-        restored = self.restore(image.pixels, self.options)
+        try:
+            restored = self.restore(image.pixels, self.options)
+        except PictureError as error:
+            raise PictureError(f"{given.file}: {error}.") from error
         for what, content in encoded(image, restored, self.model, self.outputs):
             write_whole(paths[what], content)
         document = document_of(image, restored, self.model, self.options) | {

@@ -1,6 +1,6 @@
 """Restoring photos: every face that is detected, each in the part of the photo around it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from unmask.parallel import CORES
 
 _FRAME, _AROUND = 160, 32  # pixels: of a restored face as it is looked at again, and around it
 _PICTURES_A_WORKER = 4  # least
+_MISFIT = "what would be restored does not fit the face"
 
 
 class PhotoRestorer:
@@ -41,15 +42,30 @@ class PhotoRestorer:
         photo: np.ndarray,
         options: RestoreOptions = DEFAULT_OPTIONS,
     ) -> Restoration:
-        """Restore every masked face of a photo; all pixels away from their masks stay.
+        """Restore the masked faces of a photo; all pixels away from their masks stay.
 
         A photo in which no face is detected is tried as one close-up. Where it seems to be turned,
         what restores more faces counts: it turned back, or it as it is.
 
         Args:
             photo: (H, W, 3) uint8 RGB.
-            options: what to assume, and how many samples to draw.
+            options: what to assume, which faces, and how many samples to draw.
+
+        Raises:
+            PictureError: when a face is chosen that was not found.
         """
+        find = self._restore_close_up if options.crop else self._restore_faces
+        return find(photo, options).only(options.faces)
+
+    def _restore_close_up(self, photo: np.ndarray, options: RestoreOptions) -> Restoration:
+        """A photo of one face, which is not detected before, but after."""
+        restored = self._chain.restore(photo, options)
+        if not restored.altered or self._holds_together(restored):
+            return restored
+        (face,) = restored.faces
+        return replace(restored, faces=[face.left(_MISFIT)], patches=[])
+
+    def _restore_faces(self, photo: np.ndarray, options: RestoreOptions) -> Restoration:
         turns = self._detector.quarter_turns(photo)
         if not turns:
             return self._restore_upright(photo, options)
@@ -64,9 +80,8 @@ class PhotoRestorer:
     def _restore_upright(self, photo: np.ndarray, options: RestoreOptions) -> Restoration:
         found = self._detector.find(photo)
         if not found:
-            close_up = self._chain.restore(photo, options)
-            good = close_up.altered and self._holds_together(close_up)
-            return close_up if good else _no_face(photo, options)
+            close_up = self._restore_close_up(photo, options)
+            return close_up if close_up.altered else _no_face(photo, options)
         answers: list[FaceAnswer] = []
         patches: list[Patch] = []
         for face in found:
@@ -100,7 +115,7 @@ class PhotoRestorer:
         if landmarks is not None and not fits(landmarks, face, self._settings.alignment):
             return skipped("its landmarks cannot be made out")
         if part.altered and not self._holds_together(part, there):
-            return skipped("what would be restored does not fit the face")
+            return skipped(_MISFIT)
         patches = [patch.moved(columns.start, rows.start) for patch in part.patches]
         return Restoration(photo, [answer], patches, options.samples)
 
@@ -133,12 +148,10 @@ class StoredRestorer:
 
     Attributes:
         networks: the folder.
-        crop: whether each picture shows one face, so that no face is searched for.
         threads: that each network computes with, in each process.
     """
 
     networks: Path
-    crop: bool
     threads: int
 
     def __call__(self, picture: np.ndarray, options: RestoreOptions) -> Restoration:
@@ -147,12 +160,12 @@ class StoredRestorer:
 
 
 @lru_cache(maxsize=1)
-def _loaded(stored: StoredRestorer) -> Chain | PhotoRestorer:
-    return restorer_of(Chain.load(stored.networks, stored.threads), crop=stored.crop)
+def _loaded(stored: StoredRestorer) -> PhotoRestorer:
+    return PhotoRestorer(Chain.load(stored.networks, stored.threads))
 
 
 def stored_restorer(
-    networks: Path, pictures: int, *, crop: bool, threads: int | None = None
+    networks: Path, pictures: int, threads: int | None = None
 ) -> tuple[StoredRestorer, int]:
     """The restorer of so many pictures, and the number of processes to share them among.
 
@@ -161,19 +174,13 @@ def stored_restorer(
     Args:
         networks: the folder of the networks.
         pictures: number of them.
-        crop: whether each picture shows one face, so that no face is searched for.
         threads: that each network computes with; None takes those of all processors for few
             pictures, else `threads_of_environment`.
     """
     few = pictures < 2 * _PICTURES_A_WORKER
     threads = threads or (CORES if few else threads_of_environment())
     workers = max(1, min(CORES // threads, pictures // _PICTURES_A_WORKER))
-    return StoredRestorer(networks, crop, threads), workers
-
-
-def restorer_of(chain: Chain, *, crop: bool) -> Chain | PhotoRestorer:
-    """The restorer of pictures of one face each, or of photos."""
-    return chain if crop else PhotoRestorer(chain)
+    return StoredRestorer(networks, threads), workers
 
 
 def _part_around(

@@ -1,5 +1,6 @@
 """What the chain is asked and what it answers."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -46,6 +47,10 @@ class FaceAnswer:
             "score": round(self.score, 4),
         }
 
+    def left(self, reason: str) -> "FaceAnswer":
+        """The answer of the same face where it is left as it was."""
+        return replace(self, status="skipped", reason=reason, landmarks=None)
+
     def turned(self, width: int) -> "FaceAnswer":
         """The same answer in a picture of that width, turned counter-clockwise by a quarter."""
         x0, y0, x1, y1 = self.box
@@ -64,6 +69,7 @@ class FaceAnswer:
 
 
 MOST_SAMPLES = 32
+_NUMBERS, _LIST = re.compile("[0-9]+"), re.compile("[0-9]{1,6}(, ?[0-9]{1,6})*")
 
 
 @dataclass(frozen=True)
@@ -74,20 +80,28 @@ class RestoreOptions:
         gender: 'male' or 'female' to assume it; None takes the network's answer.
         samples: plausible faces to draw beside the most plausible one.
         seed: of those draws.
+        crop: whether the picture shows one face, so that no face is searched for.
+        faces: numbers of those to restore, from 1 in the order of the answers; None for all.
     """
 
     gender: str | None = None
     samples: int = 0
     seed: int = 0
+    crop: bool = False
+    faces: frozenset[int] | None = None
 
     @classmethod
-    def parse(cls, gender: str, samples: int, seed: int) -> "RestoreOptions":
+    def parse(
+        cls, gender: str, samples: int, seed: int, crop: bool, faces: str
+    ) -> "RestoreOptions":
         """From what a user gives.
 
         Args:
             gender: auto, male or female.
             samples: 0 to MOST_SAMPLES.
             seed: of the draws.
+            crop: whether the picture shows one face.
+            faces: all, or numbers from 1 with commas between them.
 
         Raises:
             UnmaskError: naming the value that does not fit.
@@ -96,7 +110,11 @@ class RestoreOptions:
             raise UnmaskError(f"gender is {gender!r}: use auto, male or female.")
         if not 0 <= samples <= MOST_SAMPLES:
             raise UnmaskError(f"samples is {samples}: use 0 to {MOST_SAMPLES}.")
-        return cls(None if gender == "auto" else gender, int(samples), int(seed))
+        chosen = None if faces == "all" else frozenset(map(int, _NUMBERS.findall(faces)))
+        if chosen is not None and not (_LIST.fullmatch(faces) and all(chosen)):
+            raise UnmaskError(f"faces is {faces!r}: use all, or numbers from 1 such as 1,3.")
+        assumed = None if gender == "auto" else gender
+        return cls(assumed, int(samples), int(seed), crop, chosen)
 
 
 DEFAULT_OPTIONS = RestoreOptions()
@@ -208,6 +226,25 @@ class Restoration:
             part = spread[patch.rows, patch.columns]
             np.maximum(part, patch.uncertainty, out=part)
         return spread
+
+    def only(self, faces: frozenset[int] | None) -> "Restoration":
+        """The same with no others than the faces of these numbers restored; None keeps all.
+
+        Raises:
+            PictureError: when there is no face of a number.
+        """
+        if faces is None:
+            return self
+        if (most := max(faces)) > (count := len(self.faces)):
+            raise PictureError(f"face {most} is chosen, but the faces found are {count}")
+        patches = iter(self.patches)
+        answers, kept = [], []
+        for number, face in enumerate(self.faces, 1):
+            patch = next(patches) if face.status == "restored" else None
+            chosen = number in faces
+            answers.append(face if chosen else face.left("it was not chosen"))
+            kept += [patch] if patch and chosen else []
+        return replace(self, faces=answers, patches=kept)
 
     def turned(self) -> "Restoration":
         """The same restoration of the picture turned counter-clockwise by a quarter."""

@@ -36,6 +36,7 @@ OUTPUTS = Schema(
 PARAMS = ParamSchema(
     [
         ParamSpec("crop", DataType.boolean, DEFAULTS["crop"]),
+        ParamSpec("faces", DataType.string, DEFAULTS["faces"]),
         ParamSpec("gender", DataType.string, DEFAULTS["gender"]),
         ParamSpec("samples", DataType.long, DEFAULTS["samples"]),
         ParamSpec("seed", DataType.long, DEFAULTS["seed"]),

@@ -35,6 +35,7 @@ class RestoreParams(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     crop: bool = False
+    faces: str = "all"
     gender: Literal["auto", "male", "female"] = "auto"
     samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
