@@ -26,6 +26,7 @@ def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> 
     """
     from unmask.inference.answers import Outputs
     from unmask.inference.files import restore_files
+    from unmask.inference.image_file import Writing
     from unmask.inference.inputs import inputs_of, left_out_sentence
     from unmask.inference.photo import stored_restorer
     from unmask.inference.results import RestoreOptions
@@ -37,7 +38,7 @@ def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> 
     networks, name = find_networks(model)
     rows = []
     restorer, workers = stored_restorer(networks, len(files))
-    outputs, options = Outputs(save_masks=True), RestoreOptions(crop=crop)
+    outputs, options = Outputs(Writing.parse(), save_masks=True), RestoreOptions(crop=crop)
     for answer in restore_files(
         files, out, restorer, name, outputs=outputs, options=options, workers=workers
     ):

@@ -87,7 +87,7 @@ def imported_at_start(start: str) -> set[str]:
 @pytest.mark.parametrize(
     ("top", "extras"),
     [
-        ("unmask", ("tracking", "train", "serve", "ops", "annotate", "heic")),
+        ("unmask", ("tracking", "train", "serve", "ops", "annotate", "heic", "c2pa")),
         ("flows", ("tracking", "train", "ops")),
         ("tests", tuple(EXTRAS)),
         ("benchmarks", tuple(EXTRAS)),

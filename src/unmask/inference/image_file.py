@@ -15,6 +15,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 
 from unmask.errors import UnmaskError
 from unmask.inference.colour import Colours, image_of, levels_of
+from unmask.inference.content_credentials import credentials_of_environment
 from unmask.inference.metadata import Metadata, read_metadata
 from unmask.inference.results import PictureError
 
@@ -75,7 +76,9 @@ class Writing:
     strip_metadata: bool = False
 
     @classmethod
-    def parse(cls, format_: str, quality: int, strip_metadata: bool) -> "Writing":
+    def parse(
+        cls, format_: str = SAME, quality: int = 0, strip_metadata: bool = False
+    ) -> "Writing":
         """From what a user gives.
 
         Args:
@@ -84,13 +87,14 @@ class Writing:
             strip_metadata: whether metadata is left out.
 
         Raises:
-            UnmaskError: naming the value that does not fit.
+            UnmaskError: naming the value that does not fit, or files that are to sign and cannot.
         """
         if format_ not in (SAME, *FORMATS):
             names = ", ".join(FORMATS)
             raise UnmaskError(f"format is {format_!r}: use {SAME}, {names}.")
         if not 0 <= quality <= 100:
             raise UnmaskError(f"quality is {quality}: use 1 to 100, or 0 for the input's own.")
+        credentials_of_environment()
         return cls(format_, int(quality) or None, strip_metadata)
 
 
@@ -138,7 +142,8 @@ class ImageFile:
             model: when given, the metadata says that a region is synthesised, and by which model.
 
         Raises:
-            PictureError: when the format cannot hold a picture of this size.
+            PictureError: when the format cannot hold a picture of this size, or it cannot be signed
+                where `credentials_of_environment` says so.
         """
         kind = self._format(writing)
         metadata = Metadata(dpi=self.metadata.dpi) if writing.strip_metadata else self.metadata
@@ -156,13 +161,22 @@ class ImageFile:
         mode += "A" * (alpha is not None)
         coding = self._coding(kind, writing)
         try:
-            return _encoded(values, mode + depth, kind, icc, metadata, coding)
+            content = _encoded(values, mode + depth, kind, icc, metadata, coding)
         except (OSError, ValueError) as error:
             height, width = self.pixels.shape[:2]
             raise PictureError(
                 f"{self.name}: {width} x {height} pixels cannot be written as {kind} ({error}): "
                 "choose another format."
             ) from error
+        credentials = credentials_of_environment()
+        if model is None or credentials is None:
+            return content
+        plain = writing.strip_metadata or not self.given
+        given = encode_array(self.pixels, Metadata()) if plain else self.given
+        try:
+            return credentials.sign(content, kind, given, "png" if plain else self.format, model)
+        except PictureError as error:
+            raise PictureError(f"{self.name}: {error}.") from error
 
     def _format(self, writing: Writing) -> str:
         return self.format if writing.format == SAME else writing.format

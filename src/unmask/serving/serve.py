@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from unmask.errors import UnmaskError
+from unmask.inference.content_credentials import credentials_of_environment
 from unmask.serving.access import Access, guarded
 from unmask.serving.api import Limits, RequestQueue, build_app
 from unmask.serving.supervisor import Supervisor
@@ -46,8 +47,10 @@ def serve(
             trouble.
 
     Raises:
-        UnmaskError: when the address is taken, or the first version does not start.
+        UnmaskError: when the address is taken, the first version does not start, or what is to sign
+            cannot.
     """
+    credentials_of_environment()
     supervisor = Supervisor(limits.workers, notify)
     queue = RequestQueue(supervisor, limits)
     errors: list[BaseException] = []
