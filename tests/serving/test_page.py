@@ -27,7 +27,7 @@ from unmask.masking.samples import sample
 from unmask.networks import RELEASED
 from unmask.registry.pyfunc import Unmask
 from unmask.serving import page as served_page
-from unmask.serving import uploads
+from unmask.serving import page_requests, uploads
 from unmask.serving.page import RestoreFunction, mount
 
 CHROMIUM = shutil.which("chromium")
@@ -343,8 +343,13 @@ def test_uploads_and_answers_are_not_kept(browser, ask, tmp_path, monkeypatch):
 def test_a_file_of_this_machine_is_not_taken_for_an_upload(url, tmp_path):
     """What a page sends names the upload by its path, which anyone can write."""
     private = written(tmp_path, "private.png", masked(3))
-    given = {"path": str(private), "meta": {"_type": "gradio.FileData"}}
-    asked = {"data": [given, "auto", 0, 0, "same"], "fn_index": 0, "session_hash": "someone"}
+    assert "not uploaded" in refused_path(url, str(private))
+
+
+def refused_path(url: str, path: str) -> str:
+    """The error that a restoration of what a request names as an upload ends with."""
+    given = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    asked = {"data": [given, "auto", 0, 0, "same", []], "fn_index": 0, "session_hash": "someone"}
     httpx.post(f"{url}/gradio_api/queue/join", json=asked).raise_for_status()
     with httpx.stream(
         "GET", f"{url}/gradio_api/queue/data?session_hash=someone", timeout=60
@@ -352,4 +357,74 @@ def test_a_file_of_this_machine_is_not_taken_for_an_upload(url, tmp_path):
         events = (json.loads(line[6:]) for line in told.iter_lines() if line.startswith("data: "))
         done = next(event for event in events if event["msg"] == "process_completed")
     assert not done["success"]
-    assert "not uploaded" in done["output"]["error"]
+    return done["output"]["error"]
+
+
+def test_the_page_fetches_nothing_that_a_request_names_by_its_url(url, monkeypatch):
+    fetched = []
+    monkeypatch.setattr(httpx.AsyncClient, "send", lambda *asked, **_: fetched.append(asked))
+    elsewhere = "https://example.com/photo.png"
+    assert "not uploaded" in refused_path(url, elsewhere)
+    for path in (f"file={elsewhere}", f"proxy={elsewhere}", f"file/{elsewhere}"):
+        assert httpx.get(f"{url}/gradio_api/{path}").status_code == 404, path
+    assert not fetched
+
+
+@pytest.mark.parametrize("path", ["vibe-code", "info", "openapi.json", "run/restored", "token"])
+def test_what_the_page_does_not_ask_is_not_answered(url, path):
+    assert httpx.get(f"{url}/gradio_api/{path}").status_code == 404
+    assert httpx.post(f"{url}/gradio_api/{path}", json={}).status_code == 404
+
+
+def test_faces_are_chosen_one_by_one(browser, url, tmp_path):
+    photo = two_faces()
+    with opened(browser, url, 390) as tab:
+        choose(tab, written(tmp_path, "two.png", photo))
+        expect(tab.locator("#chosen")).to_be_hidden()
+        assert restore(tab) == "2 faces restored."
+        both = pictures(tab, "#slider")[1]
+        boxes = tab.locator("#chosen input[type=checkbox]")
+        expect(boxes).to_have_count(2)
+        boxes.nth(0).uncheck()
+        expect(tab.locator("#said .done")).to_have_text(
+            "1 of 2 faces restored; the table says why not the others.", timeout=PATIENCE
+        )
+        before, one = pictures(tab, "#slider")
+        sides = [np.s_[:, :450], np.s_[:, 450:]]
+        unlike = [(one[side] != before[side]).any() for side in sides]
+        assert sorted(unlike) == [False, True]
+        assert (one[sides[unlike.index(True)]] == both[sides[unlike.index(True)]]).all()
+        expect(tab.locator("table.faces tbody")).to_contain_text("it was not chosen")
+        tab.screenshot(path=tmp_path / "chosen.png", full_page=True)
+        boxes.nth(1).uncheck()
+        expect(tab.locator("#said .error")).to_have_text("Choose one face or more.")
+        boxes.nth(0).check()
+        boxes.nth(1).check()
+        expect(tab.locator("#said .done")).to_have_text("2 faces restored.", timeout=PATIENCE)
+        choose(tab, written(tmp_path, "other.png", masked(3)))
+        expect(tab.locator("#chosen")).to_be_hidden()
+        assert restore(tab) == "One face restored."
+        expect(tab.locator("#chosen")).to_be_hidden()
+
+
+def test_black_and_white_stays_so(browser, url, tmp_path):
+    grey = np.repeat(masked(3)[..., 1:2], 3, axis=2)
+    with opened(browser, url) as tab:
+        choose(tab, written(tmp_path, "grey.png", grey))
+        assert restore(tab) == "One face restored."
+        before, after = (picture.astype(int) for picture in pictures(tab, "#slider"))
+    changed = (before != after).any(axis=2)
+    assert changed.any()
+    assert np.ptp(after[changed], axis=1).max() <= 2
+
+
+def test_uploads_that_come_to_too_much_are_refused_with_a_sentence(
+    browser, ask, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(page_requests, "MOST_KEPT", 10_000)
+    with serving(ask) as url, opened(browser, url) as tab:
+        tab.locator("#photo input[type=file]").set_input_files(
+            written(tmp_path, "large.png", masked(3))
+        )
+        expect(tab.get_by_text("keeps too many photos now")).to_be_visible(timeout=PATIENCE)
+        expect(tab.locator("#photo img")).to_have_count(0)

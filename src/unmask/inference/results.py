@@ -240,10 +240,13 @@ class Restoration:
         patches = iter(self.patches)
         answers, kept = [], []
         for number, face in enumerate(self.faces, 1):
-            patch = next(patches) if face.status == "restored" else None
-            chosen = number in faces
-            answers.append(face if chosen else face.left("it was not chosen"))
-            kept += [patch] if patch and chosen else []
+            if face.status == "restored":
+                patch = next(patches)
+                if number in faces:
+                    kept.append(patch)
+                else:
+                    face = face.left("it was not chosen")
+            answers.append(face)
         return replace(self, faces=answers, patches=kept)
 
     def turned(self) -> "Restoration":

@@ -7,11 +7,12 @@ import random
 from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import gradio as gr
 from fastapi import FastAPI
 from gradio.data_classes import ImageData
+from starlette.middleware import Middleware
 
 from unmask.errors import UnmaskError
 from unmask.inference.image_file import SAME, media_type_of
@@ -19,6 +20,7 @@ from unmask.inference.pictures import decode_picture
 from unmask.inference.results import PictureError
 from unmask.masking.samples import sample
 from unmask.serving import theme, uploads
+from unmask.serving.page_requests import PageRequests
 from unmask.serving.view import View, view_of
 
 #: From a picture file's bytes and the model's params to the row of the model's answer; raises
@@ -31,7 +33,8 @@ QUEUE = 20  # restorations that may wait, which run one by one
 _EXAMPLE_SIDE = 256  # pixels
 _FORMATS = [("The photo's own", SAME), ("PNG", "png"), ("JPEG", "jpeg"), ("WebP", "webp")]
 _HIDDEN = {"__type__": "update", "visible": False}
-_ANEW = f"() => {json.dumps([theme.EMPTY, _HIDDEN, _HIDDEN, 'auto', 0, 0])}"
+_NO_CHOICE = _HIDDEN | {"choices": [], "value": []}
+_ANEW = f"() => {json.dumps([theme.EMPTY, _HIDDEN, _HIDDEN, _NO_CHOICE, 'auto', 0, 0])}"
 
 
 class _EventOptions(TypedDict):
@@ -54,7 +57,10 @@ def mount(app: FastAPI, restore_photo: RestoreFunction, path: str = "/") -> Fast
         app,
         build_page(restore_photo),
         path,
-        app_kwargs={"lifespan": uploads.deleting_uploads},
+        app_kwargs={
+            "lifespan": uploads.deleting_uploads,
+            "middleware": [Middleware(PageRequests, uploads.kept_bytes)],
+        },
         css_paths=theme.STYLES,
         theme=theme.theme(),
         footer_links=[],
@@ -77,6 +83,8 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
                 )  # fmt: skip
                 # gradio's own opens the file, and fails on one that is no image
                 photo.preprocess = _path  # type: ignore[method-assign]
+                # gradio's own also fetches what a request names by its URL
+                photo.async_move_resource_to_block_cache = _uploaded  # type: ignore
                 restore = gr.Button("Restore", variant="primary", elem_id="restore")
                 example = gr.Button("Try a synthetic face", elem_id="example")
                 gr.HTML(theme.PRIVACY)
@@ -104,6 +112,9 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
                     )  # fmt: skip
                 with gr.Column(scale=3, min_width=320):
                     table = gr.HTML(elem_id="faces")
+                    chosen = gr.CheckboxGroup(
+                        [], label="Restore these faces", visible=False, elem_id="chosen"
+                    )
                     with gr.Column(elem_id="what-if") as what_if:
                         gr.HTML(theme.WHAT_IF)
                         gender = gr.Radio(
@@ -133,13 +144,13 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
                         )  # fmt: skip
 
         def restored(
-            path: str | None, gender: str, count: int, seed: int, kind: str
+            path: str | None, gender: str, count: int, seed: int, kind: str, faces: list[int]
         ) -> Iterator[dict]:
             yield {message: theme.BUSY}
             try:
                 name, raw = _read(path)
                 params = {"gender": gender, "samples": int(count), "seed": int(seed or 0)}
-                params["format"] = kind
+                params |= {"format": kind, "faces": ",".join(map(str, faces)) or "all"}
                 before = decode_picture(raw, name)
                 row = restore_photo(raw, params)
             except UnmaskError as error:
@@ -158,6 +169,7 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
                 download: uploads.keep(picture, f"{Path(name).stem}.restored{ending}"),
                 found: uploads.keep(view.found, "found.webp"),
                 table: view.table,
+                chosen: gr.skip() if faces else _choice_of(row["faces"]),
                 what_if: gr.Column(visible=view.restored),
                 plausible: gr.Column(visible=view.restored and bool(view.samples)),
                 gallery: [uploads.keep(drawn, "plausible.webp") for drawn in view.samples],
@@ -170,22 +182,29 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
                 ),
             }
 
+        def restored_as_chosen(*asked: Any) -> Iterator[dict]:
+            if asked[-1]:
+                yield from restored(*asked)
+            else:
+                yield {message: _error_html(UnmaskError("Choose one face or more."))}
+
         private: _EventOptions = {"api_visibility": "private", "show_progress": "hidden"}
-        asked = gr.on(
-            [restore.click, gender.input, samples.input, seed.input, format_.input],
-            restored,
-            [photo, gender, samples, seed, format_],
-            [message, answer, more, slider, download, found, table, what_if, plausible, gallery,
-             spread],
-            trigger_mode="always_last",
-            **private,
-        )  # fmt: skip
+        asked = [photo, gender, samples, seed, format_, chosen]
+        answered = [message, answer, more, slider, download, found, table, chosen, what_if,
+                    plausible, gallery, spread]  # fmt: skip
+        triggers = [restore.click, gender.input, samples.input, seed.input, format_.input]
+        asking = [
+            gr.on(triggers, restored, asked, answered, trigger_mode="always_last", **private),
+            chosen.input(
+                restored_as_chosen, asked, answered, trigger_mode="always_last", **private
+            ),
+        ]
         # else the photo before is answered after this one was chosen
-        photo.change(None, cancels=asked, **private)
+        photo.change(None, cancels=asking, **private)
         # in the browser: an answer of the server's could come after the next restoration's
         photo.change(
             None,
-            outputs=[message, answer, more, gender, samples, seed],
+            outputs=[message, answer, more, chosen, gender, samples, seed],
             js=_ANEW,
             **private,
         )
@@ -195,8 +214,26 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
     return page
 
 
+def _choice_of(faces: list[dict]) -> gr.CheckboxGroup:
+    """The faces that were restored, all chosen; hidden where there is but one."""
+    numbers = [number for number, face in enumerate(faces, 1) if face["status"] == "restored"]
+    choices = [(f"Face {number}", number) for number in numbers]
+    return gr.CheckboxGroup(choices, value=numbers, visible=len(numbers) > 1)
+
+
 def _path(payload: ImageData | None) -> str | None:
     return payload.path if payload else None
+
+
+async def _uploaded(path: str | Path | None) -> str | None:
+    """The path of an upload; gradio has checked that it is one, but for URLs.
+
+    Raises:
+        PictureError: when it is none.
+    """
+    if path is not None and not Path(path).is_relative_to(uploads.upload_folder()):
+        raise PictureError("The photo was not uploaded: choose it again.")
+    return None if path is None else str(path)
 
 
 def _synthetic_face() -> str:

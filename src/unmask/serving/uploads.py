@@ -56,6 +56,15 @@ def keep(content: bytes | np.ndarray, name: str) -> str:
         return save_file_to_cache(path, str(upload_folder()))
 
 
+def kept_bytes() -> int:
+    """Bytes of the uploads and answers that are kept."""
+    total = 0
+    for path in upload_folder().rglob("*"):
+        with suppress(OSError):  # deleted meanwhile
+            total += path.stat().st_size if path.is_file() else 0
+    return total
+
+
 @asynccontextmanager
 async def deleting_uploads(app: App) -> AsyncIterator[None]:
     """Delete files older than KEEP_SECONDS while the server runs, and all of them when it stops."""

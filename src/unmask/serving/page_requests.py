@@ -1,0 +1,58 @@
+"""Which of gradio's requests are answered: those that the page makes, with bounded uploads.
+
+Gradio also serves as a proxy: it fetches what a request names by its URL (gradio 6.31).
+"""
+
+import re
+from collections.abc import Callable
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+MOST_KEPT = 1_000_000_000  # bytes of uploads and answers, that another upload may come to
+_UPLOAD = "/gradio_api/upload"
+_MADE = re.compile(
+    r"/|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|pwa_icon(/\d+)?)"
+    r"|/(assets|static|svelte)/.+"
+    rf"|{_UPLOAD}|/gradio_api/(upload_progress|queue/join|queue/data|cancel|reset|startup-events)"
+    r"|/gradio_api/(heartbeat/\w+|file=/.+)"
+)
+
+
+class PageRequests:
+    """Answers the page's requests by an application, others with 404.
+
+    Args:
+        app: gradio's.
+        kept: bytes of uploads and answers that are kept at present.
+    """
+
+    def __init__(self, app: ASGIApp, kept: Callable[[], int]) -> None:
+        self._app, self._kept = app, kept
+        self._arriving = 0  # bytes of the uploads that are being received
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif not _MADE.fullmatch(scope["path"]):
+            await PlainTextResponse("Not Found", 404)(scope, receive, send)
+        elif scope["path"] == _UPLOAD:
+            await self._upload(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        size = dict(scope["headers"]).get(b"content-length", b"")
+        if not size.isdigit():
+            await PlainTextResponse("Length Required", 411)(scope, receive, send)
+            return
+        if self._kept() + self._arriving + int(size) > MOST_KEPT:
+            full = PlainTextResponse("The server keeps too many photos now: try again later.", 507)
+            await full(scope, receive, send)
+            return
+        self._arriving += int(size)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._arriving -= int(size)
