@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -115,8 +116,8 @@ def parse_form(picture: bytes, fields: dict[str, str]) -> RestoreRequest:
     Raises:
         RefusedError: with a sentence that says what is wrong.
     """
-    params = {name: _typed(name, value) for name, value in (_FORM_DEFAULTS | fields).items()}
-    return request_of(picture, check_params(params))
+    given = _FORM_DEFAULTS | fields
+    return request_of(picture, _validated(lambda: RestoreParams.model_validate_strings(given)))
 
 
 def request_of(picture: bytes, params: dict) -> RestoreRequest:
@@ -130,16 +131,6 @@ def request_of(picture: bytes, params: dict) -> RestoreRequest:
     return RestoreRequest((text,), params)
 
 
-def _typed(name: str, value: str) -> object:
-    """A form's text as the type of the param; what does not fit stays text, and is refused."""
-    field = RestoreParams.model_fields.get(name)
-    if field is not None and field.annotation is bool:
-        return {"true": True, "1": True, "false": False, "0": False}.get(value.lower(), value)
-    if field is not None and field.annotation is int and value.lstrip("-").isdecimal():
-        return int(value)
-    return value
-
-
 def check_params(params: object) -> dict:
     """Validate the names and values of params, which are returned.
 
@@ -148,8 +139,13 @@ def check_params(params: object) -> dict:
     """
     if not isinstance(params, dict):
         raise RefusedError(400, "params must be a JSON object.")
+    return _validated(lambda: RestoreParams.model_validate(params))
+
+
+def _validated(validate: Callable[[], RestoreParams]) -> dict:
+    """The params that were given, valid."""
     try:
-        RestoreParams.model_validate(params)
+        return validate().model_dump(exclude_unset=True)
     except ValidationError as error:
         first = error.errors()[0]
         name = first["loc"][0]
@@ -160,7 +156,6 @@ def check_params(params: object) -> dict:
         raise RefusedError(
             400, f"param '{name}' is {str(first['input'])[:100]!r}: {reason}."
         ) from error
-    return params
 
 
 def check_picture(text: object, name: str) -> None:

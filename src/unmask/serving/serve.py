@@ -12,6 +12,7 @@ from unmask.errors import UnmaskError
 from unmask.inference.content_credentials import credentials_of_environment
 from unmask.serving.access import Access, guarded
 from unmask.serving.api import Limits, RequestQueue, build_app
+from unmask.serving.slow_clients import BoundedHeaders
 from unmask.serving.supervisor import Supervisor
 
 _SHUTDOWN_TIMEOUT = 10  # seconds, to finish the requests that are being answered
@@ -73,6 +74,7 @@ def serve(
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=BoundedHeaders,
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,

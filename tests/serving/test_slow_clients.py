@@ -1,0 +1,103 @@
+"""A real server on loopback, and sockets that send as slowly as they like."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import uvicorn
+from team.services import until
+
+from unmask.serving import slow_clients
+from unmask.serving.slow_clients import BoundedHeaders
+
+HEADERS = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\n"
+
+
+async def echo(scope, receive, send) -> None:
+    """Answers the body of a request, or its path where there is none."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    answer = body or scope["path"].encode()
+    headers = [(b"content-length", str(len(answer)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": answer})
+
+
+@pytest.fixture
+def port(monkeypatch) -> Iterator[int]:
+    monkeypatch.setattr(slow_clients, "HEADER_SECONDS", 0.5)
+    config = uvicorn.Config(
+        echo, port=0, http=BoundedHeaders, ws="none", lifespan="off", log_level="error"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until(lambda: server.started, "the server starts", 60)
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=30)
+
+
+def answered(client: socket.socket) -> bytes:
+    """The body of five bytes that a client receives."""
+    received = b""
+    while len(received.partition(b"\r\n\r\n")[2]) < 5:
+        received += client.recv(1000)
+    return received.partition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize("begun", [b"", b"G", HEADERS[:-2]])
+def test_a_client_that_does_not_end_its_headers_is_cut_off(port, begun):
+    with connected(port) as client:
+        client.sendall(begun)
+        assert client.recv(1) == b""
+
+
+def test_another_byte_of_the_headers_does_not_prolong_them(port):
+    with connected(port) as client:
+        client.settimeout(0.1)
+        for byte in HEADERS[:-2]:  # 5 seconds of them
+            try:
+                client.sendall(bytes([byte]))
+                if client.recv(1) == b"":
+                    return
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                return
+    pytest.fail("the connection was never closed")
+
+
+def test_a_slow_body_is_the_application_s_to_bound(port):
+    with connected(port) as slow:
+        slow.sendall(HEADERS + b"ab")
+        with connected(port) as idle:
+            assert idle.recv(1) == b""  # more than HEADER_SECONDS later
+        slow.sendall(b"cde")
+        assert answered(slow) == b"abcde"
+
+
+def test_a_connection_takes_one_request_after_the_other(port):
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        assert client.get("/one").text == "/one"
+        with connected(port) as idle:
+            assert idle.recv(1) == b""
+        assert client.get("/two").text == "/two"
+
+
+def test_the_headers_of_a_further_request_are_bounded_too(port):
+    with connected(port) as client:
+        client.sendall(HEADERS + b"abcde")
+        assert answered(client) == b"abcde"
+        client.sendall(HEADERS[:10])
+        assert client.recv(1) == b""
