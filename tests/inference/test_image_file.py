@@ -10,7 +10,7 @@ import icc
 import numpy as np
 import pytest
 from images import DEEP, GREY, HEIGHT, IMAGES, WIDTH, colours, deep, file_of
-from PIL import Image, ImageFilter, PngImagePlugin
+from PIL import Image, ImageFilter, IptcImagePlugin, PngImagePlugin
 from PIL.ExifTags import IFD
 
 from unmask.errors import UnmaskError
@@ -22,7 +22,7 @@ from unmask.inference.image_file import (
     encode_array,
     read_image,
 )
-from unmask.inference.metadata import DIGITAL_SOURCE_TYPE, Metadata
+from unmask.inference.metadata import DIGITAL_SOURCE_TYPE, Metadata, iptc_segment
 from unmask.inference.results import PictureError
 
 HOLE = np.s_[20:30, 40:56]  # restored
@@ -325,6 +325,33 @@ def test_stripping_leaves_the_provenance_and_the_profile(kind):
     assert description.get(f"{IPTC}DigitalSourceType") == DIGITAL_SOURCE_TYPE
     assert description.get(f"{IPTC}AISystemVersionUsed") == "unmask version 3"
     assert b"somebody" not in answer
+
+
+def iptc_records(*records: tuple[int, bytes]) -> bytes:
+    """IPTC-IIM's application records by their numbers."""
+    return b"".join(
+        struct.pack(">BBBH", 0x1C, 2, number, len(value)) + value for number, value in records
+    )
+
+
+@pytest.mark.parametrize("caption", [b"A street", b"odd", b"x" * 30_000])
+@pytest.mark.parametrize("kind", ["jpeg", "tiff"])
+@pytest.mark.parametrize("answer_kind", ["jpeg", "tiff"])
+def test_iptc_iim_is_kept_unless_metadata_are_stripped(kind, answer_kind, caption):
+    records = iptc_records((120, caption), (116, b"(c) somebody"))
+    given = {"extra": iptc_segment(records)} if kind == "jpeg" else {"tiffinfo": {33723: records}}
+    raw = file_of(IMAGES["RGB"], kind, **given)
+    for writing, kept in (
+        (Writing(answer_kind), {(2, 120): caption, (2, 116): b"(c) somebody"}),
+        (Writing(answer_kind, strip_metadata=True), None),
+    ):
+        with Image.open(io.BytesIO(answered(raw, writing))) as image:
+            assert image.format == answer_kind.upper()
+            assert IptcImagePlugin.getiptcinfo(image) == kept
+
+
+def test_iptc_iim_too_long_for_a_segment_is_left_out():
+    assert iptc_segment(bytes(65_533)) == iptc_segment(b"") == b""
 
 
 def test_a_thumbnail_that_shows_the_mask_is_left_out():

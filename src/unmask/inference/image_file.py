@@ -16,7 +16,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 from unmask.errors import UnmaskError
 from unmask.inference.colour import Colours, image_of, levels_of
 from unmask.inference.content_credentials import credentials_of_environment
-from unmask.inference.metadata import Metadata, read_metadata
+from unmask.inference.metadata import IPTC_TAG, Metadata, iptc_segment, read_metadata
 from unmask.inference.results import PictureError
 
 LARGEST_PICTURE = 50_000_000  # pixels
@@ -413,6 +413,8 @@ def _encoded(
         said["exif"] = _tiff_tags(metadata)
     else:
         said["xmp"] = metadata.xmp
+    if kind == "jpeg":
+        said["extra"] = iptc_segment(metadata.iptc)
     options = coding | {name: value for name, value in said.items() if value}
     if kind == "png" and mode != "L;16" and mode.endswith(";16"):
         return _deep_png(values, options)
@@ -424,12 +426,14 @@ def _encoded(
 
 
 def _tiff_tags(metadata: Metadata) -> Image.Exif:
-    """EXIF, whose tags are a TIFF file's own, with the XMP."""
+    """EXIF, whose tags are a TIFF file's own, with the XMP and IPTC-IIM."""
     tags = Image.Exif()
     if metadata.exif:
         tags.load(metadata.exif)
     if metadata.xmp:
         tags[_XMP] = metadata.xmp
+    if metadata.iptc:
+        tags[IPTC_TAG] = metadata.iptc
     return tags
 
 

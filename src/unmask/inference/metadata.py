@@ -37,6 +37,9 @@ _PACKET = (
     b'\n<?xpacket end="w"?>',
 )
 _LONGEST_XMP = 1_000_000  # bytes
+IPTC_TAG = 33723  # of TIFF
+_LONGEST_SEGMENT = 65_533  # bytes
+_IPTC_RESOURCE = 0x0404  # of Photoshop's segment in a JPEG file
 #: what Pillow raises where EXIF is damaged
 _DAMAGED = (OSError, SyntaxError, ValueError, KeyError, TypeError, EOFError, struct.error)
 
@@ -48,12 +51,14 @@ class Metadata:
     Attributes:
         exif: as it is stored in a JPEG file, of an upright picture and without its thumbnail.
         xmp: a packet of XML.
+        iptc: IPTC-IIM's records, as captions and copyrights of the press.
         dpi: pixels per inch, across and down.
         text: a PNG file's, by keyword.
     """
 
     exif: bytes = b""
     xmp: bytes = b""
+    iptc: bytes = b""
     dpi: tuple[float, float] | None = None
     text: dict[str, str] = field(default_factory=dict)
 
@@ -98,7 +103,24 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, int, list[str]]:
         if not key.startswith(("XML:com.adobe.xmp", "Raw profile"))
     }
     resolution = (float(dpi[0]), float(dpi[1])) if dpi else None
-    return Metadata(exif, xmp, resolution, text), orientation, warnings
+    return Metadata(exif, xmp, _iptc_of(image), resolution, text), orientation, warnings
+
+
+def _iptc_of(image: Image.Image) -> bytes:
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        found = image.tag_v2.get(IPTC_TAG, b"")
+    else:
+        found = image.info.get("photoshop", {}).get(_IPTC_RESOURCE, b"")
+    return found if isinstance(found, bytes) else b""
+
+
+def iptc_segment(iptc: bytes) -> bytes:
+    """The segment of a JPEG file that holds IPTC-IIM's records; none where it does not fit one."""
+    resource = b"8BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc)) + iptc
+    content = b"Photoshop 3.0\0" + resource + bytes(len(iptc) % 2)
+    if not iptc or len(content) > _LONGEST_SEGMENT:
+        return b""
+    return b"\xff\xed" + struct.pack(">H", len(content) + 2) + content
 
 
 def _upright_exif(image: Image.Image, read: Image.Exif) -> bytes:
