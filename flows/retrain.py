@@ -124,7 +124,7 @@ def record_commit(version: str, commit: str) -> None:
     """Tag a version in the registry with the commit that it comes from."""
     from unmask.registry.origin import tag_commit
     from unmask.registry.versions import NAME
-    from unmask.tracking import connect
+    from unmask.store import connect
 
     tag_commit(connect(), NAME, version, commit)
 

@@ -26,7 +26,7 @@ def is_temporary(error: object) -> bool:
 
 
 def _is_away(error: Any) -> bool:
-    from unmask.tracking import is_away  # MLflow takes seconds to import
+    from unmask.store import is_away  # MLflow takes seconds to import
 
     return bool(getattr(error, "error_code", None)) and is_away(error)
 

@@ -1,17 +1,12 @@
 """MLflow runs: one parent run per pipeline, with one child run per stage."""
 
-import logging
 import os
-import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from functools import lru_cache
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import mlflow
 import numpy as np
@@ -21,150 +16,22 @@ from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
-from mlflow.store.db.utils import _get_latest_schema_revision  # its command `db upgrade`'s
 from PIL import Image
 from ruamel.yaml import YAML
 
-from unmask.errors import TEMPORARY, UnmaskError
-from unmask.project import find_root, project_root, sqlite_file, state_path, tracking_uri
+from unmask.errors import UnmaskError
+from unmask.project import find_root, project_root, state_path, tracking_uri
+from unmask.store import EXPERIMENT, artifact_root, connect, is_away, unusable
 
-EXPERIMENT = "unmask"
-_AWAY = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 PIPELINE, STAGE, WEIGHTS = "unmask.pipeline_id", "unmask.stage", "unmask.weights_md5"
 _PARENT = "mlflow.parentRunId"
-
-
-class StoreAwayError(UnmaskError):
-    """The tracking store does not answer now, but may when it is tried again."""
-
-    status = TEMPORARY
-
-
-def is_away(error: MlflowException) -> bool:
-    """Whether a store could not be reached, as opposed to refusing a request."""
-    return error.error_code in _AWAY
-
-
-def _artifact_root(uri: str) -> str | None:
-    """URI of the artifacts' folder of a SQLite store; None for a server, which has its own."""
-    file = sqlite_file(uri)
-    return None if file is None else (file.parent / "mlartifacts").as_uri()
-
-
-def _unusable(uri: str, error: Exception) -> StoreAwayError:
-    reason = str(error).splitlines()[0][:120]
-    return StoreAwayError(
-        f"the MLflow store {uri} cannot be used ({reason}): start it, or correct or unset "
-        "MLFLOW_TRACKING_URI."
-    )
-
-
-def _check_answers(uri: str) -> None:
-    """Make one request, so that a wrong address fails at once and not after MLflow's retries."""
-    if uri.startswith("http"):
-        try:
-            urlopen(f"{uri.rstrip('/')}/health", timeout=10).close()
-        except HTTPError:
-            pass  # it is reachable; MLflow handles the status
-        except OSError as error:
-            raise _unusable(uri, error) from error
-
-
-def connect(*, create: bool = False) -> MlflowClient:
-    """The tracking store that the environment or the working directory names.
-
-    It is opened the first time that it is named; whether it still answers is checked every time.
-    Processes that start at once may all call it. Nothing is written to a store that exists, not
-    even to make its schema a newer MLflow's.
-
-    Args:
-        create: whether a missing SQLite store is made; else that is an error.
-
-    Raises:
-        UnmaskError: when the store is missing, damaged or of another schema, cannot be reached, or
-            was moved.
-    """
-    uri = tracking_uri()
-    file = sqlite_file(uri)
-    if file is not None and not create and not file.is_file():
-        raise UnmaskError(
-            f"there is no store {file} yet: run `make run`, or a stage by `dvc repro`."
-        )
-    _check_answers(uri)
-    if mlflow.get_tracking_uri() != uri or not _still_answers(_open(uri), uri):
-        _open.cache_clear()
-    return _open(uri)
-
-
-def _still_answers(client: MlflowClient, uri: str) -> bool:
-    """Whether an open store is still the one that was opened; it may have been replaced."""
-    file = sqlite_file(uri)
-    if file is not None and not file.is_file():
-        return False
-    try:
-        client.get_experiment_by_name(EXPERIMENT)
-    except MlflowException as error:
-        raise _unusable(uri, error) from error
-    return True
-
-
-def _check_schema(file: Path) -> None:
-    """Refuse a database that MLflow would migrate where it stands, or fail on at length.
-
-    Raises:
-        UnmaskError: when it is no store, damaged, or of another schema.
-    """
-    if not file.is_file() or not file.stat().st_size:
-        return
-    try:
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
-            (found,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
-    except (sqlite3.Error, TypeError) as error:
-        if "locked" in str(error):
-            raise _unusable(f"sqlite:///{file}", error) from error
-        raise UnmaskError(
-            f"{file} is damaged or no MLflow store ({error}): move it away, or name another by "
-            "MLFLOW_TRACKING_URI."
-        ) from error
-    if found != _get_latest_schema_revision():
-        raise UnmaskError(
-            f"{file} has the schema of another MLflow than {mlflow.__version__}: copy it, then run "
-            f"`mlflow db upgrade sqlite:///{file}`."
-        )
-
-
-@lru_cache(maxsize=1)  # MLflow's own state is of one store too
-def _open(uri: str) -> MlflowClient:
-    """Open a store; safe when several processes start at once."""
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    file = sqlite_file(uri)
-    lock = state_path("tracking.lock")
-    lock.parent.mkdir(exist_ok=True)
-    with FileLock(lock):
-        if file is not None:
-            _check_schema(file)
-        mlflow.set_tracking_uri(uri)
-        try:
-            client = MlflowClient()
-            experiment = client.get_experiment_by_name(EXPERIMENT)
-        except MlflowException as error:
-            raise _unusable(uri, error) from error
-    expected = _artifact_root(uri)
-    kept = f"{expected if experiment is None else experiment.artifact_location}/"
-    # each experiment has a subfolder where a server made it in the same store
-    if expected is not None and not kept.startswith(f"{expected}/"):
-        raise UnmaskError(
-            f"{uri} keeps its artifacts in {kept.rstrip('/')}, so it was moved or copied: move it "
-            "back, or delete mlflow.db to start anew."
-        )
-    return client
 
 
 def _make_experiment(client: MlflowClient) -> None:
     """Make the experiment that runs are logged to, unless it is there, and the present one."""
     with FileLock(state_path("tracking.lock")):
         if client.get_experiment_by_name(EXPERIMENT) is None:
-            root = _artifact_root(tracking_uri())
+            root = artifact_root(tracking_uri())
             client.create_experiment(EXPERIMENT, artifact_location=root)
     mlflow.set_experiment(EXPERIMENT)
 
@@ -396,5 +263,5 @@ def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> It
         client.set_terminated(parent, "FINISHED")
     except MlflowException as error:
         if is_away(error):
-            raise _unusable(tracking_uri(), error) from error
+            raise unusable(tracking_uri(), error) from error
         raise

@@ -135,7 +135,7 @@ def test_a_drop_waits_while_it_is_written_and_while_a_server_is_away(project):
         "r.copy_good_faces = take\n"
     )
     away = (
-        "import flows.retrain as f; from unmask.tracking import StoreAwayError\n"
+        "import flows.retrain as f; from unmask.store import StoreAwayError\n"
         "def run_stages(*given): raise StoreAwayError('no answer')\n"
         "f.run_stages = run_stages\n"
     )
@@ -212,7 +212,7 @@ def test_what_is_missing_is_named_and_what_can_be_made_is_made(project):
 
 def test_versions_know_where_they_come_from(project):
     code = (
-        "import json;from unmask.tracking import connect;"
+        "import json;from unmask.store import connect;"
         "c = connect();v = c.get_model_version('unmask', '1');"
         "print(json.dumps([v.tags, [a.path for a in c.list_artifacts(v.run_id)]]))"
     )

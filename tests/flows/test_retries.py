@@ -11,7 +11,7 @@ from flows.retries import RETRY_POLICY, is_temporary
 from flows.stages import StageError, _stream
 from unmask.errors import TEMPORARY, UnmaskError
 from unmask.retraining.clone import CloneError, RemoteError
-from unmask.tracking import StoreAwayError
+from unmask.store import StoreAwayError
 
 
 def test_only_what_is_temporary_is_tried_again():

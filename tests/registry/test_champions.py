@@ -12,7 +12,7 @@ from project import DVC_YAML
 
 from unmask.registry.champions import history, replace_champion, roll_back, rollback_of
 from unmask.registry.versions import CHAMPION, NAME, RegistryError, version_of
-from unmask.tracking import connect
+from unmask.store import connect
 
 pytestmark = pytest.mark.slow
 

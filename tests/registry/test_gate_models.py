@@ -51,7 +51,7 @@ from unmask.registry.versions import (
     register,
     version_of,
 )
-from unmask.tracking import connect
+from unmask.store import connect
 from unmask.training.batches import collate
 from unmask.training.train import train_network
 

@@ -21,7 +21,7 @@ from unmask.registry.references import (
 )
 from unmask.registry.upgrade import upgrade
 from unmask.registry.versions import NAME, PACKED_MD5, RegistryError, register
-from unmask.tracking import connect
+from unmask.store import connect
 
 pytestmark = pytest.mark.slow
 

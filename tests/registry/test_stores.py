@@ -19,7 +19,8 @@ from unmask.registry.versions import (
     verdict_of,
     version_of,
 )
-from unmask.tracking import connect, find_run
+from unmask.store import connect
+from unmask.tracking import find_run
 
 FOREIGN = "stages: {train: {cmd: python train.py}}\n"
 READING: list[Callable[[], object]] = [

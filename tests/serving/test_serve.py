@@ -31,7 +31,7 @@ from unmask.networks import METADATA, PARAMS, RELEASED
 from unmask.project import tracking_uri
 from unmask.registry.champions import roll_back
 from unmask.registry.versions import CHAMPION, NAME, register, version_of
-from unmask.tracking import connect
+from unmask.store import connect
 
 pytestmark = pytest.mark.server
 

@@ -11,13 +11,14 @@ import mlflow
 import pytest
 from project import DVC_YAML
 
-from unmask import tracking
+from unmask import store
 from unmask.config.params import NETWORKS
 from unmask.errors import UnmaskError
 from unmask.networks import METADATA
 from unmask.project import tracking_uri
 from unmask.stages.evaluate import _training_runs as training_runs
-from unmask.tracking import WEIGHTS, StoreAwayError, connect, parent_run, stage_run
+from unmask.store import StoreAwayError, connect
+from unmask.tracking import WEIGHTS, parent_run, stage_run
 
 
 @pytest.fixture
@@ -42,13 +43,13 @@ def test_default_store_is_absolute_and_independent_of_the_folder(project, monkey
 
 
 def test_a_store_is_opened_once_until_another_is_named(project, tmp_path_factory, monkeypatch):
-    opened, client = [], tracking.MlflowClient
+    opened, client = [], store.MlflowClient
 
     def count() -> mlflow.MlflowClient:
         opened.append(mlflow.get_tracking_uri())
         return client()
 
-    monkeypatch.setattr(tracking, "MlflowClient", count)
+    monkeypatch.setattr(store, "MlflowClient", count)
     first = connect(create=True)
     assert connect() is first
     assert opened == [tracking_uri()]
@@ -77,8 +78,8 @@ def test_a_server_that_went_away_is_noticed_though_it_was_opened(project, monkey
         opened.append(uri)
         return SimpleNamespace(get_experiment_by_name=lambda name: name)
 
-    monkeypatch.setattr(mlflow, "get_tracking_uri", tracking.tracking_uri)
-    monkeypatch.setattr(tracking, "_open", lru_cache(opening))
+    monkeypatch.setattr(mlflow, "get_tracking_uri", store.tracking_uri)
+    monkeypatch.setattr(store, "_open", lru_cache(opening))
     with HTTPServer(("127.0.0.1", 0), Healthy) as server:
         uri = f"http://127.0.0.1:{server.server_port}"
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

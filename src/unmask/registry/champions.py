@@ -20,7 +20,7 @@ from unmask.registry.versions import (
     registered_model,
     version_of,
 )
-from unmask.tracking import connect
+from unmask.store import connect
 
 _TAG_PREFIX = "unmask.champion."  # of the tags that record changes
 _LONGEST_WHY = 1000  # characters; a tag of a registered model holds 5,000

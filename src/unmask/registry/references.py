@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from unmask.networks import RELEASED, packed_md5
 from unmask.project import md5_of
 from unmask.registry.versions import CHAMPION, NAME, RegistryError, find_version, version_of
-from unmask.tracking import connect
+from unmask.store import connect
 
 REFERENCE = "unmask.reference"
 RELEASED_REFERENCE = RELEASED / "reference.parquet"

@@ -3,7 +3,7 @@
 from unmask.networks import CARD, RELEASED, packed_md5
 from unmask.registry.references import RELEASED_REFERENCE, attach_reference
 from unmask.registry.versions import CHALLENGER, NAME, list_versions, register, version_of
-from unmask.tracking import connect
+from unmask.store import connect
 
 
 def import_release() -> str:

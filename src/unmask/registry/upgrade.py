@@ -9,7 +9,7 @@ from unmask.models.stored import add_export
 from unmask.networks import ONNX
 from unmask.registry.references import attach_reference, reference_of
 from unmask.registry.versions import NAME, RegistryError, find_version, networks_of, register
-from unmask.tracking import connect
+from unmask.store import connect
 
 
 def upgrade(version: str) -> str:

@@ -21,7 +21,8 @@ from unmask.inference.pictures import encode_picture
 from unmask.networks import METADATA, packed_md5
 from unmask.project import has_store, tracking_uri
 from unmask.registry.origin import log_origin
-from unmask.tracking import connect, is_away, stage_run
+from unmask.store import connect, is_away
+from unmask.tracking import stage_run
 
 NAME = "unmask"
 CHAMPION, CHALLENGER = "champion", "challenger"

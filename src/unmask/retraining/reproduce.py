@@ -11,7 +11,7 @@ from unmask.project import project_root
 from unmask.registry.origin import CHANGED, COMMIT, LOCK, write_origin
 from unmask.registry.versions import PACKED_MD5, RegistryError, find_version
 from unmask.retraining.clone import CloneError, dvc, git, make_clone, pull_data
-from unmask.tracking import connect
+from unmask.store import connect
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from unmask.evaluation.evaluate import evaluate
 from unmask.evaluation.evaluation_set import select_faces
 from unmask.networks import METADATA
 from unmask.project import in_project
-from unmask.tracking import WEIGHTS, connect, find_run, flat, stage_run
+from unmask.store import connect
+from unmask.tracking import WEIGHTS, find_run, flat, stage_run
 
 
 def _training_runs(models: Path) -> dict[str, str]:
