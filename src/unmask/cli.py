@@ -184,12 +184,17 @@ def models_promote(
 
 
 @models_app.command("rollback")
-def models_rollback(why: Why = "rolled back by hand") -> None:
-    """Make the champion before the present one champion again."""
+def models_rollback(
+    why: Why = "rolled back by hand",
+    to: Annotated[
+        str | None, typer.Option(help="A version; default: the champion before the present one.")
+    ] = None,
+) -> None:
+    """Make the champion before the present one champion again, or a version that is named."""
     from unmask.registry.champions import roll_back
 
-    change = roll_back(why)
-    typer.echo(f"version {change.version} is the champion again, in place of {change.previous}")
+    change = roll_back(why, to)
+    typer.echo(f"version {change.version} is the champion, in place of {change.previous or 'none'}")
 
 
 @models_app.command("reproduce")

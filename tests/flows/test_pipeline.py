@@ -197,7 +197,7 @@ def test_rollback_goes_back_to_the_champion_before(trained, second):
     )
     succeed(trained, "python", "-c", code)
     assert "champion" in versions(trained)[second.number]
-    assert f"version 1 is the champion again, in place of {second.number}" in succeed(
+    assert f"version 1 is the champion, in place of {second.number}" in succeed(
         trained, "unmask", "models", "rollback", "--why", "worse on real photos"
     )
     assert "champion" in versions(trained)["1"]

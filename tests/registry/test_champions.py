@@ -10,8 +10,19 @@ from champion import make_champion
 from mlflow import MlflowClient
 from project import DVC_YAML
 
-from unmask.registry.champions import history, replace_champion, roll_back, rollback_of
-from unmask.registry.versions import CHAMPION, NAME, RegistryError, version_of
+from unmask.registry.champions import (
+    ChampionGoneError,
+    champion,
+    commit_of_champion,
+    history,
+    replace_champion,
+    roll_back,
+    rollback_of,
+)
+from unmask.registry.loading import CHAMPION_URI, find_networks
+from unmask.registry.promotion import judge_version, last_judgement
+from unmask.registry.references import reference_of_champion
+from unmask.registry.versions import CHAMPION, NAME, RegistryError, tag_verdict, version_of
 from unmask.store import connect
 
 pytestmark = pytest.mark.slow
@@ -78,8 +89,8 @@ def test_rollback_passes_over_deleted_versions(client):
     client.delete_model_version(NAME, "2")
     assert roll_back("worse").version == "1"
     client.delete_model_version(NAME, "1")
-    with pytest.raises(RegistryError, match="no version 1"):
-        make_champion("1", "gone")
+    with pytest.raises(RegistryError, match="version 1, is gone"):
+        make_champion("4", "judged without it")
     with pytest.raises(RegistryError, match="no earlier champion"):
         roll_back("3 was rolled back, and nothing before it is left")
 
@@ -90,6 +101,51 @@ def test_a_deleted_champion_is_rolled_back_from(client):
     client.delete_model_version(NAME, "2")
     assert version_of(CHAMPION) is None
     assert roll_back("deleted by mistake").version == "1"
+
+
+@pytest.mark.parametrize("deleted", ["version", "alias"])
+def test_a_champion_that_is_gone_is_told_from_none_yet(client, deleted):
+    assert champion() is None
+    make_champion("1", "first")
+    make_champion("2", "better")
+    assert champion() == "2"
+    if deleted == "version":
+        client.delete_model_version(NAME, "2")
+    else:
+        client.delete_registered_model_alias(NAME, CHAMPION)
+    gone = f"version 2, is gone: its {deleted} was deleted. Run `unmask models rollback`"
+    for act in (
+        champion,
+        commit_of_champion,
+        find_networks,
+        reference_of_champion,
+        lambda: find_networks(CHAMPION_URI),
+        lambda: replace_champion(None, "3", "judged without one"),
+        lambda: judge_version(None, None, "3"),
+        last_judgement_of_3,
+    ):
+        with pytest.raises(ChampionGoneError, match=gone):
+            act()
+    assert history()[-1].version == "2"
+    assert roll_back("deleted by mistake").version == ("1" if deleted == "version" else "2")
+    assert champion() is not None
+
+
+def last_judgement_of_3():
+    tag_verdict("3", {"champion": None, "reasons": []})
+    return last_judgement("3")
+
+
+def test_a_rollback_to_a_version_that_is_named_needs_no_earlier_champion(client):
+    make_champion("2", "better")
+    client.delete_model_version(NAME, "2")
+    with pytest.raises(RegistryError, match="name a version by --to"):
+        roll_back("deleted by mistake")
+    with pytest.raises(RegistryError, match="no version 9"):
+        roll_back("deleted by mistake", "9")
+    assert roll_back("deleted by mistake", "3").previous is None
+    make_champion("4", "better")
+    assert roll_back("worse").version == "3"
 
 
 def test_an_alias_moved_by_hand_is_rolled_back_to_the_last_champion_on_record(client):

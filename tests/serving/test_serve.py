@@ -268,6 +268,30 @@ def test_a_broken_champion_leaves_the_old_one_serving(server, picture, version, 
     assert server.version()["version"] == "1"
 
 
+def test_a_deleted_champion_serves_on_until_it_is_rolled_back(server, picture, versions):
+    doomed = register_changed(versions / "models", 7.0)
+    make_champion("1", "test")
+    make_champion(doomed, "better")
+    server.serves(doomed)
+    clients = Clients(server, picture)
+    clients.each_has(1)
+    connect().delete_model_version(NAME, doomed)
+    trouble = until(lambda: server.version()["trouble"], "there is trouble", 60)
+    assert f"the champion, version {doomed}, is gone: its version was deleted" in trouble
+    assert "unmask models rollback" in trouble
+    assert server.version()["version"] == doomed
+    for command in (["restore", "faces", "-o", "gone"], ["models", "promote", "2"]):
+        done = run_in(versions, "unmask", *command)
+        assert done.returncode == 1
+        assert "unmask models rollback" in done.stderr, command
+    clients.each_has(2)
+    roll_back("deleted by mistake")
+    server.serves("1")
+    clients.each_has(1)
+    assert all(guess(answer) >= 0 for kept in clients.end() for answer in kept)
+    assert server.version()["trouble"] is None
+
+
 def test_killed_workers_are_started_again(server, picture):
     make_champion("1", "test")
     server.serves("1")

@@ -55,6 +55,27 @@ def history() -> list[ChampionChange]:
     return [ChampionChange(**json.loads(tags[key])) for key in keys]
 
 
+class ChampionGoneError(RegistryError):
+    """The history has a champion, and the registry has none."""
+
+
+def champion() -> str | None:
+    """Number of the champion; None where there has never been one.
+
+    Raises:
+        ChampionGoneError: when there was one, whose version or alias was deleted.
+    """
+    number = version_of(CHAMPION)
+    if number is None and (changes := [one for one in history() if one.kind != "refuse"]):
+        gone = changes[-1].version
+        what = "alias" if gone in kept_versions(connect()) else "version"
+        raise ChampionGoneError(
+            f"the champion, version {gone}, is gone: its {what} was deleted. Run `unmask models "
+            "rollback`, which makes the last one that is left champion again."
+        )
+    return number
+
+
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -89,8 +110,12 @@ def _record(
 
 
 def commit_of_champion() -> str | None:
-    """The git commit that the champion was made from, or None where there is no champion."""
-    number = version_of(CHAMPION)
+    """The git commit that the champion was made from, or None where there has been no champion.
+
+    Raises:
+        ChampionGoneError: when it was deleted.
+    """
+    number = champion()
     return find_version(connect(), number).tags.get(COMMIT) if number else None
 
 
@@ -111,62 +136,74 @@ def record_refusal(version: str, why: str, who: str | None = None) -> ChampionCh
 
 
 def replace_champion(
-    champion: str | None, version: str, why: str, who: str | None = None
+    judged_against: str | None, version: str, why: str, who: str | None = None
 ) -> ChampionChange:
-    """Promote a version that was judged against `champion`, if that still is the champion.
+    """Promote a version, if the champion still is the one that it was judged against.
 
     Repeating a call that succeeded changes nothing more.
 
     Args:
-        champion: number of the champion that the gate compared with; None where there was none.
+        judged_against: number of the champion that the gate compared with; None where there was
+            none.
         version: number of the version to promote.
         why: the reason; cut to 1,000 characters.
         who: the person who decided; None takes the user that runs this process.
 
     Raises:
-        RegistryError: when another version became champion meanwhile.
+        RegistryError: when another version became champion meanwhile, or the champion is gone.
     """
     client = connect()
     with _champion_lock():
-        present = version_of(CHAMPION)
+        present = champion()
         if present == version:  # an earlier attempt moved the alias, but may not have recorded it
             last = [change for change in history() if change.kind != "refuse"][-1:]
             if last and last[0].version == version:
                 return last[0]
-        elif present != champion:
+        elif present != judged_against:
             raise RegistryError(
-                f"version {version} was judged against {_described(champion)}, but meanwhile the "
-                f"champion became {_described(present)}: run `unmask models promote {version}` "
+                f"version {version} was judged against {_described(judged_against)}, but meanwhile "
+                f"the champion became {_described(present)}: run `unmask models promote {version}` "
                 "again."
             )
         return _record(client, version, why, "promote", who)
 
 
-def _described(champion: str | None) -> str:
-    return f"version {champion}" if champion else "no champion"
+def _described(version: str | None) -> str:
+    return f"version {version}" if version else "no champion"
 
 
-def roll_back(why: str) -> ChampionChange:
+def roll_back(why: str, to: str | None = None) -> ChampionChange:
     """Make the version that was champion before the present one champion again.
 
-    Each further rollback goes one champion further back. Deleted versions are skipped.
+    Each further rollback goes one champion further back. Deleted versions are skipped; where the
+    champion itself is gone, the last one that is left follows it.
+
+    Args:
+        why: the reason; cut to 1,000 characters.
+        to: number of the version to make champion in its place, which need not have been one.
 
     Raises:
-        RegistryError: when there is no earlier champion.
+        RegistryError: when there is no earlier champion, or no such version.
     """
     client = connect()
     with _champion_lock():
+        if to is not None:
+            return _record(client, to, why, "rollback")
         champions: list[str] = []
         for change in history():
             if change.kind == "rollback":
                 while champions and champions[-1] != change.version:
                     champions.pop()
+                champions = champions or [change.version]
             elif change.kind == "promote":
                 champions.append(change.version)
         kept = kept_versions(client).keys() - {version_of(CHAMPION)}
         earlier = [version for version in champions if version in kept]
         if not earlier:
-            raise RegistryError("there is no earlier champion to roll back to.")
+            raise RegistryError(
+                "there is no earlier champion to roll back to: name a version by --to, as `unmask "
+                "models list` numbers them."
+            )
         return _record(client, earlier[-1], why, "rollback")
 
 

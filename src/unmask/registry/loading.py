@@ -14,10 +14,10 @@ RELEASE = "release"
 def _has_champion() -> bool:
     if not has_store():
         return False
-    from unmask.registry.versions import CHAMPION, version_of  # mlflow takes seconds to import
+    from unmask.registry.champions import champion  # mlflow takes seconds to import
 
     try:
-        return version_of(CHAMPION) is not None
+        return champion() is not None
     except UnmaskError as error:
         error.args = (f"{str(error).rstrip('.')}; or restore with --model {RELEASE}.",)
         raise
@@ -35,10 +35,11 @@ def find_networks(uri: str | None = None) -> tuple[Path, str]:
         (their folder, the model's name and version, e.g. 'unmask/3').
 
     Raises:
-        UnmaskError: when it names no model, or the store cannot be read.
+        UnmaskError: when it names no model, the store cannot be read, or the champion is gone.
     """
+    has_champion = uri in (None, CHAMPION_URI) and _has_champion()
     if uri is None:
-        uri = CHAMPION_URI if _has_champion() else RELEASE
+        uri = CHAMPION_URI if has_champion else RELEASE
     if uri == RELEASE:
         return RELEASED, f"unmask/release-{packed_md5(RELEASED)[:8]}"
     if not uri.startswith("models:/"):

@@ -20,13 +20,12 @@ from unmask.evaluation.measure import bare_restored, measure_chain
 from unmask.evaluation.scores import TrueFaces
 from unmask.evaluation.slices import groups_of
 from unmask.inference.chain import Chain
-from unmask.registry.champions import replace_champion, rollback_of
+from unmask.registry.champions import champion, replace_champion, rollback_of
 from unmask.registry.gate import GateScores, Reason, Verdict, judge
 from unmask.registry.latency import measure_latencies
 from unmask.registry.loading import load_chain
 from unmask.registry.versions import (
     CHALLENGER,
-    CHAMPION,
     NAME,
     RegistryError,
     tag_verdict,
@@ -154,10 +153,10 @@ def last_judgement(version: str | None = None, *, after_rollback: bool = False) 
     number = version or version_of(CHALLENGER)
     if number is None or (not after_rollback and rollback_of(number)):
         return None
-    verdict, champion = verdict_of(number), version_of(CHAMPION)
-    if verdict is None or verdict.get("champion") != champion:
+    verdict, present = verdict_of(number), champion()
+    if verdict is None or verdict.get("champion") != present:
         return None
-    return Promotion(number, champion, Verdict(tuple(Reason(**r) for r in verdict["reasons"])))
+    return Promotion(number, present, Verdict(tuple(Reason(**r) for r in verdict["reasons"])))
 
 
 def judge_version(
@@ -173,36 +172,36 @@ def judge_version(
             a version that a person named.
 
     Raises:
-        RegistryError: when there is no challenger or no such version, or when the champion cannot
-            be loaded.
+        RegistryError: when there is no challenger or no such version, or when the champion is gone
+            or cannot be loaded.
     """
     version = version or version_of(CHALLENGER)
     if version is None:
         raise RegistryError("there is no challenger: run `dvc repro` and `unmask models sync`.")
-    champion = version_of(CHAMPION)
-    if champion == version:
-        return Promotion(version, champion, None)
+    present = champion()
+    if present == version:
+        return Promotion(version, present, None)
     if not after_rollback and (change := rollback_of(version)):
         text = (
             f"{change.who} rolled version {version} back at {change.when} ({change.why}): "
             f"`unmask models promote {version}` judges it again"
         )
-        return Promotion(version, champion, Verdict((Reason("not rolled back", False, text),)))
+        return Promotion(version, present, Verdict((Reason("not rolled back", False, text),)))
     chains = {version: load_chain(f"models:/{NAME}/{version}")[0]}
-    if champion:
-        chains[champion] = _champion_chain(champion)
+    if present:
+        chains[present] = _champion_chain(present)
     split = open_split(masked, "gate")
     tags = {"unmask.data_md5": split.digest, "unmask.version": version}
     with stage_run("gate", tags) as run:
         eval_set = select_faces(split, params.evaluate.max_faces)
         scores = _score_all(chains, eval_set, fitting_faces(open_split(masked, "train")))
-        of_champion = scores[champion] if champion else None
+        of_champion = scores[present] if present else None
         verdict = judge(scores[version], of_champion, params.gate)
-        for role, number in {"challenger": version, "champion": champion}.items():
+        for role, number in {"challenger": version, "champion": present}.items():
             if number:
                 figures = _figures(scores[number], params.gate.minimum_slice)
                 run.metrics({f"{role}/{name}": value for name, value in figures.items()})
         run.text("\n".join(f"{r.holds}: {r.rule}: {r.text}" for r in verdict.reasons), "gate.txt")
-        run.tag({"unmask.champion": champion or "", "unmask.verdict": verdict.summary[:4000]})
-        tag_verdict(version, {**verdict.as_json(), "champion": champion, "run": run.id})
-    return Promotion(version, champion, verdict)
+        run.tag({"unmask.champion": present or "", "unmask.verdict": verdict.summary[:4000]})
+        tag_verdict(version, {**verdict.as_json(), "champion": present, "run": run.id})
+    return Promotion(version, present, verdict)

@@ -10,7 +10,8 @@ from mlflow.exceptions import MlflowException
 
 from unmask.networks import RELEASED, packed_md5
 from unmask.project import md5_of
-from unmask.registry.versions import CHAMPION, NAME, RegistryError, find_version, version_of
+from unmask.registry.champions import champion
+from unmask.registry.versions import NAME, RegistryError, find_version
 from unmask.store import connect
 
 REFERENCE = "unmask.reference"
@@ -68,10 +69,10 @@ def reference_of_champion() -> tuple[Path, str]:
         (its Parquet file, name and version of its model, e.g. 'unmask/3').
 
     Raises:
-        RegistryError: when the champion has none.
+        RegistryError: when the champion has none, or is gone.
         RegistryUnavailableError: when the store does not answer.
     """
-    number = version_of(CHAMPION)
+    number = champion()
     if number is None:
         return RELEASED_REFERENCE, f"{NAME}/release-{packed_md5(RELEASED)[:8]}"
     file = reference_of(find_version(connect(), number))

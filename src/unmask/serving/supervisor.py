@@ -14,8 +14,9 @@ from anyio import CapacityLimiter
 from unmask.errors import UnmaskError
 from unmask.inference.pictures import encode_picture, from_base64
 from unmask.masking.samples import sample
+from unmask.registry.champions import ChampionGoneError, champion
 from unmask.registry.release import released_version
-from unmask.registry.versions import CHAMPION, NAME, networks_of, version_of
+from unmask.registry.versions import NAME, networks_of
 from unmask.serving.schemas import RefusedError
 from unmask.serving.temporary import LockedFolder
 from unmask.serving.workers import restore
@@ -29,11 +30,10 @@ def version_to_serve() -> str:
     """Number of the champion, else of the released weights, which are registered if needed.
 
     Raises:
+        ChampionGoneError: when there was a champion, which was deleted.
         UnmaskError: when the store cannot be used, or there is no project to register them in.
     """
-    if (champion := version_of(CHAMPION)) is not None:
-        return str(champion)
-    return released_version()
+    return champion() or released_version()
 
 
 @cache
@@ -110,7 +110,7 @@ class Supervisor:
             UnmaskError: when the first version cannot serve.
         """
         try:
-            await self._switch_to(await asyncio.to_thread(version_to_serve))
+            await self._switch_to(await self._first_version())
             while True:
                 await asyncio.sleep(_POLL_SECONDS)
                 await self._follow_champion()
@@ -118,25 +118,37 @@ class Supervisor:
             for folder in self._folders:
                 folder.remove()
 
+    async def _first_version(self) -> str:
+        """The version to serve; where the champion is gone, once there is another."""
+        while True:
+            try:
+                return await asyncio.to_thread(version_to_serve)
+            except ChampionGoneError as error:
+                self._report(str(error))
+                await asyncio.sleep(_POLL_SECONDS)
+
     async def _follow_champion(self) -> None:
         """Switch where another version is champion."""
         try:
-            champion = await asyncio.to_thread(version_of, CHAMPION)
-        except Exception as error:  # of the store, which may recover; the present version goes on
+            present = await asyncio.to_thread(champion)
+        except ChampionGoneError as error:  # the one that serves goes on
+            self._report(str(error))
+            return
+        except Exception as error:  # of the store, which may recover
             self._report(f"the champion is not known: {error}")
             return
-        if champion in (None, self._version):
+        if present in (None, self._version):
             self._trouble = ""
             return
-        if champion == self._failed and time.monotonic() - self._failed_at < self._backoff:
+        if present == self._failed and time.monotonic() - self._failed_at < self._backoff:
             return
         try:
-            await self._switch_to(champion)
+            await self._switch_to(present)
         except (UnmaskError, OSError) as error:
             self._report(str(error))
             longer = min(2 * self._backoff, _LONGEST_BACKOFF)
-            self._backoff = longer if champion == self._failed else _BACKOFF
-            self._failed, self._failed_at = champion, time.monotonic()
+            self._backoff = longer if present == self._failed else _BACKOFF
+            self._failed, self._failed_at = present, time.monotonic()
 
     def _report(self, trouble: str) -> None:
         """Notify of trouble, once while it lasts."""
