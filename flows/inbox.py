@@ -54,15 +54,19 @@ def load_restorer(model: str | None, params: Inbox) -> Restorer:
         model: URI of a registered model, or None.
         params: how photos are read and answers written.
     """
+    from unmask.inference.chain import Chain
     from unmask.inference.image_file import Writing
     from unmask.inference.photo import PhotoRestorer
     from unmask.inference.results import RestoreOptions
     from unmask.monitoring.batches import BATCHES, write_batch
     from unmask.monitoring.summaries import summarise
+    from unmask.networks import trained_on
     from unmask.parallel import CORES
-    from unmask.registry.loading import load_chain
+    from unmask.registry.loading import find_networks
 
-    chain, name = load_chain(model, CORES)  # one photo is restored after the other
+    networks, name = find_networks(model)
+    get_run_logger().info(f"{name}, {trained_on(networks)}")
+    chain = Chain.load(networks, CORES)  # one photo is restored after the other
     batches = project_root() / BATCHES
     return Restorer(
         partial(PhotoRestorer(chain).restore, options=RestoreOptions(crop=params.crop)),

@@ -30,12 +30,14 @@ def restore_pictures(folder: Path, out: Path, model: str | None, crop: bool) -> 
     from unmask.inference.inputs import inputs_of, left_out_sentence
     from unmask.inference.photo import stored_restorer
     from unmask.inference.results import RestoreOptions
+    from unmask.networks import trained_on
     from unmask.registry.loading import find_networks
 
     files, left_out = inputs_of([folder])
     if left_out:
         print(left_out_sentence(left_out))
     networks, name = find_networks(model)
+    print(f"{name}, {trained_on(networks)}")
     rows = []
     restorer, workers = stored_restorer(networks, len(files))
     outputs, options = Outputs(Writing.parse(), save_masks=True), RestoreOptions(crop=crop)

@@ -307,9 +307,11 @@ def restore(
     if left_out:
         typer.echo(left_out_sentence(left_out), err=True)
     from unmask.inference.photo import stored_restorer
+    from unmask.networks import trained_on
     from unmask.registry.loading import find_networks
 
     networks, name = find_networks(model)
+    typer.echo(f"{name}, {trained_on(networks)}", err=True)
     restorer, workers = stored_restorer(networks, len(files), threads)
     failed = 0
     for answer in restore_files(

@@ -12,6 +12,7 @@ from unmask.project import md5_of
 #: The released networks, laid out as the training stages store them, as float16.
 RELEASED = Path(__file__).parent / "release"
 WEIGHTS, ONNX = "model.safetensors", "model.onnx"  # to train on from, and to run
+_SOURCES = {"appearance_model": "the face model (synthetic)", "folder": "folders"}
 PARAMS, METADATA, CARD = "params.json", "metadata.json", "MODEL_CARD.md"
 
 
@@ -58,3 +59,14 @@ def packed_md5(folder: Path) -> str:
     networks = md5_of(folder / name / file for name in NETWORKS for file in files)
     settings = load_restore(folder).fingerprint
     return md5(networks.encode() + settings).hexdigest() if settings else networks
+
+
+def trained_on(folder: Path) -> str:
+    """What stored networks were trained on last, in words, by the inpainting network's metadata."""
+    metadata = read_json(folder / "inpainting" / METADATA)
+    faces = metadata.get("faces") or {}
+    if not faces:
+        return "trained on faces that were not recorded"
+    names = [f"{count:,} of {_SOURCES.get(name, name)}" for name, count in sorted(faces.items())]
+    whence = ", going on from released weights" if metadata.get("init") == "release" else ""
+    return f"trained on faces: {', '.join(names)}{whence}"

@@ -35,6 +35,8 @@ PARAMS = Gate.model_validate(
         "loss_confidence": 0.8,
         "resamples": 500,
         "latency_ratio": 1.5,
+        "first_champion": "none",
+        "common_faces": 0,
     }
 )
 PERCEPTUAL = PARAMS.model_copy(update={"primary": "perceptual"})

@@ -102,7 +102,14 @@ def params_of(path: Path) -> Params:
         }
     )
     gate = params.gate.model_copy(
-        update={"minimum_faces": 24, "minimum_slice": 10, "latency_ratio": 5.0, "floors": floors}
+        update={
+            "minimum_faces": 24,
+            "minimum_slice": 10,
+            "latency_ratio": 5.0,
+            "floors": floors,
+            "first_champion": "none",
+            "common_faces": 0,
+        }
     )
     return params.model_copy(update={"gate": gate})
 

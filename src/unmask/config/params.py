@@ -53,9 +53,14 @@ class Gate(Section):
     """What a challenger must reach to replace the champion.
 
     `primary` is the metric that it must improve: the perceptual distance, or the hole's PSNR in dB.
+    `first_champion` is that of a registry that has had none: the weights of the package, or none,
+    so that what is trained first is judged by the floors alone. `common_faces` is the number of
+    synthetic faces that are scored beside the project's own, the same in every project.
     """
 
     primary: Literal["perceptual", "hole_psnr"]
+    first_champion: Literal["release", "none"]
+    common_faces: Annotated[int, Field(ge=0)]
     floors: Floors
     minimum_faces: Count
     minimum_slice: Count

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from unmask.datasets.png import encode_image
+from unmask.faces.records import Face
 from unmask.faces.synthetic import Sampled
-from unmask.masking import FABRICS, WEARS, MaskPlacementError, put_on
+from unmask.masking import FABRICS, WEARS, MaskedFace, MaskPlacementError, put_on
 from unmask.masking.shapes import SHAPES
 
 _OPAQUE = {name: float(shape.pane is None) for name, shape in SHAPES.items()}
@@ -45,12 +46,21 @@ def sample(seed: int, index: int, size: int, *, masked: bool) -> np.ndarray:
     face = Sampled(seed, index, size).read()
     if masked:
         with suppress(MaskPlacementError):
-            return put_on(
-                face.image,
-                face.landmarks,
-                np.random.default_rng([seed, index, 1]),
-                types=_OPAQUE,
-                fabrics=dict.fromkeys(FABRICS, 1.0),
-                wear=_PROPERLY,
-            ).image
+            return put_on_sample(face, np.random.default_rng([seed, index, 1])).image
     return face.image
+
+
+def put_on_sample(face: Face, rng: np.random.Generator) -> MaskedFace:
+    """A face with a mask that is opaque and properly worn, all kinds and fabrics as likely.
+
+    Raises:
+        MaskPlacementError: when no mask fits the face.
+    """
+    return put_on(
+        face.image,
+        face.landmarks,
+        rng,
+        types=_OPAQUE,
+        fabrics=dict.fromkeys(FABRICS, 1.0),
+        wear=_PROPERLY,
+    )

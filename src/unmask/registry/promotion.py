@@ -10,6 +10,7 @@ from unmask.config.params import Params
 from unmask.datasets.cache import open_split
 from unmask.errors import TEMPORARY, UnmaskError
 from unmask.evaluation.baselines import MeanFace, telea
+from unmask.evaluation.common_faces import with_common_faces
 from unmask.evaluation.evaluation_set import (
     EvaluationSet,
     fill_pictures,
@@ -24,6 +25,7 @@ from unmask.registry.champions import champion, replace_champion, rollback_of
 from unmask.registry.gate import GateScores, Reason, Verdict, judge
 from unmask.registry.latency import measure_latencies
 from unmask.registry.loading import load_chain
+from unmask.registry.release import make_first_champion
 from unmask.registry.versions import (
     CHALLENGER,
     NAME,
@@ -164,6 +166,8 @@ def judge_version(
 ) -> Promotion:
     """Judge a version by the gate and record the verdict as its tag; the champion stays.
 
+    A new registry's first champion is the release, where params say so.
+
     Args:
         params: the project's, with the gate's rules.
         masked: the folder of the masked faces, whose gate split both models are scored on.
@@ -179,6 +183,8 @@ def judge_version(
     if version is None:
         raise RegistryError("there is no challenger: run `dvc repro` and `unmask models sync`.")
     present = champion()
+    if present is None and params.gate.first_champion == "release":
+        present = make_first_champion()
     if present == version:
         return Promotion(version, present, None)
     if not after_rollback and (change := rollback_of(version)):
@@ -193,7 +199,8 @@ def judge_version(
     split = open_split(masked, "gate")
     tags = {"unmask.data_md5": split.digest, "unmask.version": version}
     with stage_run("gate", tags) as run:
-        eval_set = select_faces(split, params.evaluate.max_faces)
+        own = select_faces(split, params.evaluate.max_faces)
+        eval_set = with_common_faces(own, params.gate.common_faces)
         scores = _score_all(chains, eval_set, fitting_faces(open_split(masked, "train")))
         of_champion = scores[present] if present else None
         verdict = judge(scores[version], of_champion, params.gate)

@@ -1,6 +1,7 @@
 """The package's weights in the registry."""
 
 from unmask.networks import CARD, RELEASED, packed_md5
+from unmask.registry.champions import replace_champion
 from unmask.registry.references import RELEASED_REFERENCE, attach_reference
 from unmask.registry.versions import CHALLENGER, NAME, list_versions, register, version_of
 from unmask.store import connect
@@ -26,4 +27,15 @@ def released_version() -> str:
     number = import_release()
     if challenger is not None:
         connect().set_registered_model_alias(NAME, CHALLENGER, challenger)
+    return number
+
+
+def make_first_champion() -> str:
+    """Make the released weights the first champion of a registry that has had none.
+
+    Returns:
+        Their version's number.
+    """
+    number = released_version()
+    replace_champion(None, number, "the first of this registry: the weights of the package")
     return number

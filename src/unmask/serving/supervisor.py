@@ -14,6 +14,7 @@ from anyio import CapacityLimiter
 from unmask.errors import UnmaskError
 from unmask.inference.pictures import encode_picture, from_base64
 from unmask.masking.samples import sample
+from unmask.networks import trained_on
 from unmask.registry.champions import ChampionGoneError, champion
 from unmask.registry.release import released_version
 from unmask.registry.versions import NAME, networks_of
@@ -70,10 +71,11 @@ class Supervisor:
         return self._ready.is_set()
 
     def as_json(self) -> dict:
-        """The answer of /version: name, version, since when, and trouble with the champion."""
+        """The answer of /version: name, version, its faces, since when, and what is wrong."""
         return {
             "name": NAME,
             "version": self._version or None,
+            "trained_on": trained_on(self._networks) if self._version else None,
             "since": self.since or None,
             "trouble": self._trouble or None,
         }
@@ -187,7 +189,7 @@ class Supervisor:
         self._failed, self._backoff, self._trouble = "", 0, ""
         self.since = datetime.now(UTC).isoformat(timespec="seconds")
         self._ready.set()
-        self._notify(f"{NAME} version {version} serves")
+        self._notify(f"{NAME} version {version} serves, {trained_on(networks)}")
 
     async def _check(self, version: str, networks: Path) -> None:
         """Have a worker restore a face.
