@@ -80,6 +80,18 @@ def data_check(
         raise UnmaskError(f"{folder} is refused: {'; '.join(report.refusals)}.")
 
 
+@data_app.command("gc")
+def data_gc() -> None:
+    """Delete cached data that neither the project nor any branch or tag names; keep retrainings'.
+
+    `dvc gc -w` would take the new faces that a retraining learned from.
+    """
+    from unmask.project import project_root
+    from unmask.retraining.clone import collect_garbage
+
+    typer.echo(collect_garbage(project_root()).strip())
+
+
 @models_app.command("list")
 def models_list() -> None:
     """List the registered versions, newest first."""

@@ -1,6 +1,6 @@
 """Profiles of conf/ written into params.yaml, and changes of single params."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -76,6 +76,20 @@ def add_sources(text: str, paths: Sequence[str]) -> str:
     tree["faces"]["sources"] += [
         {"name": "folder", "path": path} for path in paths if path not in named
     ]
+    return _text_of(tree, text)
+
+
+def remove_sources(text: str, paths: Collection[str]) -> str:
+    """The text of a params file without the sources of faces in folders.
+
+    Raises:
+        UnmaskError: when no source is left.
+    """
+    tree = _yaml().load(text)
+    sources = tree["faces"]["sources"]
+    for index in reversed(range(len(sources))):
+        if sources[index].get("path") in paths:
+            del sources[index]
     return _text_of(tree, text)
 
 

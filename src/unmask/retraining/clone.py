@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from unmask.errors import TEMPORARY, UnmaskError
 from unmask.project import tracking_uri
 
@@ -141,6 +143,37 @@ def default_remote(folder: Path) -> str | None:
 
     with Repo(str(folder)) as repo:
         return repo.config["core"].get("remote")
+
+
+def is_kept(root: Path, pointer: str) -> bool:
+    """Whether the project's cache or remote still has what a .dvc file, given as text, names."""
+    from dvc.repo import Repo
+
+    names = [out["md5"] for out in YAML(typ="safe").load(pointer)["outs"]]
+    if not names:
+        return True
+    with Repo(str(root)) as repo:
+        stores = [repo.cache.local]
+        if repo.config["core"].get("remote"):
+            stores.append(repo.cloud.get_remote_odb())
+        return all(any(store.exists(name) for store in stores) for name in names)
+
+
+def collect_garbage(root: Path) -> str:
+    """Delete data and weights that no branch, no tag and no file of the project names any more.
+
+    Every retraining has a branch, so what it was trained on stays.
+
+    Args:
+        root: the project's folder.
+
+    Returns:
+        What DVC says.
+
+    Raises:
+        CloneError: when DVC fails.
+    """
+    return dvc(root, "gc", "--workspace", "--all-branches", "--all-tags", "--force")
 
 
 def pull_data(folder: Path, targets: list[str]) -> None:

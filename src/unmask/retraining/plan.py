@@ -7,10 +7,10 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from unmask.config.params import Params, load_params
-from unmask.config.profiles import add_sources, change_params
+from unmask.config.profiles import add_sources, change_params, remove_sources
 from unmask.errors import UnmaskError
 from unmask.faces.folder import TABLES
-from unmask.retraining.clone import dvc, git, make_clone, pull_data
+from unmask.retraining.clone import dvc, git, is_kept, make_clone, pull_data
 from unmask.retraining.drops import Drop, DropError, DropRecords, copy_good_faces, drops_in
 from unmask.retraining.new_faces import judge_faces, known_hashes
 
@@ -69,8 +69,10 @@ def _base(root: Path, champion: str | None) -> tuple[str, str | None]:
 
 
 def _is_versioned(root: Path, drop: Drop) -> bool:
-    """Whether a commit of any branch or tag has the drop's data as a source."""
-    return bool(git(root, "log", "-1", "--all", "--format=%H", "--", f"{_SOURCES}/{drop.key}.dvc"))
+    """Whether a commit of any branch or tag has the drop's data as a source, and it is kept."""
+    pointer = f"{_SOURCES}/{drop.key}.dvc"
+    commit = git(root, "log", "-1", "--all", "--format=%H", "--", pointer)
+    return bool(commit) and is_kept(root, git(root, "show", f"{commit}:{pointer}"))
 
 
 def make_plan(
@@ -106,10 +108,28 @@ def _add_data_of(clone: Path, commit: str) -> list[str]:
     paths = git(clone, "ls-tree", "--name-only", commit, f"{_SOURCES}/").split("\n")
     lacking = [path for path in paths if path.endswith(".dvc") and not (clone / path).exists()]
     for pointer in lacking:
+        (clone / pointer).parent.mkdir(parents=True, exist_ok=True)
         (clone / pointer).write_text(git(clone, "show", f"{commit}:{pointer}") + "\n")
     named = YAML(typ="safe").load(git(clone, "show", f"{commit}:params.yaml"))["faces"]["sources"]
     folders = {pointer.removesuffix(".dvc") for pointer in lacking}
     return [source["path"] for source in named if source.get("path") in folders]
+
+
+def _leave_out_lost(root: Path, clone: Path) -> None:
+    """Remove sources whose data no cache, remote or folder of the user's has; tells which."""
+    file = clone / "params.yaml"
+    lost = [
+        source.path
+        for source in load_params(file).faces.sources
+        if source.path is not None
+        and (clone / f"{source.path}.dvc").is_file()
+        and not (clone / source.path).exists()
+        and not (root / source.path).exists()
+    ]
+    for path in lost:
+        (clone / f"{path}.dvc").unlink()
+        print(f"the data of {path} is neither in the DVC cache nor in a remote: trained without it")
+    file.write_text(remove_sources(file.read_text(), lost))
 
 
 def _version_sources(root: Path, clone: Path, params: Params) -> None:
@@ -124,11 +144,6 @@ def _version_sources(root: Path, clone: Path, params: Params) -> None:
             )
         if (clone / source.path).exists():
             continue
-        if (clone / f"{source.path}.dvc").is_file():
-            raise UnmaskError(
-                f"the data of {source.path} is neither in the DVC cache nor in a remote: put it "
-                "back by `dvc pull` or `dvc add`."
-            )
         shutil.copytree(root / source.path, clone / source.path)
         parts = [source.path]
         for table in (f"{source.path}{suffix}" for suffix in TABLES):  # beside the folder
@@ -158,11 +173,12 @@ def prepare(root: Path, clone: Path, plan: Plan) -> list[Drop]:
     """
     make_clone(root, clone, plan.base)
     git(clone, "checkout", "--quiet", "-b", f"{BRANCHES}/{clone.name}")
-    paths = _add_data_of(clone, plan.data_commit) if plan.data_commit else []
-    file = clone / "params.yaml"
-    file.write_text(add_sources(plan.params, paths))
+    added = _add_data_of(clone, plan.data_commit) if plan.data_commit else []
     pointers = sorted((clone / _SOURCES).glob("*.dvc"))
     pull_data(clone, [str(pointer.relative_to(clone)) for pointer in pointers])
+    file = clone / "params.yaml"
+    file.write_text(add_sources(plan.params, added))
+    _leave_out_lost(root, clone)
     params = load_params(file)
     _version_sources(root, clone, params)
     accepted, known = [], known_hashes(params, clone) if plan.drops else {}
