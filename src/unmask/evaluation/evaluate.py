@@ -89,7 +89,7 @@ def evaluate(
     chain = Chain.load(models)
     truth = TrueFaces(eval_set.images, eval_set.valid, eval_set.masks, eval_set.landmarks)
     print(f"evaluate: {len(eval_set)} faces", flush=True)
-    whole, seconds = measure_chain(chain, eval_set, truth)
+    whole, seconds = measure_chain(chain, eval_set, truth, "evaluate: faces")
     print("evaluate: chain done", flush=True)
     alone = {} if not eval_set.framed else {"alone": measure_alone(chain, eval_set, truth).table}
     images, valid = fitting_faces(train)

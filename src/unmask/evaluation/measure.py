@@ -14,6 +14,7 @@ from unmask.metrics.coverage import mask_missed, replaced_beyond
 from unmask.metrics.detection import mask_average_precision
 from unmask.metrics.iou import boundary_iou, mask_iou
 from unmask.metrics.nme import failure_rate, nme
+from unmask.parallel import with_progress
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def measure_alone(chain: Chain, eval_set: EvaluationSet, truth: TrueFaces) -> Me
 
 
 def measure_chain(
-    chain: Chain, eval_set: EvaluationSet, truth: TrueFaces
+    chain: Chain, eval_set: EvaluationSet, truth: TrueFaces, label: str
 ) -> tuple[Measured, float]:
     """Score the whole chain, whose only input are the masked pictures.
 
@@ -119,14 +120,14 @@ def measure_chain(
         chain: the four networks.
         eval_set: N masked faces.
         truth: the same faces without masks.
+        label: of the progress that is printed.
 
     Returns:
         The restorations with their scores, and the median of seconds per picture.
     """
     predictions, holes, seconds = _Predictions(), [], []
-    for padded, valid, true in zip(
-        eval_set.masked, eval_set.valid, eval_set.landmarks, strict=True
-    ):
+    faces = zip(eval_set.masked, eval_set.valid, eval_set.landmarks, strict=True)
+    for padded, valid, true in with_progress(faces, len(eval_set), label):
         box = rows, columns = box_of(valid)
         start = time.perf_counter()
         restored = chain.restore(padded[box], valid=valid[box])

@@ -55,14 +55,15 @@ class Promotion:
 
 
 def _scores(
+    version: str,
     chain: Chain,
     eval_set: EvaluationSet,
     truth: TrueFaces,
     baselines: dict[str, float],
     seconds: np.ndarray,
 ) -> GateScores:
-    """A chain's scores; `baselines` are mean hole PSNRs in dB, `seconds` the chain's latencies."""
-    measured, _ = measure_chain(chain, eval_set, truth)
+    """A version's scores; `baselines` are mean hole PSNRs in dB, `seconds` its latencies."""
+    measured, _ = measure_chain(chain, eval_set, truth, f"gate: faces by version {version}")
     psnr = measured.table["hole_psnr"]
     right = (measured.gender_male > 0.5) == (eval_set.gender == 1)
     return GateScores(
@@ -96,7 +97,7 @@ def _score_all(
     }
     latencies = measure_latencies(list(chains.values()), eval_set)
     return {
-        version: _scores(chain, eval_set, truth, baselines, seconds)
+        version: _scores(version, chain, eval_set, truth, baselines, seconds)
         for (version, chain), seconds in zip(chains.items(), latencies, strict=True)
     }
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -24,18 +25,36 @@ class RemoteError(CloneError):
     status = TEMPORARY
 
 
-def _run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
-    process = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, env=environment
-    )
+def _run(
+    command: list[str], folder: Path, environment: dict[str, str], *, shown: bool = False
+) -> str:
+    """What a command prints, which is shown as it comes where that takes long."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if shown else subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        if shown:
+            printed, said = "".join(_echoed(process.stdout)), ""
+        else:
+            printed, said = process.communicate()
     if process.returncode:
-        output = (process.stdout + process.stderr).splitlines()
-        lines = [line.strip() for line in output if line.strip()]
+        lines = [line.strip() for line in (printed + said).splitlines() if line.strip()]
         last = " | ".join(lines[-_LAST_LINES:])
         raise CloneError(
             f"{' '.join(command[-4:])} in {folder} ended with {process.returncode}: {last}"
         )
-    return process.stdout
+    return printed
+
+
+def _echoed(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        print(line, end="", flush=True)
+        yield line
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -54,12 +73,13 @@ def git(folder: Path, *arguments: str) -> str:
     return _run(["git", *arguments], folder, {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}).strip()
 
 
-def dvc(folder: Path, *arguments: str, **environment: str) -> str:
+def dvc(folder: Path, *arguments: str, shown: bool = False, **environment: str) -> str:
     """Run DVC in a project, whose stages then run that project's code.
 
     Args:
         folder: the project's.
         *arguments: of the command line, after `dvc`.
+        shown: whether what it prints is shown as it comes.
         **environment: further environment variables.
 
     Returns:
@@ -69,7 +89,8 @@ def dvc(folder: Path, *arguments: str, **environment: str) -> str:
         CloneError: with its last lines, when it fails.
     """
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
-    return _run(command, folder, {**os.environ, **code_environment(folder), **environment})
+    environment = {**os.environ, **code_environment(folder), **environment}
+    return _run(command, folder, environment, shown=shown)
 
 
 def code_environment(folder: Path) -> dict[str, str]:

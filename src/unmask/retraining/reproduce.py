@@ -108,6 +108,7 @@ def _restore_outs(folder: Path, version: str, tags: dict[str, str]) -> Reproduct
     """Pull a clone's data and weights, run the stages whose outs are missing, and check the md5."""
     tracked = _tracked(folder)
     sources, stages = [t for t in tracked if t.is_source], [t for t in tracked if not t.is_source]
+    print(f"version {version}: its data and weights, from the cache or the remote", flush=True)
     pull_data(folder, [t.target for t in tracked])
     rebuilt: list[str] = []
     missing_outs = _missing(folder, stages)
@@ -119,7 +120,10 @@ def _restore_outs(folder: Path, version: str, tags: dict[str, str]) -> Reproduct
     if missing_outs:
         own_store = f"sqlite:///{folder / 'mlflow.db'}"
         targets = [t.target for t in stages]
-        lines = dvc(folder, "repro", *targets, MLFLOW_TRACKING_URI=own_store).splitlines()
+        print(f"version {version}: {', '.join(missing_outs)} anew, by the stages", flush=True)
+        lines = dvc(
+            folder, "repro", *targets, shown=True, MLFLOW_TRACKING_URI=own_store
+        ).splitlines()
         rebuilt = [line.split("'")[1] for line in lines if line.startswith("Running stage '")]
     packed = packed_md5(folder / "models")
     if packed != tags[PACKED_MD5]:
