@@ -48,12 +48,13 @@ lint: .venv/ready
 
 ui: .venv/ready
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 \
-	  --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" --default-artifact-root "file://$(CURDIR)/mlartifacts"
+	  --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./mlartifacts
 
 .venv/ready: pyproject.toml constraints.txt
+	@case "$$PWD" in *[#%?:\"\$$]*) echo "error: $$PWD holds one of # % ? : \" \$$, which URLs misread: move the project." >&2; exit 1;; esac
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	.venv/bin/python -m pip install --quiet --upgrade pip
+	.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
 
 clean:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from filelock import FileLock
 from prefect import State, flow, get_run_logger, runtime, task
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
@@ -19,6 +18,7 @@ from prefect.states import Completed
 from flows.promote import judge_challenger
 from flows.retries import RETRY_POLICY, is_temporary
 from flows.stages import new_pipeline, run_stages
+from unmask.locks import locked
 from unmask.project import project_root
 
 if TYPE_CHECKING:
@@ -39,9 +39,10 @@ def _exclusive(root: Path) -> Iterator[Path]:
 
     clones = root / CLONES
     clones.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / ".unmask" / "retrain.lock"):
+    with locked(root / ".unmask" / "retrain.lock", "a retraining"):
         for left in clones.iterdir():
-            shutil.rmtree(left)
+            if left.is_dir():  # a file manager's .DS_Store is none
+                shutil.rmtree(left)
         yield clones
 
 

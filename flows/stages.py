@@ -13,7 +13,7 @@ from dvc.repo import Repo
 from prefect import get_run_logger, task
 
 from flows.retries import RETRY_POLICY
-from unmask.errors import TEMPORARY
+from unmask.errors import TEMPORARY, UnmaskError
 
 
 class StageError(RuntimeError):
@@ -32,7 +32,16 @@ class StageError(RuntimeError):
 
 
 def stage_names(root: Path) -> list[str]:
-    """All stages of the project, each after those it depends on."""
+    """All stages of the project, each after those it depends on.
+
+    Raises:
+        UnmaskError: when the project is no git repository.
+    """
+    if not (root / ".git").exists():
+        raise UnmaskError(
+            f"{root} is no git repository, as after a download without one, and DVC needs it: "
+            "run `git init && git add --all && git commit -m start` there."
+        )
     with Repo(str(root)) as repo:
         graph = networkx.relabel_nodes(
             repo.index.graph, {s: s.addressing for s in repo.index.graph}

@@ -14,6 +14,7 @@ from torch import nn
 from flows.stages import stage_names
 from unmask import models
 from unmask.config.params import NETWORKS, Params
+from unmask.errors import UnmaskError
 from unmask.training import train
 from unmask.training.gender import GenderModule
 
@@ -160,3 +161,9 @@ def test_a_network_that_is_added_is_found(monkeypatch, smoke: Params, split):
 
 def test_every_network_of_the_params_can_be_built_and_trained():
     assert tuple(models.BUILDERS) == tuple(train.MODULES) == NETWORKS
+
+
+def test_a_project_without_git_is_told(tmp_path):
+    (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+    with pytest.raises(UnmaskError, match=r"is no git repository.*git init"):
+        stage_names(tmp_path)

@@ -20,6 +20,14 @@ from unmask.project import sqlite_file, state_path, tracking_uri
 EXPERIMENT = "unmask"
 _AWAY = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 
+_LASTING = {  # what SQLite says where waiting does not help, and what does
+    "disk is full": "free space on its disk",
+    "disk I/O error": "look at its disk",
+    "readonly database": "make the file and its folder writable",
+    "unable to open database file": "make the file and its folder readable",
+    "malformed": "it is damaged: restore it from a backup",
+}
+
 
 class StoreAwayError(UnmaskError):
     """The tracking store does not answer now, but may when it is tried again."""
@@ -38,13 +46,16 @@ def artifact_root(uri: str) -> str | None:
     return None if file is None else (file.parent / "mlartifacts").as_uri()
 
 
-def unusable(uri: str, error: Exception) -> StoreAwayError:
-    """The error of a store that does not answer."""
+def unusable(uri: str, error: Exception) -> UnmaskError:
+    """The error of a store that does not answer, temporary where waiting helps."""
     reason = str(error).splitlines()[0][:120]
-    return StoreAwayError(
-        f"the MLflow store {uri} cannot be used ({reason}): start it, or correct or unset "
-        "MLFLOW_TRACKING_URI."
-    )
+    for words, what_helps in _LASTING.items():
+        if words in str(error):
+            return UnmaskError(f"the MLflow store {uri} cannot be used ({reason}): {what_helps}.")
+    helps = "start it, or correct or unset MLFLOW_TRACKING_URI"
+    if "locked" in str(error):
+        helps = "another process writes to it; try again"
+    return StoreAwayError(f"the MLflow store {uri} cannot be used ({reason}): {helps}.")
 
 
 def _check_answers(uri: str) -> None:

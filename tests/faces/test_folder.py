@@ -243,3 +243,12 @@ def test_lfw_prefers_the_tables_identity(tmp_path):
     folder.mkdir()
     write_table(tmp_path / "lfw.parquet", [row("x/y.jpg", identity="Tony_Blair"), row("x/z.jpg")])
     assert [item.identity for item in read_lfw(folder)] == ["Tony_Blair", "x"]
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_a_table_parted_by_other_marks_than_commas_is_told(tmp_path, mark):
+    paint(tmp_path / "a.png")
+    table = f"file{mark}landmarks\na.png{mark}{' '.join(map(str, range(136)))}\n"
+    (tmp_path / "annotations.csv").write_text(table)
+    with pytest.raises(SourceError, match="parted by semicolons or tabs, so write them with comm"):
+        read_annotations(tmp_path, "folder")

@@ -14,7 +14,7 @@ import pytest
 from project import copy_project, run_in
 from ruamel.yaml import YAML
 
-from flows.retrain import _check_device
+from flows.retrain import _check_device, _exclusive
 from unmask.errors import UnmaskError
 from unmask.faces.sources import Sampled
 from unmask.networks import packed_md5
@@ -53,6 +53,17 @@ def drop(project: Path, name: str, seed: int, count: int) -> None:
         cv2.imwrite(str(folder / f"{index}.png"), face.image[..., ::-1])
         rows.append({"file": f"{index}.png", "landmarks": face.landmarks.ravel().tolist()})
     pq.write_table(pa.Table.from_pylist(rows), folder / "annotations.parquet")
+
+
+def test_a_stray_file_among_the_clones_stops_no_retraining(tmp_path):
+    left = tmp_path / ".unmask" / "retrain" / "killed"
+    left.mkdir(parents=True)
+    stray = left.with_name(".DS_Store")
+    stray.touch()
+    with _exclusive(tmp_path) as clones:
+        assert clones == left.parent
+        assert not left.exists()
+    assert stray.exists()
 
 
 def retrain(project: Path, **given) -> str:

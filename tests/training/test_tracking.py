@@ -9,11 +9,12 @@ from types import SimpleNamespace
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 from project import DVC_YAML
 
 from unmask import store
 from unmask.config.params import NETWORKS
-from unmask.errors import UnmaskError
+from unmask.errors import TEMPORARY, UnmaskError
 from unmask.networks import METADATA
 from unmask.project import tracking_uri
 from unmask.stages.evaluate import _training_runs as training_runs
@@ -175,3 +176,20 @@ def test_moved_store_gets_one_sentence(project, tmp_path_factory, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")  # mlflow itself sets it
     with pytest.raises(UnmaskError, match="moved or copied"):
         connect()
+
+
+@pytest.mark.parametrize(
+    ("said", "helps", "temporary"),
+    [
+        ("(sqlite3.OperationalError) database or disk is full", "free space", False),
+        ("(sqlite3.OperationalError) attempt to write a readonly database", "writable", False),
+        ("(sqlite3.DatabaseError) database disk image is malformed", "from a backup", False),
+        ("(sqlite3.OperationalError) database is locked", "try again", True),
+        ("Connection refused", "start it", True),
+    ],
+)
+def test_only_where_waiting_helps_a_store_s_error_is_temporary(said, helps, temporary):
+    error = store.unusable("sqlite:///mlflow.db", MlflowException(said))
+    assert helps in str(error)
+    assert said[:40] in str(error)
+    assert (error.status == TEMPORARY) == temporary

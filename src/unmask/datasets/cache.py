@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from unmask.datasets.png import decode_image, decode_mask
 from unmask.datasets.shards import count_rows, read_rows, shards_of
 from unmask.errors import UnmaskError
 from unmask.geometry.landmarks import COUNT
+from unmask.locks import locked
 from unmask.project import md5_of, state_path, whole_folder
 
 _LABELS = ("id", "source", "identity", "gender", "age", "ethnicity", "scale", "weight")
@@ -117,7 +117,7 @@ def open_split(masked: Path, split: str, cache: Path | None = None) -> Split:
     cache = cache or state_path("cache")
     folder = cache / f"{key}-{_LAYOUT}"
     cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / f"{key}.lock"):
+    with locked(cache / f"{key}.lock", f"the decoding of {masked}"):
         if not folder.exists():
             with whole_folder(folder) as partial:
                 _fill(partial, shards)

@@ -154,6 +154,14 @@ def _number(row: dict, column: str, kind: type[Number], hint: str, where: str) -
         ) from error
 
 
+def _missing(table: pa.Table) -> str:
+    """What to do where a column is missing: spreadsheets of many countries write semicolons."""
+    first = table.column_names[0] if table.num_columns else ""
+    if table.num_columns == 1 and (";" in first or "\t" in first):
+        return "its values are parted by semicolons or tabs, so write them with commas"
+    return "add it"
+
+
 def annotation_rows(folder: Path) -> list[dict]:
     """The rows of a folder's table, checked to have the columns that are required.
 
@@ -164,7 +172,7 @@ def annotation_rows(folder: Path) -> list[dict]:
     table = _table(table_path)
     for column in ("file", "landmarks"):
         if column not in table.column_names:
-            raise SourceError(f"{table_path} has no column '{column}': add it.")
+            raise SourceError(f"{table_path} has no column '{column}': {_missing(table)}.")
     if not table.num_rows:
         raise SourceError(f"{table_path} has no rows: annotate at least one picture.")
     return table.to_pylist()

@@ -18,8 +18,9 @@ from mlflow.models import ModelSignature
 from unmask.config.params import NETWORKS
 from unmask.errors import TEMPORARY, UnmaskError
 from unmask.inference.pictures import encode_picture
+from unmask.locks import locked
 from unmask.networks import METADATA, packed_md5
-from unmask.project import has_store, tracking_uri
+from unmask.project import has_store, state_path, tracking_uri
 from unmask.registry.origin import log_origin
 from unmask.store import connect, is_away
 from unmask.tracking import stage_run
@@ -181,7 +182,8 @@ def register(models: Path, card: Callable[[], str]) -> str:
         UnmaskError: when a network is missing.
     """
     client, packed = connect(create=True), packed_md5(models)
-    version = _version_of_networks(client, packed) or _log_version(models, card, packed)
+    with locked(state_path("register.lock"), "the registration of a version"):
+        version = _version_of_networks(client, packed) or _log_version(models, card, packed)
     client.set_registered_model_alias(NAME, CHALLENGER, version)
     return version
 
