@@ -86,7 +86,7 @@ class Day:
         def change(tree: dict) -> None:
             named = {deployment["name"]: deployment for deployment in tree["deployments"]}
             for name in ("restore-inbox", "monitor"):
-                named[name]["schedules"][0]["interval"] = 30
+                named[name]["schedules"] = [{"interval": 30, "slug": "hurried"}]
 
         self.change_yaml("prefect.yaml", change)
 

@@ -60,7 +60,7 @@ class Supervisor:
 
     def __init__(self, workers: int, notify: Callable[[str], None]) -> None:
         self._workers, self._notify = CapacityLimiter(workers), notify
-        self._version, self._networks = "", Path()
+        self._version, self._networks, self._trained_on = "", Path(), ""
         self._folders: list[LockedFolder] = []  # of the present version and the one before
         self._ready, self.since = asyncio.Event(), ""
         self._failed, self._failed_at, self._backoff, self._trouble = "", 0.0, 0, ""
@@ -75,7 +75,7 @@ class Supervisor:
         return {
             "name": NAME,
             "version": self._version or None,
-            "trained_on": trained_on(self._networks) if self._version else None,
+            "trained_on": self._trained_on or None,
             "since": self.since or None,
             "trouble": self._trouble or None,
         }
@@ -182,6 +182,7 @@ class Supervisor:
             folder.remove()
             raise
         self._version, self._networks = version, networks
+        self._trained_on = trained_on(networks)
         self._folders.append(folder)
         for past in self._folders[:-2]:
             past.remove()
@@ -189,7 +190,7 @@ class Supervisor:
         self._failed, self._backoff, self._trouble = "", 0, ""
         self.since = datetime.now(UTC).isoformat(timespec="seconds")
         self._ready.set()
-        self._notify(f"{NAME} version {version} serves, {trained_on(networks)}")
+        self._notify(f"{NAME} version {version} serves, {self._trained_on}")
 
     async def _check(self, version: str, networks: Path) -> None:
         """Have a worker restore a face.
