@@ -30,8 +30,8 @@ def refused(changed: dict) -> str:
     return message
 
 
-def test_committed_params_are_profile_cpu_as_the_command_writes_it(tmp_path):
-    use_profile("cpu", ROOT / "conf", tmp_path / "params.yaml")
+def test_committed_params_are_profile_finetune_as_the_command_writes_it(tmp_path):
+    use_profile("finetune", ROOT / "conf", tmp_path / "params.yaml")
     assert (tmp_path / "params.yaml").read_text() == (ROOT / "params.yaml").read_text()
 
 
