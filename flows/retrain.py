@@ -35,11 +35,12 @@ def _exclusive(root: Path) -> Iterator[Path]:
     Yields:
         The folder for clones.
     """
+    from unmask.retraining.clone import RETRAINING_LOCK
     from unmask.retraining.plan import CLONES
 
     clones = root / CLONES
     clones.mkdir(parents=True, exist_ok=True)
-    with locked(root / ".unmask" / "retrain.lock", "a retraining"):
+    with locked(root / RETRAINING_LOCK, "a retraining"):
         for left in clones.iterdir():
             if left.is_dir():  # a file manager's .DS_Store is none
                 shutil.rmtree(left)

@@ -162,6 +162,16 @@ def test_a_picture_of_which_no_manifest_can_be_made_is_told_by_its_name(signing)
         credentials.sign(b"no picture", "png", picture_file("png"), "png", "m")
 
 
+def test_a_certificate_that_is_renewed_in_place_signs_from_then_on(signing, tmp_path, monkeypatch):
+    mine = issue(tmp_path / "mine")
+    monkeypatch.setenv(CERTIFICATE, str(mine.certificate))
+    monkeypatch.setenv(KEY, str(mine.key))
+    raw = picture_file("png")
+    assert read(restored_file(raw), "png", mine.root).get_validation_state() == "Trusted"
+    renewed = issue(tmp_path / "mine")
+    assert read(restored_file(raw), "png", renewed.root).get_validation_state() == "Trusted"
+
+
 def test_without_the_extra_it_is_named(signing, monkeypatch):
     content_credentials._credentials.cache_clear()
     monkeypatch.setitem(sys.modules, "c2pa", None)

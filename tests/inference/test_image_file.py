@@ -350,6 +350,17 @@ def test_iptc_iim_is_kept_unless_metadata_are_stripped(kind, answer_kind, captio
             assert IptcImagePlugin.getiptcinfo(image) == kept
 
 
+def test_iptc_iim_that_a_tiff_stores_as_whole_numbers_is_kept():
+    records = iptc_records((120, b"A street"), (116, b"(c) us.")) + bytes(3)
+    raw = file_of(IMAGES["RGB"], "tiff", tiffinfo={33723: records})
+    entry = struct.pack("<HH", 33723, 7) + struct.pack("<I", len(records))
+    assert raw.count(entry) == 1
+    numbers = struct.pack("<HHI", 33723, 4, len(records) // 4)  # LONG in place of UNDEFINED
+    raw = raw.replace(entry, numbers)
+    with Image.open(io.BytesIO(answered(raw, Writing("jpeg")))) as image:
+        assert IptcImagePlugin.getiptcinfo(image)[2, 120] == b"A street"
+
+
 def test_iptc_iim_too_long_for_a_segment_is_left_out():
     assert iptc_segment(bytes(65_533)) == iptc_segment(b"") == b""
 

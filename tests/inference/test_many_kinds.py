@@ -129,7 +129,7 @@ def answers(tmp_path_factory) -> dict[str, dict[str, bytes | str]]:
             (path,) = (path for path in written if path.suffix != ".json")
             found["inbox"][name] = path.read_bytes()
     encoded = EncodedRestorer.__new__(EncodedRestorer)
-    encoded._restorer = Painter()
+    encoded._restorer, encoded._model = Painter(), "m"
     for name, raw in FILES.items():
         try:
             row = encoded.restore(base64.b64encode(raw).decode(), f"{name}.jpg", {"format": "same"})

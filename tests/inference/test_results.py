@@ -125,7 +125,9 @@ def test_numbers_of_faces_are_a_list(given_, chosen):
     assert options.faces == (None if chosen is None else frozenset(chosen))
 
 
-@pytest.mark.parametrize("given_", ["", "0", "1,,2", "-1", "1-3", "one", "1,", "All", "9" * 7])
+@pytest.mark.parametrize(
+    "given_", ["", "0", "1,,2", "-1", "1-3", "one", "1,", "All", "9" * 7, "1" * 5000]
+)
 def test_what_is_no_list_of_numbers_is_told(given_):
     with pytest.raises(UnmaskError, match="use all, or numbers from 1"):
         RestoreOptions.parse("auto", 0, 0, False, given_)

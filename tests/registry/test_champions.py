@@ -148,6 +148,18 @@ def test_a_rollback_to_a_version_that_is_named_needs_no_earlier_champion(client)
     assert roll_back("worse").version == "3"
 
 
+def test_a_version_that_is_named_leaves_the_champions_before(client):
+    for version in ("1", "2", "3"):
+        make_champion(version, "better")
+    assert roll_back("worse", "4").version == "4"
+    with pytest.raises(RegistryError, match="version 4 is the champion already"):
+        roll_back("worse", "4")
+    assert roll_back("not that one").version == "2"
+    assert roll_back("back", "1").version == "1"
+    with pytest.raises(RegistryError, match="no earlier champion"):
+        roll_back("once more")
+
+
 def test_an_alias_moved_by_hand_is_rolled_back_to_the_last_champion_on_record(client):
     make_champion("1", "first")
     make_champion("2", "better")

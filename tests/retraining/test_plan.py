@@ -83,6 +83,11 @@ def test_new_faces_are_a_reason_until_they_are_taken_refused_or_fail_too_often(r
     commit(root, "taken", **{f"data__sources__{drop.key}.dvc": "outs: []\n"})
     git(root, "checkout", "--quiet", "main")
     assert planned(root).is_empty
+    git(root, "checkout", "--quiet", "retrain/1")
+    git(root, "rm", "--quiet", f"data/sources/{drop.key}.dvc")
+    commit(root, "taken away again")
+    git(root, "checkout", "--quiet", "main")
+    assert planned(root).is_empty
 
 
 def test_known_faces_are_hashed_once_and_those_of_an_accepted_drop_added(

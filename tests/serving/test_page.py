@@ -346,10 +346,11 @@ def test_a_file_of_this_machine_is_not_taken_for_an_upload(url, tmp_path):
     assert "not uploaded" in refused_path(url, str(private))
 
 
-def refused_path(url: str, path: str) -> str:
-    """The error that a restoration of what a request names as an upload ends with."""
-    given = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    asked = {"data": [given, "auto", 0, 0, "same", []], "fn_index": 0, "session_hash": "someone"}
+def refused_path(url: str, path: str, place: int = 0) -> str:
+    """The error of a restoration where a request names a file in an input's place."""
+    data: list = [None, "auto", 0, 0, "same", []]
+    data[place] = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    asked = {"data": data, "fn_index": 0, "session_hash": "someone"}
     httpx.post(f"{url}/gradio_api/queue/join", json=asked).raise_for_status()
     with httpx.stream(
         "GET", f"{url}/gradio_api/queue/data?session_hash=someone", timeout=60
@@ -364,7 +365,8 @@ def test_the_page_fetches_nothing_that_a_request_names_by_its_url(url, monkeypat
     fetched = []
     monkeypatch.setattr(httpx.AsyncClient, "send", lambda *asked, **_: fetched.append(asked))
     elsewhere = "https://example.com/photo.png"
-    assert "not uploaded" in refused_path(url, elsewhere)
+    for place in range(6):
+        assert "not uploaded" in refused_path(url, elsewhere, place), place
     for path in (f"file={elsewhere}", f"proxy={elsewhere}", f"file/{elsewhere}"):
         assert httpx.get(f"{url}/gradio_api/{path}").status_code == 404, path
     assert not fetched

@@ -23,7 +23,7 @@ def test_of_an_error_the_sentence_alone_is_told():
         limiter, found = CapacityLimiter(1), []
         for picture, params in (("!", {}), (PICTURE, {"gender": "x"}), ([1], {})):
             with pytest.raises(RefusedError) as refused:
-                await restore(RELEASED, picture, params, limiter)
+                await restore(RELEASED, "m", picture, params, limiter)
             found.append(refused.value)
         return found
 
@@ -47,8 +47,8 @@ def test_after_a_worker_was_killed_for_its_time_another_restores():
         limiter = CapacityLimiter(1)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
-                await restore(RELEASED, PICTURE, {"crop": True}, limiter)
-        return await restore(RELEASED, PICTURE, {"crop": True}, limiter)
+                await restore(RELEASED, "m", PICTURE, {"crop": True}, limiter)
+        return await restore(RELEASED, "m", PICTURE, {"crop": True}, limiter)
 
     assert asyncio.run(answer())["faces"][0]["status"] == "restored"
 
@@ -57,7 +57,7 @@ def test_a_worker_drops_a_version_before_it_loads_the_next(monkeypatch):
     held: list[int] = []
     monkeypatch.setattr(workers, "_loaded", {})
     monkeypatch.setattr(workers.Chain, "load", lambda _: held.append(len(workers._loaded)))
-    monkeypatch.setattr(workers, "EncodedRestorer", lambda _: object())
-    assert workers._restorer(Path("1")) is workers._restorer(Path("1"))
-    workers._restorer(Path("2"))
+    monkeypatch.setattr(workers, "EncodedRestorer", lambda *_: object())
+    assert workers._restorer(Path("1"), "m") is workers._restorer(Path("1"), "m")
+    workers._restorer(Path("2"), "m")
     assert held == [0, 0]

@@ -5,7 +5,7 @@ It says what was given, what was done with it and by which model, and breaks whe
 
 import io
 import os
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
@@ -98,14 +98,24 @@ def credentials_of_environment() -> Credentials | None:
     """
     certificate, key = (os.environ.get(name, "") for name in (CERTIFICATE, KEY))
     if certificate and key:
-        return _credentials(Path(certificate), Path(key))
+        return _credentials(certificate, key, _changed(certificate), _changed(key))
     if certificate or key:
         missing = KEY if certificate else CERTIFICATE
         raise UnmaskError(f"{missing} is not set: name the PEM files of both, or of none.")
     return None
 
 
-_credentials = cache(Credentials)
+@lru_cache(maxsize=1)
+def _credentials(certificate: str, key: str, *_changed: int) -> Credentials:
+    """What signs by two files, read again where they changed, as on a renewal."""
+    return Credentials(Path(certificate), Path(key))
+
+
+def _changed(file: str) -> int:
+    try:
+        return Path(file).stat().st_mtime_ns
+    except OSError:  # told when it is read
+        return 0
 
 
 def _pem_in(file: Path) -> bytes:

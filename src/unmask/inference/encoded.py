@@ -23,10 +23,15 @@ DEFAULTS: dict[str, Any] = {
 
 
 class EncodedRestorer:
-    """Restores by a chain."""
+    """Restores by a chain.
 
-    def __init__(self, chain: Chain) -> None:
-        self._restorer = PhotoRestorer(chain)
+    Args:
+        chain: the four networks.
+        model: the model's name and version, for metadata.
+    """
+
+    def __init__(self, chain: Chain, model: str = "unmask") -> None:
+        self._restorer, self._model = PhotoRestorer(chain), model
 
     def restore(self, text: str, name: str, params: dict[str, Any]) -> dict[str, Any]:
         """Restore a picture.
@@ -60,11 +65,11 @@ class EncodedRestorer:
             restored = self._restorer.restore(image.pixels, options)
         except PictureError as error:
             raise PictureError(f"{name}: {error}.") from error
-        document = document_of(image, restored, "unmask", options)
+        document = document_of(image, restored, self._model, options)
         outputs = Outputs(writing, save_masks=True, uncertainty=False)
         picture, mask, *samples = (
             base64.b64encode(content).decode()
-            for _, content in encoded(image, restored, "unmask", outputs)
+            for _, content in encoded(image, restored, self._model, outputs)
         )
         return {
             "image": picture,

@@ -69,7 +69,8 @@ class FaceAnswer:
 
 
 MOST_SAMPLES = 32
-_NUMBERS, _LIST = re.compile("[0-9]+"), re.compile("[0-9]{1,6}(, ?[0-9]{1,6})*")
+_NUMBER = "0{0,5}[1-9][0-9]{0,5}"
+FACES = f"all|{_NUMBER}(, ?{_NUMBER})*"  # what names faces, as a regular expression
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,9 @@ class RestoreOptions:
             raise UnmaskError(f"gender is {gender!r}: use auto, male or female.")
         if not 0 <= samples <= MOST_SAMPLES:
             raise UnmaskError(f"samples is {samples}: use 0 to {MOST_SAMPLES}.")
-        chosen = None if faces == "all" else frozenset(map(int, _NUMBERS.findall(faces)))
-        if chosen is not None and not (_LIST.fullmatch(faces) and all(chosen)):
-            raise UnmaskError(f"faces is {faces!r}: use all, or numbers from 1 such as 1,3.")
+        if not re.fullmatch(FACES, faces):
+            raise UnmaskError(f"faces is {faces[:100]!r}: use all, or numbers from 1 such as 1,3.")
+        chosen = None if faces == "all" else frozenset(map(int, faces.split(",")))
         assumed = None if gender == "auto" else gender
         return cls(assumed, int(samples), int(seed), crop, chosen)
 

@@ -188,13 +188,16 @@ def roll_back(why: str, to: str | None = None) -> ChampionChange:
     client = connect()
     with _champion_lock():
         if to is not None:
+            if to == version_of(CHAMPION):
+                raise RegistryError(f"version {to} is the champion already.")
             return _record(client, to, why, "rollback")
         champions: list[str] = []
         for change in history():
             if change.kind == "rollback":
-                while champions and champions[-1] != change.version:
+                if change.version not in champions:  # it was named
+                    champions[-1:] = [change.version]
+                while champions[-1] != change.version:
                     champions.pop()
-                champions = champions or [change.version]
             elif change.kind == "promote":
                 champions.append(change.version)
         kept = kept_versions(client).keys() - {version_of(CHAMPION)}

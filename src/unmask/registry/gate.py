@@ -248,7 +248,9 @@ def _latency(challenger: GateScores, champion: GateScores, params: Gate) -> Reas
     )
 
 
-def judge(challenger: GateScores, champion: GateScores | None, params: Gate) -> Verdict:
+def judge(
+    challenger: GateScores, champion: GateScores | None, params: Gate, own: int | None = None
+) -> Verdict:
     """Judge a challenger by absolute floors and, where there is one, against the champion.
 
     Against a champion it must be better on the primary metric at the confidence that params set,
@@ -261,13 +263,15 @@ def judge(challenger: GateScores, champion: GateScores | None, params: Gate) -> 
         challenger: its scores.
         champion: scores on the same faces; None judges by the floors alone.
         params: section `gate` of params.yaml.
+        own: number of faces that are the project's, of which there must be enough; None for all.
 
     Raises:
         ValueError: when the two were scored on different numbers of faces.
     """
     faces = len(challenger.hole_psnr)
-    enough = f"{faces} faces were scored, at least {params.minimum_faces} wanted"
-    reasons = [Reason("faces", faces >= params.minimum_faces, enough)]
+    own = faces if own is None else own
+    enough = f"{own} faces were scored, at least {params.minimum_faces} wanted"
+    reasons = [Reason("faces", own >= params.minimum_faces, enough)]
     if not faces:
         return Verdict(tuple(reasons))
     measured = (challenger.hole_psnr, challenger.perceptual, challenger.seconds)

@@ -204,7 +204,7 @@ def judge_version(
         eval_set = with_common_faces(own, params.gate.common_faces)
         scores = _score_all(chains, eval_set, fitting_faces(open_split(masked, "train")))
         of_champion = scores[present] if present else None
-        verdict = judge(scores[version], of_champion, params.gate)
+        verdict = judge(scores[version], of_champion, params.gate, len(own))
         for role, number in {"challenger": version, "champion": present}.items():
             if number:
                 figures = _figures(scores[number], params.gate.minimum_slice)

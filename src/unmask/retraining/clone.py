@@ -10,8 +10,10 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from unmask.errors import TEMPORARY, UnmaskError
+from unmask.locks import locked
 from unmask.project import tracking_uri
 
+RETRAINING_LOCK = ".unmask/retrain.lock"  # held while one is at work, whose data no branch names
 _LAST_LINES = 8
 
 
@@ -183,7 +185,8 @@ def is_kept(root: Path, pointer: str) -> bool:
 def collect_garbage(root: Path) -> str:
     """Delete data and weights that no branch, no tag and no file of the project names any more.
 
-    Every retraining has a branch, so what it was trained on stays.
+    Every retraining has a branch once it has ended, which is waited for, so what it was trained on
+    stays.
 
     Args:
         root: the project's folder.
@@ -194,7 +197,8 @@ def collect_garbage(root: Path) -> str:
     Raises:
         CloneError: when DVC fails.
     """
-    return dvc(root, "gc", "--workspace", "--all-branches", "--all-tags", "--force")
+    with locked(root / RETRAINING_LOCK, "a retraining"):
+        return dvc(root, "gc", "--workspace", "--all-branches", "--all-tags", "--force")
 
 
 def pull_data(folder: Path, targets: list[str]) -> None:

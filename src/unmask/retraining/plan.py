@@ -71,7 +71,7 @@ def _base(root: Path, champion: str | None) -> tuple[str, str | None]:
 def _is_versioned(root: Path, drop: Drop) -> bool:
     """Whether a commit of any branch or tag has the drop's data as a source, and it is kept."""
     pointer = f"{_SOURCES}/{drop.key}.dvc"
-    commit = git(root, "log", "-1", "--all", "--format=%H", "--", pointer)
+    commit = git(root, "log", "-1", "--all", "--diff-filter=AM", "--format=%H", "--", pointer)
     return bool(commit) and is_kept(root, git(root, "show", f"{commit}:{pointer}"))
 
 

@@ -31,6 +31,7 @@ LARGEST_FILE = 40_000_000  # bytes
 MOST_SAMPLES = 6
 QUEUE = 20  # restorations that may wait, which run one by one
 _EXAMPLE_SIDE = 256  # pixels
+_FORM = 10_000  # bytes around the file of an upload
 _FORMATS = [("The photo's own", SAME), ("PNG", "png"), ("JPEG", "jpeg"), ("WebP", "webp")]
 _HIDDEN = {"__type__": "update", "visible": False}
 _NO_CHOICE = _HIDDEN | {"choices": [], "value": []}
@@ -40,6 +41,11 @@ _ANEW = f"() => {json.dumps([theme.EMPTY, _HIDDEN, _HIDDEN, _NO_CHOICE, 'auto', 
 class _EventOptions(TypedDict):
     api_visibility: Literal["private"]
     show_progress: Literal["hidden"]
+
+
+class _QueueOptions(TypedDict):
+    trigger_mode: Literal["always_last"]
+    concurrency_id: str
 
 
 def mount(app: FastAPI, restore_photo: RestoreFunction, path: str = "/") -> FastAPI:
@@ -59,7 +65,7 @@ def mount(app: FastAPI, restore_photo: RestoreFunction, path: str = "/") -> Fast
         path,
         app_kwargs={
             "lifespan": uploads.deleting_uploads,
-            "middleware": [Middleware(PageRequests, uploads.kept_bytes)],
+            "middleware": [Middleware(PageRequests, uploads.kept_bytes, LARGEST_FILE + _FORM)],
         },
         css_paths=theme.STYLES,
         theme=theme.theme(),
@@ -83,8 +89,6 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
                 )  # fmt: skip
                 # gradio's own opens the file, and fails on one that is no image
                 photo.preprocess = _path  # type: ignore[method-assign]
-                # gradio's own also fetches what a request names by its URL
-                photo.async_move_resource_to_block_cache = _uploaded  # type: ignore
                 restore = gr.Button("Restore", variant="primary", elem_id="restore")
                 example = gr.Button("Try a synthetic face", elem_id="example")
                 gr.HTML(theme.PRIVACY)
@@ -189,15 +193,17 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
                 yield {message: _error_html(UnmaskError("Choose one face or more."))}
 
         private: _EventOptions = {"api_visibility": "private", "show_progress": "hidden"}
+        one_by_one: _QueueOptions = {"trigger_mode": "always_last", "concurrency_id": "restore"}
         asked = [photo, gender, samples, seed, format_, chosen]
+        for component in asked:
+            # gradio's own also fetches what a request names by its URL, whatever the component
+            component.async_move_resource_to_block_cache = _uploaded  # type: ignore
         answered = [message, answer, more, slider, download, found, table, chosen, what_if,
                     plausible, gallery, spread]  # fmt: skip
         triggers = [restore.click, gender.input, samples.input, seed.input, format_.input]
         asking = [
-            gr.on(triggers, restored, asked, answered, trigger_mode="always_last", **private),
-            chosen.input(
-                restored_as_chosen, asked, answered, trigger_mode="always_last", **private
-            ),
+            gr.on(triggers, restored, asked, answered, **one_by_one, **private),
+            chosen.input(restored_as_chosen, asked, answered, **one_by_one, **private),
         ]
         # else the photo before is answered after this one was chosen
         photo.change(None, cancels=asking, **private)

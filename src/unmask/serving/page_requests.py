@@ -3,13 +3,16 @@
 Gradio also serves as a proxy: it fetches what a request names by its URL (gradio 6.31).
 """
 
+import asyncio
 import re
+import time
 from collections.abc import Callable
 
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_KEPT = 1_000_000_000  # bytes of uploads and answers, that another upload may come to
+_BODY_SECONDS = 60  # that the body of a request may take
 _UPLOAD = "/gradio_api/upload"
 _MADE = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|pwa_icon(/\d+)?)"
@@ -25,10 +28,11 @@ class PageRequests:
     Args:
         app: gradio's.
         kept: bytes of uploads and answers that are kept at present.
+        largest: bytes of an upload, with the form around it.
     """
 
-    def __init__(self, app: ASGIApp, kept: Callable[[], int]) -> None:
-        self._app, self._kept = app, kept
+    def __init__(self, app: ASGIApp, kept: Callable[[], int], largest: int) -> None:
+        self._app, self._kept, self._largest = app, kept, largest
         self._arriving = 0  # bytes of the uploads that are being received
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,14 +42,18 @@ class PageRequests:
         elif not _MADE.fullmatch(scope["path"]):
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
         elif scope["path"] == _UPLOAD:
-            await self._upload(scope, receive, send)
+            await self._upload(scope, _in_time(receive), send)
         else:
-            await self._app(scope, receive, send)
+            await self._app(scope, _in_time(receive), send)
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        size = dict(scope["headers"]).get(b"content-length", b"")
-        if not size.isdigit():
+        headers = dict(scope["headers"])
+        size = headers.get(b"content-length", b"")
+        if not size.isdigit() or b"transfer-encoding" in headers:
             await PlainTextResponse("Length Required", 411)(scope, receive, send)
+            return
+        if int(size) > self._largest:
+            await PlainTextResponse("The file size is too large.", 413)(scope, receive, send)
             return
         if self._kept() + self._arriving + int(size) > MOST_KEPT:
             full = PlainTextResponse("The server keeps too many photos now: try again later.", 507)
@@ -56,3 +64,22 @@ class PageRequests:
             await self._app(scope, receive, send)
         finally:
             self._arriving -= int(size)
+
+
+def _in_time(receive: Receive) -> Receive:
+    """What receives a request, whose client counts as gone where the body takes too long."""
+    deadline, whole = time.monotonic() + _BODY_SECONDS, False
+
+    async def receive_in_time() -> Message:
+        nonlocal whole
+        if whole:
+            return await receive()
+        try:
+            async with asyncio.timeout(max(0, deadline - time.monotonic())):
+                message = await receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        whole = not message.get("more_body", False)
+        return message
+
+    return receive_in_time

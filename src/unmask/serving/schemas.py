@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from unmask.errors import UnmaskError
 from unmask.inference.chain import SMALLEST_PICTURE
 from unmask.inference.pictures import from_base64
-from unmask.inference.results import MOST_SAMPLES, PictureError
+from unmask.inference.results import FACES, MOST_SAMPLES, PictureError
 
 IMAGE_COLUMN = "image"
 _FIELDS = ("dataframe_records", "dataframe_split", "inputs", "instances")
@@ -36,7 +36,7 @@ class RestoreParams(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     crop: bool = False
-    faces: str = "all"
+    faces: Annotated[str, Field(pattern=f"^({FACES})$")] = "all"
     gender: Literal["auto", "male", "female"] = "auto"
     samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

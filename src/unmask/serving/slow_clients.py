@@ -5,6 +5,7 @@ Uvicorn bounds only how long a connection may idle after an answer.
 
 import asyncio
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0  # for the headers of a request, and for the first byte of a connection
@@ -23,7 +24,7 @@ class BoundedHeaders(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Wait on for headers, or for none while a request is being answered."""
         super().data_received(data)
-        if self.cycle is None or self.cycle.response_complete:
+        if self.conn.their_state is h11.IDLE:  # neither headers nor a body are complete or begun
             self._wait()
         else:
             self._stop()

@@ -83,7 +83,8 @@ class Supervisor:
     async def restore(self, picture: str, params: dict) -> dict:
         """Restore a picture, as `workers.restore` does, with the version that serves now."""
         await self._ready.wait()
-        return await restore(self._networks, picture, params, self._workers)
+        model = f"{NAME}/{self._version}"
+        return await restore(self._networks, model, picture, params, self._workers)
 
     @asynccontextmanager
     async def running(self, on_end: Callable[[], None]) -> AsyncIterator[None]:
@@ -200,7 +201,7 @@ class Supervisor:
         """
         picture = await asyncio.to_thread(_check_picture)
         try:
-            answer = await restore(networks, picture, {}, self._workers)
+            answer = await restore(networks, f"{NAME}/{version}", picture, {}, self._workers)
         except RefusedError as error:
             raise UnmaskError(f"version {version} fails its check: {error}") from error
         shape = from_base64(answer["image"], "its picture").pixels.shape

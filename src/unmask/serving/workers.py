@@ -12,18 +12,20 @@ from unmask.serving.schemas import RefusedError
 _loaded: dict[Path, EncodedRestorer] = {}  # in a worker: the version that serves
 
 
-def _restorer(networks: Path) -> EncodedRestorer:
+def _restorer(networks: Path, model: str) -> EncodedRestorer:
     if networks not in _loaded:
         _loaded.clear()  # before the next is loaded: a worker that held two would keep their memory
-        _loaded[networks] = EncodedRestorer(Chain.load(networks))
+        _loaded[networks] = EncodedRestorer(Chain.load(networks), model)
     return _loaded[networks]
 
 
-def _restore(networks: Path, picture: str, params: dict) -> dict:
-    return _restorer(networks).restore(picture, "the picture", params)
+def _restore(networks: Path, model: str, picture: str, params: dict) -> dict:
+    return _restorer(networks, model).restore(picture, "the picture", params)
 
 
-async def restore(networks: Path, picture: str, params: dict, limiter: CapacityLimiter) -> dict:
+async def restore(
+    networks: Path, model: str, picture: str, params: dict, limiter: CapacityLimiter
+) -> dict:
     """Restore a picture in a worker, which is killed where the call is cancelled.
 
     A worker is started where none is idle, and loads a version at its first picture of it; one that
@@ -31,6 +33,7 @@ async def restore(networks: Path, picture: str, params: dict, limiter: CapacityL
 
     Args:
         networks: the folder of the version's networks.
+        model: its name and number, for metadata.
         picture: the bytes of an image file as base64.
         params: of `EncodedRestorer.restore`.
         limiter: of the number of workers.
@@ -45,7 +48,7 @@ async def restore(networks: Path, picture: str, params: dict, limiter: CapacityL
     for _ in range(2):
         try:
             return await to_process.run_sync(
-                _restore, networks, picture, params, cancellable=True, limiter=limiter
+                _restore, networks, model, picture, params, cancellable=True, limiter=limiter
             )
         except BrokenWorkerProcess:
             continue
