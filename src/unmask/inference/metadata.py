@@ -108,12 +108,9 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, int, list[str]]:
 
 def _iptc_of(image: Image.Image) -> bytes:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        found = image.tag_v2.get(IPTC_TAG, b"")
-        if isinstance(found, int | tuple):  # by programs that store the bytes as whole numbers
-            numbers = (found,) if isinstance(found, int) else found
-            order = "<" if image.tag_v2.prefix == b"II" else ">"
-            found = struct.pack(f"{order}{len(numbers)}I", *numbers)
-            found = found[: max(len(found.rstrip(b"\0")), len(found) - 3)]  # it was filled up
+        # its bytes, which some programs store as whole numbers, of which Pillow keeps the first
+        stored = image.tag_v2._tagdata.get(IPTC_TAG, b"")
+        found = stored[: max(len(stored.rstrip(b"\0")), len(stored) - 3)]  # it was filled up
     else:
         found = image.info.get("photoshop", {}).get(_IPTC_RESOURCE, b"")
     return found if isinstance(found, bytes) else b""
