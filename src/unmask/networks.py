@@ -61,6 +61,14 @@ def packed_md5(folder: Path) -> str:
     return md5(networks.encode() + settings).hexdigest() if settings else networks
 
 
+SYNTHETIC = "appearance_model"  # the source of faces that are nobody's
+
+
+def sources_of(folder: Path) -> set[str]:
+    """The sources whose faces the inpainting network was trained on; empty where not recorded."""
+    return set(read_json(folder / "inpainting" / METADATA).get("faces") or {})
+
+
 def trained_on(folder: Path) -> str:
     """What stored networks were trained on last, in words, by the inpainting network's metadata."""
     metadata = read_json(folder / "inpainting" / METADATA)

@@ -21,6 +21,7 @@ from unmask.evaluation.measure import bare_restored, measure_chain
 from unmask.evaluation.scores import TrueFaces
 from unmask.evaluation.slices import groups_of
 from unmask.inference.chain import Chain
+from unmask.networks import SYNTHETIC, sources_of
 from unmask.registry.champions import champion, replace_champion, rollback_of
 from unmask.registry.gate import GateScores, Reason, Verdict, judge
 from unmask.registry.latency import measure_latencies
@@ -30,6 +31,7 @@ from unmask.registry.versions import (
     CHALLENGER,
     NAME,
     RegistryError,
+    networks_of,
     tag_verdict,
     verdict_of,
     version_of,
@@ -114,9 +116,24 @@ def _figures(scores: GateScores, minimum_slice: int) -> dict[str, float]:
     return {name: value for name, value in figures.items() if np.isfinite(value)}
 
 
+def _uri(version: str) -> str:
+    return f"models:/{NAME}/{version}"
+
+
+def _real_faces(challenger: set[str], champion: set[str] | None) -> Reason:
+    """That what learned from synthetic faces alone does not replace what learned from real ones.
+
+    It is better on the synthetic faces that it is judged by, which are less sharp than photos, and
+    worse on photos.
+    """
+    worse = challenger == {SYNTHETIC} and bool((champion or set()) - {SYNTHETIC})
+    text = "it was trained on synthetic faces alone, and the champion on real ones"
+    return Reason("real faces", not worse, text if worse else "no real faces are given up")
+
+
 def _champion_chain(version: str) -> Chain:
     try:
-        return load_chain(f"models:/{NAME}/{version}")[0]
+        return load_chain(_uri(version))[0]
     except (UnmaskError, OSError) as error:
         if getattr(error, "status", 1) == TEMPORARY:
             raise
@@ -194,7 +211,7 @@ def judge_version(
             f"`unmask models promote {version}` judges it again"
         )
         return Promotion(version, present, Verdict((Reason("not rolled back", False, text),)))
-    chains = {version: load_chain(f"models:/{NAME}/{version}")[0]}
+    chains = {version: load_chain(_uri(version))[0]}
     if present:
         chains[present] = _champion_chain(present)
     split = open_split(masked, "gate")
@@ -204,7 +221,11 @@ def judge_version(
         eval_set = with_common_faces(own, params.gate.common_faces)
         scores = _score_all(chains, eval_set, fitting_faces(open_split(masked, "train")))
         of_champion = scores[present] if present else None
-        verdict = judge(scores[version], of_champion, params.gate, len(own))
+        judged = judge(scores[version], of_champion, params.gate, len(own))
+        sources = {number: sources_of(networks_of(_uri(number))[0]) for number in chains}
+        verdict = Verdict(
+            (_real_faces(sources[version], sources.get(present or "")), *judged.reasons)
+        )
         for role, number in {"challenger": version, "champion": present}.items():
             if number:
                 figures = _figures(scores[number], params.gate.minimum_slice)
