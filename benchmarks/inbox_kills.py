@@ -29,9 +29,12 @@ from ruamel.yaml import YAML
 
 from unmask.config.profiles import use_profile
 from unmask.inference.answers import Outputs
+from unmask.inference.chain import Chain
 from unmask.inference.files import restore_files
 from unmask.inference.inputs import inputs_of
-from unmask.registry.loading import RELEASE, load_chain
+from unmask.inference.photo import PhotoRestorer
+from unmask.inference.results import RestoreOptions
+from unmask.registry.loading import RELEASE, find_networks
 
 _ROOT = Path(__file__).parents[1]
 _KILLS = ("worker and flow runs", "worker alone", "worker and flow runs")
@@ -189,10 +192,12 @@ def report(scene: Scene, photos: dict[str, bytes], out: Path) -> None:
     print(
         f"{len(photos)} photos given, {len(given)} different; done/ holds the same: {done == given}"
     )
-    chain, model = load_chain(RELEASE)
+    networks, model = find_networks(RELEASE)
+    restorer = PhotoRestorer(Chain.load(networks))
     inputs, _ = inputs_of([scene.inbox / "done"])
     outputs = Outputs(save_masks=True)
-    list(restore_files(inputs, out, chain.restore, model, outputs=outputs))
+    options = RestoreOptions(crop=True)
+    list(restore_files(inputs, out, restorer.restore, model, outputs=outputs, options=options))
     digests = [digest(folder) for folder in (scene.inbox / "restored", out)]
     print(f"SHA-256 of all answers: {digests[0]}\nof a run never killed:  {digests[1]}")
     if done != given or digests[0] != digests[1]:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
-from filelock import FileLock
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.events import Event, Resource
 
 from flows.retries import RETRY_POLICY
+from unmask.locks import locked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,8 +75,7 @@ def monitor() -> str:
     from unmask.project import project_root
 
     root, logger = project_root(), get_run_logger()
-    (root / ".unmask").mkdir(exist_ok=True)
-    with FileLock(root / ".unmask" / "monitor.lock"):
+    with locked(root / ".unmask" / "monitor.lock", "a check"):
         check = check_batches(root)
         if check is None:
             logger.info("nothing was restored since the last check")

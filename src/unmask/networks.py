@@ -12,7 +12,8 @@ from unmask.project import md5_of
 #: The released networks, laid out as the training stages store them, as float16.
 RELEASED = Path(__file__).parent / "release"
 WEIGHTS, ONNX = "model.safetensors", "model.onnx"  # to train on from, and to run
-_SOURCES = {"appearance_model": "the face model (synthetic)", "folder": "folders"}
+SYNTHETIC = "appearance_model"  # the source of faces that are nobody's
+_SOURCES = {SYNTHETIC: "the face model (synthetic)", "folder": "folders"}
 PARAMS, METADATA, CARD = "params.json", "metadata.json", "MODEL_CARD.md"
 
 
@@ -59,9 +60,6 @@ def packed_md5(folder: Path) -> str:
     networks = md5_of(folder / name / file for name in NETWORKS for file in files)
     settings = load_restore(folder).fingerprint
     return md5(networks.encode() + settings).hexdigest() if settings else networks
-
-
-SYNTHETIC = "appearance_model"  # the source of faces that are nobody's
 
 
 def sources_of(folder: Path) -> set[str]:

@@ -104,8 +104,9 @@ def test_a_setting_makes_another_version_without_training(trained):
         assert "restore.blending.grain" in succeed(trained, "dvc", "params", "diff")
     succeed(trained, "dvc", "repro")
     code = (
-        "from unmask.registry.loading import load_chain;"
-        f"print([load_chain(uri)[0].settings.blending.grain for uri in "
+        "from unmask.inference.chain import Chain;"
+        "from unmask.registry.loading import find_networks;"
+        f"print([Chain.load(find_networks(uri)[0]).settings.blending.grain for uri in "
         f"('models', 'models:/unmask/{number}', 'models:/unmask/1')])"
     )
     assert succeed(trained, "python", "-c", code).endswith("[0.5, 0.25, 0.5]\n")

@@ -4,6 +4,7 @@ import getpass
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from champion import make_champion
@@ -121,7 +122,7 @@ def test_a_champion_that_is_gone_is_told_from_none_yet(client, deleted):
         reference_of_champion,
         lambda: find_networks(CHAMPION_URI),
         lambda: replace_champion(None, "3", "judged without one"),
-        lambda: judge_version(None, None, "3"),
+        lambda: judge_version(SimpleNamespace(gate=None), None, "3"),
         last_judgement_of_3,
     ):
         with pytest.raises(ChampionGoneError, match=gone):

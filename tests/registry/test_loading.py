@@ -5,6 +5,7 @@ import pytest
 from unmask.config.params import NETWORKS
 from unmask.config.restore import RESTORE, Blending, Restore, load_restore, save_restore
 from unmask.errors import UnmaskError
+from unmask.inference.chain import Chain
 from unmask.models import build
 from unmask.models.stored import save_network
 from unmask.registry import loading, releasing
@@ -12,6 +13,11 @@ from unmask.registry.releasing import export
 from unmask.registry.versions import RegistryError
 
 SETTINGS = Restore(blending=Blending(grain=0.25))
+
+
+def load_chain(uri: str | None = None) -> tuple[Chain, str]:
+    folder, name = loading.find_networks(uri)
+    return Chain.load(folder), name
 
 
 @pytest.fixture
@@ -51,7 +57,7 @@ def test_an_export_is_half_as_large_and_loads(networks, tmp_path):
         assert sizes[1] < 0.6 * sizes[0]
         kept = json.loads((tmp_path / "release" / name / "metadata.json").read_text())
         assert kept["faces"] == {"lfw": 3}
-    chain, name = loading.load_chain(str(tmp_path / "release"))
+    chain, name = load_chain(str(tmp_path / "release"))
     assert chain.size == 64
     assert chain.settings == load_restore(tmp_path / "release") == SETTINGS
     assert name == str(tmp_path / "release")
@@ -69,7 +75,7 @@ def test_networks_of_before_the_settings_were_kept_are_exported_with_the_default
 def test_damaged_settings_are_named(networks):
     (networks / RESTORE).write_text('{"blending": {"grain": 2}}')
     with pytest.raises(UnmaskError, match=r"restore\.json: parameter 'blending.grain' is 2"):
-        loading.load_chain(str(networks))
+        load_chain(str(networks))
 
 
 def test_a_weight_too_large_for_float16_is_refused(networks, smoke, tmp_path):
@@ -102,14 +108,14 @@ def test_without_a_champion_the_release_is_taken_and_no_store_is_made(
     networks, elsewhere, monkeypatch
 ):
     monkeypatch.setattr(loading, "RELEASED", networks)
-    chain, name = loading.load_chain()
+    chain, name = load_chain()
     assert chain.size == 64
     assert name.startswith("unmask/release-")
     assert list(elsewhere.iterdir()) == []
-    assert loading.load_chain("release")[1] == name
+    assert load_chain("release")[1] == name
 
 
 def test_a_missing_release_is_named(elsewhere, monkeypatch):
     monkeypatch.setattr(loading, "RELEASED", elsewhere / "none")
     with pytest.raises(UnmaskError, match="none"):
-        loading.load_chain()
+        load_chain()

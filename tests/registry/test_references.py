@@ -9,9 +9,10 @@ from project import DVC_YAML
 
 from unmask.config.restore import RESTORE, Blending, Restore, load_restore, save_restore
 from unmask.errors import UnmaskError
+from unmask.inference.chain import Chain
 from unmask.networks import ONNX, RELEASED
 from unmask.registry import versions
-from unmask.registry.loading import load_chain
+from unmask.registry.loading import find_networks
 from unmask.registry.references import (
     REFERENCE,
     RELEASED_REFERENCE,
@@ -84,11 +85,11 @@ def test_a_version_without_onnx_files_is_upgraded_with_its_card_and_reference(st
     for file in folder.rglob(ONNX):  # as versions were before
         file.unlink()
     with pytest.raises(UnmaskError, match=r"model\.onnx is missing.*unmask models upgrade"):
-        load_chain(f"models:/{NAME}/{number}")
+        Chain.load(find_networks(f"models:/{NAME}/{number}")[0])
     connect().set_model_version_tag(NAME, number, PACKED_MD5, "before")
     upgraded = upgrade(number)
     assert upgraded == "2"
-    load_chain(f"models:/{NAME}/{upgraded}")
+    Chain.load(find_networks(f"models:/{NAME}/{upgraded}")[0])
     found = connect().get_model_version(NAME, upgraded)
     assert found.description == "Version 1, upgraded.\n\na card"
     assert reference_of(found).read_bytes() == RELEASED_REFERENCE.read_bytes()

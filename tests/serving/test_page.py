@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +15,8 @@ import icc
 import numpy as np
 import pandas as pd
 import pytest
-import uvicorn
 from fastapi import FastAPI
+from loopback import on_loopback
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from team.services import until
@@ -41,22 +40,8 @@ pytestmark = [
 @contextmanager
 def serving(ask: RestoreFunction) -> Iterator[str]:
     """The page on a free port of this machine."""
-    config = uvicorn.Config(
-        mount(FastAPI(), ask),
-        host="127.0.0.1",
-        port=0,
-        log_level="error",
-        timeout_graceful_shutdown=5,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        until(lambda: server.started, "the server starts", 60)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
+    with on_loopback(mount(FastAPI(), ask), timeout_graceful_shutdown=5) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")

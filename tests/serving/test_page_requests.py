@@ -1,12 +1,11 @@
 """Uploads in a real server: their sizes, their sum and the time that they may take."""
 
 import socket
-import threading
 from collections.abc import Iterator
 
 import httpx
 import pytest
-import uvicorn
+from loopback import on_loopback
 from team.services import until
 
 from unmask.serving import page_requests
@@ -35,16 +34,8 @@ def port(monkeypatch) -> Iterator[int]:
     monkeypatch.setattr(page_requests, "MOST_KEPT", 10_000)
     monkeypatch.setattr(page_requests, "_BODY_SECONDS", 0.5)
     app = PageRequests(counted, lambda: 4_000, 5_000)
-    config = uvicorn.Config(app, port=0, ws="none", lifespan="off", log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        until(lambda: server.started, "the server starts", 60)
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
+    with on_loopback(app, ws="none", lifespan="off") as served:
+        yield served
 
 
 def status(port: int, content, path: str = UPLOAD) -> int:

@@ -1,13 +1,11 @@
 """A real server on loopback, and sockets that send as slowly as they like."""
 
 import socket
-import threading
 from collections.abc import Iterator
 
 import httpx
 import pytest
-import uvicorn
-from team.services import until
+from loopback import on_loopback
 
 from unmask.serving import slow_clients
 from unmask.serving.slow_clients import BoundedHeaders
@@ -30,18 +28,8 @@ async def echo(scope, receive, send) -> None:
 @pytest.fixture
 def port(monkeypatch) -> Iterator[int]:
     monkeypatch.setattr(slow_clients, "HEADER_SECONDS", 0.5)
-    config = uvicorn.Config(
-        echo, port=0, http=BoundedHeaders, ws="none", lifespan="off", log_level="error"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        until(lambda: server.started, "the server starts", 60)
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
+    with on_loopback(echo, http=BoundedHeaders, ws="none", lifespan="off") as served:
+        yield served
 
 
 def connected(port: int) -> socket.socket:

@@ -7,13 +7,14 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from unmask.config.augment import Augment
-from unmask.config.occluders import Occluders, check_names
+from unmask.config.occluders import Occluders
 from unmask.config.restore import Restore
 from unmask.config.section import (
     Count,
     Fraction,
     Positive,
     Section,
+    check_names,
     sentence_of,
 )
 from unmask.errors import UnmaskError

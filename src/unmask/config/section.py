@@ -12,6 +12,12 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+def check_names(names: tuple[str, ...], given: dict[str, float]) -> None:
+    """Raise ValueError where a name is none of those there are."""
+    if unknown := sorted(set(given) - set(names)):
+        raise ValueError(f"unknown name {unknown[0]!r}, use {', '.join(names)}")
+
+
 def _ascending(values: tuple) -> tuple:
     if list(values) != sorted(values):
         raise ValueError("write it in ascending order")

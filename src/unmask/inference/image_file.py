@@ -168,8 +168,12 @@ class ImageFile:
                 f"{self.name}: {width} x {height} pixels cannot be written as {kind} ({error}): "
                 "choose another format."
             ) from error
+        return content if model is None else self._signed(content, kind, writing, model)
+
+    def _signed(self, content: bytes, kind: str, writing: Writing, model: str) -> bytes:
+        """A restored picture's file with its manifest, where pictures are signed."""
         credentials = credentials_of_environment()
-        if model is None or credentials is None:
+        if credentials is None:
             return content
         plain = writing.strip_metadata or not self.given
         given = encode_array(self.pixels, Metadata()) if plain else self.given

@@ -1,9 +1,8 @@
-"""The chain to restore with: the champion's, the released weights' or another model's by URI."""
+"""The networks to restore with: the champion's, the released weights' or another model's by URI."""
 
 from pathlib import Path
 
 from unmask.errors import UnmaskError
-from unmask.inference.chain import Chain
 from unmask.networks import RELEASED, packed_md5
 from unmask.project import has_store
 
@@ -63,21 +62,3 @@ def _models() -> str:
     champion = [CHAMPION_URI for version in versions if CHAMPION in version.aliases]
     numbered = [f"models:/{NAME}/{version.number}" for version in reversed(versions)]
     return ", ".join([RELEASE, *champion, *numbered])
-
-
-def load_chain(uri: str | None = None, threads: int | None = None) -> tuple[Chain, str]:
-    """Load the chain of a model.
-
-    Args:
-        uri: as for `find_networks`.
-        threads: as for `Chain.load`.
-
-    Returns:
-        (the chain, the model's name and version).
-
-    Raises:
-        RegistryError: when the URI names no model.
-        UnmaskError: when a network is missing or damaged.
-    """
-    folder, name = find_networks(uri)
-    return Chain.load(folder, threads), name

@@ -25,8 +25,7 @@ from unmask.networks import SYNTHETIC, sources_of
 from unmask.registry.champions import champion, replace_champion, rollback_of
 from unmask.registry.gate import GateScores, Reason, Verdict, judge
 from unmask.registry.latency import measure_latencies
-from unmask.registry.loading import load_chain
-from unmask.registry.release import make_first_champion
+from unmask.registry.release import champion_or_first
 from unmask.registry.versions import (
     CHALLENGER,
     NAME,
@@ -116,8 +115,8 @@ def _figures(scores: GateScores, minimum_slice: int) -> dict[str, float]:
     return {name: value for name, value in figures.items() if np.isfinite(value)}
 
 
-def _uri(version: str) -> str:
-    return f"models:/{NAME}/{version}"
+def _networks(version: str) -> Path:
+    return networks_of(f"models:/{NAME}/{version}")[0]
 
 
 def _real_faces(challenger: set[str], champion: set[str] | None) -> Reason:
@@ -131,9 +130,11 @@ def _real_faces(challenger: set[str], champion: set[str] | None) -> Reason:
     return Reason("real faces", not worse, text if worse else "no real faces are given up")
 
 
-def _champion_chain(version: str) -> Chain:
+def _champion(version: str) -> tuple[Path, Chain]:
+    """The folder of its networks, and these loaded."""
     try:
-        return load_chain(_uri(version))[0]
+        folder = _networks(version)
+        return folder, Chain.load(folder)
     except (UnmaskError, OSError) as error:
         if getattr(error, "status", 1) == TEMPORARY:
             raise
@@ -200,9 +201,7 @@ def judge_version(
     version = version or version_of(CHALLENGER)
     if version is None:
         raise RegistryError("there is no challenger: run `dvc repro` and `unmask models sync`.")
-    present = champion()
-    if present is None and params.gate.first_champion == "release":
-        present = make_first_champion()
+    present = champion_or_first(params.gate)
     if present == version:
         return Promotion(version, present, None)
     if not after_rollback and (change := rollback_of(version)):
@@ -211,9 +210,10 @@ def judge_version(
             f"`unmask models promote {version}` judges it again"
         )
         return Promotion(version, present, Verdict((Reason("not rolled back", False, text),)))
-    chains = {version: load_chain(_uri(version))[0]}
+    folders = {version: _networks(version)}
+    chains = {version: Chain.load(folders[version])}
     if present:
-        chains[present] = _champion_chain(present)
+        folders[present], chains[present] = _champion(present)
     split = open_split(masked, "gate")
     tags = {"unmask.data_md5": split.digest, "unmask.version": version}
     with stage_run("gate", tags) as run:
@@ -222,7 +222,7 @@ def judge_version(
         scores = _score_all(chains, eval_set, fitting_faces(open_split(masked, "train")))
         of_champion = scores[present] if present else None
         judged = judge(scores[version], of_champion, params.gate, len(own))
-        sources = {number: sources_of(networks_of(_uri(number))[0]) for number in chains}
+        sources = {number: sources_of(folder) for number, folder in folders.items()}
         verdict = Verdict(
             (_real_faces(sources[version], sources.get(present or "")), *judged.reasons)
         )

@@ -1,7 +1,8 @@
 """The package's weights in the registry."""
 
+from unmask.config.params import Gate
 from unmask.networks import CARD, RELEASED, packed_md5
-from unmask.registry.champions import replace_champion
+from unmask.registry.champions import champion, replace_champion
 from unmask.registry.references import RELEASED_REFERENCE, attach_reference
 from unmask.registry.versions import CHALLENGER, NAME, list_versions, register, version_of
 from unmask.store import connect
@@ -30,12 +31,14 @@ def released_version() -> str:
     return number
 
 
-def make_first_champion() -> str:
-    """Make the released weights the first champion of a registry that has had none.
+def champion_or_first(gate: Gate) -> str | None:
+    """Number of the champion; a registry that has had none gets its first, where params say so.
 
-    Returns:
-        Their version's number.
+    Raises:
+        ChampionGoneError: when there was one, which was deleted.
     """
-    number = released_version()
-    replace_champion(None, number, "the first of this registry: the weights of the package")
+    number = champion()
+    if number is None and gate.first_champion == "release":
+        number = released_version()
+        replace_champion(None, number, "the first of this registry: the weights of the package")
     return number

@@ -5,9 +5,8 @@ from functools import partial
 from unmask.config.params import load_params
 from unmask.project import in_project
 from unmask.registry.card import model_card
-from unmask.registry.champions import champion
 from unmask.registry.references import attach_reference
-from unmask.registry.release import make_first_champion
+from unmask.registry.release import champion_or_first
 from unmask.registry.versions import register
 
 
@@ -20,8 +19,7 @@ def sync() -> str:
         The version's number.
     """
     models, reports = in_project("models"), in_project("reports")
-    if load_params().gate.first_champion == "release" and champion() is None:
-        make_first_champion()
+    champion_or_first(load_params().gate)
     version = register(models, partial(model_card, models, reports))
     attach_reference(version, reports / "reference.parquet")
     return version

@@ -5,7 +5,6 @@ Gradio also serves as a proxy: it fetches what a request names by its URL (gradi
 
 import asyncio
 import re
-import time
 from collections.abc import Callable
 
 from starlette.responses import PlainTextResponse
@@ -68,14 +67,14 @@ class PageRequests:
 
 def _in_time(receive: Receive) -> Receive:
     """What receives a request, whose client counts as gone where the body takes too long."""
-    deadline, whole = time.monotonic() + _BODY_SECONDS, False
+    deadline, whole = asyncio.get_running_loop().time() + _BODY_SECONDS, False
 
     async def receive_in_time() -> Message:
         nonlocal whole
         if whole:
             return await receive()
         try:
-            async with asyncio.timeout(max(0, deadline - time.monotonic())):
+            async with asyncio.timeout_at(deadline):
                 message = await receive()
         except TimeoutError:
             return {"type": "http.disconnect"}

@@ -1,0 +1,24 @@
+"""An application on a free port of this machine."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+from team.services import until
+
+
+@contextmanager
+def on_loopback(app: ASGIApp, **settings) -> Iterator[int]:
+    """Serve it with uvicorn's settings; yields the port."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", **settings)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until(lambda: server.started, "the server starts", 60)
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
