@@ -1,5 +1,6 @@
 """An application on a free port of this machine."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,3 +23,11 @@ def on_loopback(app: ASGIApp, **settings) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+def answered(client: socket.socket, size: int) -> bytes:
+    """The body of so many bytes that a client receives, in however many pieces."""
+    received = b""
+    while len(received.partition(b"\r\n\r\n")[2]) < size:
+        received += client.recv(1000)
+    return received.partition(b"\r\n\r\n")[2]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from loopback import on_loopback
+from loopback import answered, on_loopback
 
 from unmask.serving import slow_clients
 from unmask.serving.slow_clients import BoundedHeaders
@@ -36,14 +36,6 @@ def connected(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=30)
 
 
-def answered(client: socket.socket) -> bytes:
-    """The body of five bytes that a client receives."""
-    received = b""
-    while len(received.partition(b"\r\n\r\n")[2]) < 5:
-        received += client.recv(1000)
-    return received.partition(b"\r\n\r\n")[2]
-
-
 @pytest.mark.parametrize("begun", [b"", b"G", HEADERS[:-2]])
 def test_a_client_that_does_not_end_its_headers_is_cut_off(port, begun):
     with connected(port) as client:
@@ -72,7 +64,7 @@ def test_a_slow_body_is_the_application_s_to_bound(port):
         with connected(port) as idle:
             assert idle.recv(1) == b""  # more than HEADER_SECONDS later
         slow.sendall(b"cde")
-        assert answered(slow) == b"abcde"
+        assert answered(slow, 5) == b"abcde"
 
 
 def test_a_connection_takes_one_request_after_the_other(port):
@@ -86,6 +78,6 @@ def test_a_connection_takes_one_request_after_the_other(port):
 def test_the_headers_of_a_further_request_are_bounded_too(port):
     with connected(port) as client:
         client.sendall(HEADERS + b"abcde")
-        assert answered(client) == b"abcde"
+        assert answered(client, 5) == b"abcde"
         client.sendall(HEADERS[:10])
         assert client.recv(1) == b""
