@@ -41,8 +41,8 @@ class Service:
         port: that it listens on.
         variable: the environment variable that moves the port.
         health: path of the URL that answers 200 once the service is ready.
-        is_worker: whether it is a Prefect worker, which has no page, and whose flow runs go on
-            when it dies.
+        pool: of a Prefect worker, which has no page, and whose flow runs go on when it dies; ''
+            of other services.
         environment: variables that it gets besides `settings`.
     """
 
@@ -51,7 +51,7 @@ class Service:
     port: int
     variable: str
     health: str
-    is_worker: bool = False
+    pool: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -183,7 +183,7 @@ def _worker(pool: str, port: int) -> Service:
         port,
         variable,
         "/health",
-        is_worker=True,
+        pool=pool,
         environment={variable: str(port), "PREFECT_WORKER_WEBSERVER_HOST": HOST},
     )
 

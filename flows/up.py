@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 from filelock import FileLock, Timeout
 
+from flows.lost_runs import LostRuns
 from flows.processes import (
     MARK,
     STOP_SECONDS,
@@ -29,6 +30,7 @@ from flows.services import DEPLOY, NAMES, Service, ServiceError, pools, services
 from unmask.errors import exit_with_message
 from unmask.project import project_root
 
+_LOOK_SECONDS = 30  # between two looks after flow runs
 _START_SECONDS = 300  # that a service has to start; the first time on a busy machine takes long
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -143,7 +145,7 @@ class ServiceManager:
         """
         deadline = time.monotonic() + _START_SECONDS
         while True:
-            if not service.is_worker:
+            if not service.pool:
                 stop_processes(marked_processes(self._mark(f"{service.name}:")))
             self.spawn(service)
             try:
@@ -154,12 +156,22 @@ class ServiceManager:
                 time.sleep(5)
 
     def watch(self) -> None:
-        """Restart services that die, for ever.
+        """Restart services that die, and look after the workers' flow runs, for ever.
 
         Raises:
             ServiceError: when a service does not come back.
         """
+        pools = [service.pool for service, _ in self._running.values() if service.pool]
+        runs = LostRuns(self._environment["PREFECT_API_URL"], pools) if pools else None
+        due = time.monotonic()
         while True:
+            if runs is not None and time.monotonic() >= due:
+                try:
+                    for sentence in runs.look_after():
+                        print(sentence, flush=True)
+                except httpx.HTTPError as error:
+                    print(f"flow runs could not be looked after: {error}", flush=True)
+                due = time.monotonic() + _LOOK_SECONDS
             for service, process in list(self._running.values()):
                 if (code := process.poll()) is not None:
                     print(self._death(service.name, code), flush=True)
@@ -170,7 +182,7 @@ class ServiceManager:
     def stop(self) -> None:
         """Stop all services, the last first, each with the processes that it started."""
         for name, (service, process) in reversed(self._running.items()):
-            if service.is_worker:
+            if service.pool:
                 stop_flow_runs(process)
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -199,7 +211,7 @@ def run(root: Path, names: tuple[str, ...]) -> None:
         if {"prefect", "worker"} & set(names):
             manager.deploy()
         for service in chain(*waves):
-            print(f"{service.name:<10} {'' if service.is_worker else service.address}", flush=True)
+            print(f"{service.name:<10} {'' if service.pool else service.address}", flush=True)
         for variable in {"MLFLOW_TRACKING_URI", "PREFECT_API_URL"} & set(environment):
             print(f"export {variable}={environment[variable]}", flush=True)
         print("ready; Ctrl-C stops all", flush=True)

@@ -1,6 +1,7 @@
 """MLflow runs: one parent run per pipeline, with one child run per stage."""
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+import psutil
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import from_pandas
@@ -24,6 +26,7 @@ from unmask.project import find_root, project_root, state_path, tracking_uri
 from unmask.store import EXPERIMENT, artifact_root, connect, is_away, unusable
 
 PIPELINE, STAGE, WEIGHTS = "unmask.pipeline_id", "unmask.stage", "unmask.weights_md5"
+_PROCESS = "unmask.process"  # tag: host, process and its start, separated by spaces
 _PARENT = "mlflow.parentRunId"
 
 
@@ -129,6 +132,41 @@ def flat(tree: dict, prefix: str = "") -> dict[str, Any]:
     return result
 
 
+def _process_of_stage(number: int) -> str:
+    """What the tag says of a process of this machine; one that is gone says less."""
+    try:
+        return f"{socket.gethostname()} {number} {psutil.Process(number).create_time():.1f}"
+    except psutil.NoSuchProcess:
+        return f"{socket.gethostname()} {number}"
+
+
+def end_killed_runs(client: MlflowClient) -> list[str]:
+    """Mark runs as killed that are 'RUNNING' in the store, but whose process here is gone.
+
+    A pipeline's run ends with its last stage's.
+
+    Returns:
+        The ids of the stages' runs.
+    """
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        return []
+    running = client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
+    killed = [run for run in running if _was_killed(run.data.tags)]
+    left = {run.data.tags.get(_PARENT) for run in running if run not in killed}
+    parents = {run.data.tags[_PARENT] for run in killed} - left
+    ended = [run.info.run_id for run in killed]
+    for run_id in ended + [run.info.run_id for run in running if run.info.run_id in parents]:
+        client.set_terminated(run_id, "KILLED")
+    return ended
+
+
+def _was_killed(tags: dict[str, str]) -> bool:
+    host, _, process = tags.get(_PROCESS, "").partition(" ")
+    here = host == socket.gethostname()
+    return here and f"{host} {process}" != _process_of_stage(int(process.split()[0]))
+
+
 class StageRun:
     """The MLflow run of one stage; every call writes to the store immediately.
 
@@ -230,6 +268,7 @@ def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> It
     _make_experiment(client)
     mlflow.set_system_metrics_sampling_interval(30)
     try:
+        end_killed_runs(client)
         parent = parent_run(client)
         if resume is not None:
             try:
@@ -247,6 +286,7 @@ def stage_run(stage: str, tags: dict[str, str], resume: str | None = None) -> It
                     STAGE: stage,
                     PIPELINE: pipeline_id(),
                     "unmask.git_commit": git_commit(),
+                    _PROCESS: _process_of_stage(os.getpid()),
                     **tags,
                 },
                 log_system_metrics=True,

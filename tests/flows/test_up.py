@@ -25,6 +25,7 @@ deployments:
     work_pool: {name: unmask}
   - name: train
     entrypoint: flows/train.py:train
+    tags: [start-again]
     work_pool: {name: unmask}
 """
 
@@ -147,6 +148,29 @@ def test_ctrl_c_ends_a_flow_run_too_and_says_so(tmp_path, words):
         assert marked(project) == []
     with sqlite3.connect(project / ".unmask" / "prefect" / "prefect.db") as database:
         assert database.execute("select state_name from flow_run").fetchall() == [("Crashed",)]
+
+
+def test_a_run_that_is_lost_crashes_and_starts_again(tmp_path):
+    project = make_project(tmp_path)
+    names = ("mlflow", "prefect", "worker")
+    with running(project, *names) as loop:
+        lost = loop.prefect.run("train")
+        until(lambda: marked(project, "unmask.stages.faces"), "a stage")
+        for process in [psutil.Process(loop.process.pid), *marked(project)]:  # power fails
+            process.kill()
+        loop.process.wait()
+    with running(project, *names) as loop:
+        assert loop.prefect.ask(f"flow_runs/{lost}", "GET")["state_type"] == "RUNNING"
+
+        def second() -> dict | None:
+            runs = [run for run in loop.prefect.runs("train") if run["id"] != lost]
+            return runs[0] if runs and runs[0]["state_type"] == "RUNNING" else None
+
+        assert "start-2" in until(second, "it runs again", seconds=200)["tags"]
+        before = loop.prefect.ask(f"flow_runs/{lost}", "GET")
+        assert (before["state_type"], before["tags"]) == ("CRASHED", [])
+        assert before["state"]["message"] == "its process is gone"
+        assert f"flow run {before['name']} starts again as" in loop.output.read_text()
 
 
 def ended(project: Path, *names: str, **settings: str) -> subprocess.CompletedProcess:

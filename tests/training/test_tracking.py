@@ -1,6 +1,10 @@
 import json
+import os
+import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -19,7 +23,7 @@ from unmask.networks import METADATA
 from unmask.project import tracking_uri
 from unmask.stages.evaluate import _training_runs as training_runs
 from unmask.store import StoreAwayError, connect
-from unmask.tracking import WEIGHTS, parent_run, stage_run
+from unmask.tracking import WEIGHTS, end_killed_runs, parent_run, stage_run
 
 
 @pytest.fixture
@@ -136,6 +140,41 @@ def test_a_stage_that_is_tried_again_keeps_its_parent(project):
     with stage_run("train@gender", {}) as again:
         pass
     assert again.parent_id == failed.parent_id
+
+
+_KILLED = """
+import os, signal
+from unmask.tracking import stage_run
+with stage_run("train@gender", {}):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_run_of_a_killed_stage_ends_at_the_next(project):
+    killed = subprocess.run([sys.executable, "-c", _KILLED], cwd=project, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    client = connect(create=True)
+    (experiment,) = client.search_experiments(filter_string="name = 'unmask'")
+    stage, parent = client.search_runs(
+        [experiment.experiment_id], order_by=["attributes.run_name DESC"]
+    )
+    assert (stage.info.run_name, stage.info.status) == ("train@gender", "RUNNING")
+    with stage_run("train@gender", {}) as again:
+        assert client.get_run(stage.info.run_id).info.status == "KILLED"
+        assert end_killed_runs(client) == []
+        assert client.get_run(again.id).info.status == "RUNNING"
+    assert again.parent_id == parent.info.run_id
+    assert client.get_run(parent.info.run_id).info.status == "FINISHED"
+
+
+def test_runs_of_other_machines_are_left_alone(project):
+    with stage_run("train@gender", {}) as run:
+        client = connect()
+        client.set_tag(run.id, "unmask.process", f"elsewhere {os.getpid()} 1.0")
+        assert end_killed_runs(client) == []
+        client.set_tag(run.id, "unmask.process", f"{socket.gethostname()} {os.getpid()} 1.0")
+        assert end_killed_runs(client) == [run.id]  # another process has that number now
+        assert client.get_run(run.parent_id).info.status == "KILLED"
 
 
 def test_evaluate_names_the_finished_run_that_trained_a_network(project):
