@@ -385,6 +385,10 @@ def test_faces_are_chosen_one_by_one(browser, url, tmp_path):
         tab.screenshot(path=tmp_path / "chosen.png", full_page=True)
         boxes.nth(1).uncheck()
         expect(tab.locator("#said .error")).to_have_text("Choose one face or more.")
+        with tab.expect_event("requestfinished", lambda request: "queue/data" in request.url):
+            tab.get_by_label("Male", exact=True).check()  # no other option restores them all
+        expect(tab.locator("#said .error")).to_have_text("Choose one face or more.")
+        tab.get_by_label("As it seems").check()
         boxes.nth(0).check()
         boxes.nth(1).check()
         expect(tab.locator("#said .done")).to_have_text("2 faces restored.", timeout=PATIENCE)

@@ -200,10 +200,11 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
             component.async_move_resource_to_block_cache = _uploaded  # type: ignore
         answered = [message, answer, more, slider, download, found, table, chosen, what_if,
                     plausible, gallery, spread]  # fmt: skip
-        triggers = [restore.click, gender.input, samples.input, seed.input, format_.input]
+        options = [gender, samples, seed, format_, chosen]  # are shown with the first answer
+        changes = [option.input for option in options]
         asking = [
-            gr.on(triggers, restored, asked, answered, **one_by_one, **private),
-            chosen.input(restored_as_chosen, asked, answered, **one_by_one, **private),
+            restore.click(restored, asked, answered, **one_by_one, **private),
+            gr.on(changes, restored_as_chosen, asked, answered, **one_by_one, **private),
         ]
         # else the photo before is answered after this one was chosen
         photo.change(None, cancels=asking, **private)
