@@ -23,9 +23,9 @@ from unmask.config.params import load_params
 _EMIT = """
 import sys
 from prefect.events import emit_event
-from flows.monitor import EVENT, RESOURCE
+from flows.events import DRIFT, RESOURCE
 payload = {"drift": sys.argv[1], "features": [], "changes": {"seed": int(sys.argv[2])}}
-emit_event(EVENT, RESOURCE, payload=payload)
+emit_event(DRIFT, RESOURCE, payload=payload)
 """
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import NAMESPACE_URL, uuid5
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
-from prefect.client.orchestration import get_client
-from prefect.events import Event, Resource
 
+from flows.events import DRIFT, GONE, send_event
 from flows.retries import RETRY_POLICY
 from unmask.locks import locked
 
@@ -19,9 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from unmask.monitoring.check import DriftCheck
-
-EVENT = "unmask.drift.confirmed"
-RESOURCE = {"prefect.resource.id": "unmask.model.unmask"}
 
 
 @task(**RETRY_POLICY)
@@ -50,19 +45,15 @@ def publish_report(report: str, verdict: str, densities: np.ndarray) -> None:
 
 
 @task(**RETRY_POLICY)
-def send_event(check: DriftCheck) -> None:
-    """Send the event that starts a retraining; the same drift has the same event id.
+def find_champion() -> str | None:
+    """What is wrong where the champion is gone, else None."""
+    from unmask.registry.champions import ChampionGoneError, champion
 
-    It is posted directly: Prefect's `emit_event` queues it, and a failure would only be logged.
-    """
-    event = Event(
-        event=EVENT,
-        resource=Resource(RESOURCE),
-        payload={"drift": check.id, "features": list(check.features), "changes": check.changes},
-        id=uuid5(NAMESPACE_URL, f"unmask/drift/{check.id}"),
-    )
-    with get_client(sync_client=True) as client:
-        client.request("POST", "/events", json=[event.model_dump(mode="json")])
+    try:
+        champion()
+    except ChampionGoneError as error:
+        return str(error)
+    return None
 
 
 @flow(name="monitor", log_prints=True)
@@ -70,12 +61,16 @@ def monitor() -> str:
     """Check the batches of `.unmask/batches` that came since the last check.
 
     Returns:
-        'nothing new', 'too few', 'no drift' or 'drift'.
+        'nothing new', 'too few', 'no drift', 'drift' or 'champion gone'.
     """
     from unmask.project import project_root
 
     root, logger = project_root(), get_run_logger()
     with locked(root / ".unmask" / "monitor.lock", "a check"):
+        if gone := find_champion():
+            logger.error(gone)
+            send_event(GONE, gone, gone, {})
+            return "champion gone"
         check = check_batches(root)
         if check is None:
             logger.info("nothing was restored since the last check")
@@ -85,7 +80,9 @@ def monitor() -> str:
             return check.verdict
         publish_report(check.report, check.verdict, check.densities)
         if check.is_new:
-            send_event(check)
+            text = f"drift in {', '.join(check.features)} is confirmed; a retraining starts"
+            drift = {"drift": check.id, "features": check.features, "changes": check.changes}
+            send_event(DRIFT, check.id, text, drift)
             logger.info(f"sent the event of drift {check.id} in {', '.join(check.features)}")
         check.ledger.write(root)
     return check.verdict

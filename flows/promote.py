@@ -10,6 +10,7 @@ from prefect import flow, get_run_logger, runtime, suspend_flow_run, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.input import RunInput
 
+from flows.events import REFUSED, send_event
 from flows.retries import RETRY_POLICY
 
 
@@ -82,6 +83,10 @@ def judge_challenger(
         logger.info(f"version {number} passed the gate and waits for a person")
         return number
     logger.info(f"version {number} was {verdict.summary}")
+    if not verdict.promote:
+        against = str(judgement.champion)
+        text = f"version {number} was {verdict.summary}"
+        send_event(REFUSED, f"{number}-{against}", text, {"version": number, "champion": against})
     return verdict.promote
 
 

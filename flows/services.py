@@ -140,8 +140,18 @@ def pools(root: Path) -> list[str]:
     return [POOL, *sorted(named - {POOL})]
 
 
+_PREFECT_SETTINGS = {  # where the environment does not say otherwise
+    # so that the leases that free what killed runs held outlive the server
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+        "prefect.server.concurrency.lease_storage.filesystem"
+    ),
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(7 * 86400),  # seconds, of flow runs
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(6 * 3600),  # automations have read them by then
+}
 _PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 DEPLOY = (*_PREFECT, "deploy", "--all")
+ALERTS = (sys.executable, "-m", "flows.alerts")
 
 
 def _mlflow(root: Path) -> Service:
@@ -161,15 +171,12 @@ def _mlflow(root: Path) -> Service:
 
 def _prefect(port: int) -> Service:
     command = (*_PREFECT, "server", "start", "--host", HOST, "--port", str(port))
-    # the leases that free what killed runs held outlive the server
-    leases = "prefect.server.concurrency.lease_storage.filesystem"
+    environment = {
+        **_PREFECT_SETTINGS,
+        **{n: os.environ[n] for n in _PREFECT_SETTINGS if n in os.environ},
+    }
     return Service(
-        "prefect",
-        command,
-        port,
-        _PORTS["prefect"][0],
-        "/api/health",
-        environment={"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": leases},
+        "prefect", command, port, _PORTS["prefect"][0], "/api/health", environment=environment
     )
 
 

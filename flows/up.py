@@ -26,7 +26,7 @@ from flows.processes import (
     stop_flow_runs,
     stop_processes,
 )
-from flows.services import DEPLOY, NAMES, Service, ServiceError, pools, services, settings
+from flows.services import ALERTS, DEPLOY, NAMES, Service, ServiceError, pools, services, settings
 from unmask.errors import exit_with_message
 from unmask.project import project_root
 
@@ -101,7 +101,7 @@ class ServiceManager:
         )
 
     def deploy(self) -> None:
-        """Create the work pools and deployments of prefect.yaml, or update them.
+        """Create the work pools and deployments of prefect.yaml and the alerts, or update them.
 
         Raises:
             ServiceError: with Prefect's last lines, when it refuses one.
@@ -114,9 +114,10 @@ class ServiceManager:
             )
             if answer.status_code != httpx.codes.CONFLICT:  # it exists
                 answer.raise_for_status()
-        code = self._popen("deploy", DEPLOY).wait()
-        if code != 0:
-            raise ServiceError(self._death("deploy", code))
+        for name, command in (("deploy", DEPLOY), ("alerts", ALERTS)):
+            code = self._popen(name, command).wait()
+            if code != 0:
+                raise ServiceError(self._death(name, code))
 
     def start(self, waves: list[list[Service]]) -> None:
         """Start the services of each wave once those of the wave before answer.

@@ -5,6 +5,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import psutil
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import Metric, Param
+from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from PIL import Image
 from ruamel.yaml import YAML
@@ -140,6 +141,12 @@ def _process_of_stage(number: int) -> str:
         return f"{socket.gethostname()} {number}"
 
 
+def _search(client: MlflowClient, wanted: str) -> list[Run]:
+    """The runs that MLflow's expression finds, none before the first run of all."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    return list(client.search_runs([experiment.experiment_id], wanted)) if experiment else []
+
+
 def end_killed_runs(client: MlflowClient) -> list[str]:
     """Mark runs as killed that are 'RUNNING' in the store, but whose process here is gone.
 
@@ -148,10 +155,7 @@ def end_killed_runs(client: MlflowClient) -> list[str]:
     Returns:
         The ids of the stages' runs.
     """
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    if experiment is None:
-        return []
-    running = client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
+    running = _search(client, "attributes.status = 'RUNNING'")
     killed = [run for run in running if _was_killed(run.data.tags)]
     left = {run.data.tags.get(_PARENT) for run in running if run not in killed}
     parents = {run.data.tags[_PARENT] for run in killed} - left
@@ -165,6 +169,26 @@ def _was_killed(tags: dict[str, str]) -> bool:
     host, _, process = tags.get(_PROCESS, "").partition(" ")
     here = host == socket.gethostname()
     return here and f"{host} {process}" != _process_of_stage(int(process.split()[0]))
+
+
+def delete_pipeline(client: MlflowClient, parent: str) -> None:
+    """Delete a pipeline's run with those of its stages; what is deleted already is passed over."""
+    wanted = f"tags.`{_PARENT}` = '{parent}'"
+    for run in _search(client, wanted):
+        client.delete_run(run.info.run_id)
+    with suppress(MlflowException):  # MLflow's way to say that it is deleted
+        client.delete_run(parent)
+
+
+def delete_runs(client: MlflowClient, stage: str, before: datetime) -> int:
+    """Delete the runs of a stage that started before a time; returns how many."""
+    wanted = (
+        f"{_tag_filter({STAGE: stage})} and attributes.start_time < {before.timestamp():.0f}000"
+    )
+    found = _search(client, wanted)
+    for run in found:
+        client.delete_run(run.info.run_id)
+    return len(found)
 
 
 class StageRun:

@@ -13,12 +13,17 @@ from prefect.testing.utilities import prefect_test_harness
 from production import darker, seen_like
 from project import DVC_YAML, ROOT
 
+import flows.events
 import flows.monitor
-from flows.monitor import EVENT, monitor
+from flows.events import DRIFT, GONE, send_event
+from flows.monitor import monitor
 from unmask.config.profiles import use_profile
 from unmask.monitoring.batches import BATCHES, write_batch
 from unmask.monitoring.reference import Reference
+from unmask.registry.champions import replace_champion
 from unmask.registry.references import RELEASED_REFERENCE
+from unmask.registry.versions import NAME
+from unmask.store import connect
 
 pytestmark = pytest.mark.server
 
@@ -38,9 +43,9 @@ def root(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def events(least: int) -> list[Event]:
-    """The drift events that the server holds, once there are so many."""
-    wanted = EventFilter(event=EventNameFilter(name=[EVENT]))
+def events(least: int, name: str = DRIFT) -> list[Event]:
+    """The events of a name that the server holds, once there are so many."""
+    wanted = EventFilter(event=EventNameFilter(name=[name]))
     deadline = time.monotonic() + 60
     with get_client(sync_client=True) as client:
         while True:
@@ -61,8 +66,8 @@ def test_drift_is_shown_and_told_of_once(root, monkeypatch):
     assert monitor() == "too few"
     write_batch(seen_like(reference, 1, 80, darker), root / BATCHES, "second")
     with monkeypatch.context() as patch:
-        patch.setattr(flows.monitor, "get_client", away)
-        patch.setattr(flows.monitor, "send_event", flows.monitor.send_event.with_options(retries=0))
+        patch.setattr(flows.events, "get_client", away)
+        patch.setattr(flows.monitor, "send_event", send_event.with_options(retries=0))
         with pytest.raises(httpx.ConnectError):
             monitor()
     assert monitor() == "drift"  # which the run before could not tell of
@@ -91,3 +96,15 @@ def test_drift_is_shown_and_told_of_once(root, monkeypatch):
     pictures = [a for a in artifacts if a.key == "unmask-drift-densities"]
     assert len(pictures) == 4
     assert all(picture.data.startswith("data:image/png;base64,") for picture in pictures)
+
+
+def test_a_champion_that_is_gone_is_told_of(root):
+    client = connect(create=True)
+    client.create_registered_model(NAME)
+    client.create_model_version(NAME, "nowhere")
+    assert monitor() == "nothing new"
+    replace_champion(None, "1", "a test")
+    client.delete_model_version(NAME, "1")
+    assert monitor() == "champion gone"
+    (event,) = events(1, GONE)
+    assert event.payload["text"].startswith("the champion, version 1, is gone")

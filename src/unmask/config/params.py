@@ -12,6 +12,7 @@ from unmask.config.restore import Restore
 from unmask.config.section import (
     Count,
     Fraction,
+    NotNegative,
     Positive,
     Section,
     check_names,
@@ -148,6 +149,10 @@ class Drift(Section):
         }
 
 
+#: An address of the web, or the slug of a Prefect block's type and the block's name.
+ALERTS = r"^(https?://\S+|[a-z0-9-]+/[a-z0-9-]+)$"
+
+
 class NewData(Section):
     """What a folder of new faces must satisfy before it may enter a training."""
 
@@ -161,7 +166,8 @@ class Loop(Section):
     """The retraining loop: the flows that ingest new faces, retrain and promote.
 
     `drop` is the folder that new faces are put into, `pool` the Prefect work pool, `attempts` how
-    often a folder of new faces is tried, `declared` the dotted params that drift may change.
+    often a folder of new faces is tried, `declared` the dotted params that drift may change,
+    `alerts` the URL or Prefect block that people are told by.
     """
 
     drop: str
@@ -170,6 +176,19 @@ class Loop(Section):
     attempts: Count
     declared: Annotated[tuple[str, ...], Field(strict=False)]
     new_data: NewData
+    alerts: Annotated[str, Field(pattern=ALERTS)] | None = None
+
+
+class Retention(Section):
+    """What the flow `clean_up` keeps of retrainings that are older than `days`.
+
+    `predecessors` is the number of champions before the present one, `cache_gigabytes` what decoded
+    faces may take.
+    """
+
+    days: NotNegative = 30.0
+    predecessors: Annotated[int, Field(ge=0)] = 3
+    cache_gigabytes: NotNegative = 20.0
 
 
 MASK_TYPES: tuple[str, ...] = (
@@ -397,6 +416,7 @@ class Params(Section):
     inbox: Inbox
     drift: Drift
     loop: Loop
+    retention: Retention = Retention()
 
     @model_validator(mode="after")
     def _changes_exist(self) -> "Params":

@@ -1,6 +1,8 @@
 """A split of the masked data as memory-mapped arrays, decoded once from its shards."""
 
 import json
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,5 +123,33 @@ def open_split(masked: Path, split: str, cache: Path | None = None) -> Split:
         if not folder.exists():
             with whole_folder(folder) as partial:
                 _fill(partial, shards)
+        os.utime(folder)  # when it was used last
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
     return Split(**arrays, labels=json.loads((folder / "labels.json").read_text()), digest=key)
+
+
+def bound_cache(cache: Path, most_bytes: int) -> int:
+    """Delete the splits that were opened the longest ago until the others fit.
+
+    A process that has one open goes on with it.
+
+    Args:
+        cache: the folder that keeps the decoded arrays; need not exist.
+        most_bytes: of all arrays.
+
+    Returns:
+        The bytes of what was deleted.
+    """
+    folders = [folder for folder in cache.glob("*") if folder.is_dir()]
+    sizes = {f: sum(file.stat().st_size for file in f.iterdir()) for f in folders}
+    total = sum(sizes.values())
+    deleted = 0
+    for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime):
+        if total - deleted <= most_bytes:
+            break
+        with locked(
+            cache / f"{folder.name.rpartition('-')[0]}.lock", "the decoding of masked faces"
+        ):
+            shutil.rmtree(folder)
+        deleted += sizes[folder]
+    return deleted

@@ -200,8 +200,8 @@ def build_page(restore_photo: RestoreFunction) -> gr.Blocks:
             component.async_move_resource_to_block_cache = _uploaded  # type: ignore
         answered = [message, answer, more, slider, download, found, table, chosen, what_if,
                     plausible, gallery, spread]  # fmt: skip
-        options = [gender, samples, seed, format_, chosen]  # are shown with the first answer
-        changes = [option.input for option in options]
+        # are shown with the first answer
+        changes = [gender.input, samples.input, seed.input, format_.input, chosen.input]
         asking = [
             restore.click(restored, asked, answered, **one_by_one, **private),
             gr.on(changes, restored_as_chosen, asked, answered, **one_by_one, **private),

@@ -1,0 +1,97 @@
+"""Alerts by a real Prefect server, received by a webhook on loopback."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.states import Failed
+from prefect.testing.utilities import prefect_test_harness
+from team.services import until
+
+from flows.alerts import set_up
+from flows.events import DRIFT, GONE, REFUSED, send_event
+from unmask.errors import UnmaskError
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=180):
+        yield
+
+
+@pytest.fixture
+def webhook() -> Iterator[tuple[str, Counter]]:
+    """The address of a receiver, and what it got."""
+    got: Counter = Counter()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got[json.loads(body)["text"]] += 1
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as receiving:
+        Thread(target=receiving.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{receiving.server_port}/", got
+        receiving.shutdown()
+
+
+@flow(name="retrain")
+def never_runs() -> None:
+    """Stands for a deployment's flow."""
+
+
+def fail(deployment: object, reason: str) -> None:
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run_from_deployment(deployment, name=f"run-{reason}")
+        client.set_flow_run_state(run.id, Failed(message=f"it {reason}"), force=True)
+
+
+def test_each_alert_comes_once(webhook):
+    url, got = webhook
+    for _ in range(2):  # as `make up` does at each start
+        set_up(url)
+    with get_client(sync_client=True) as client:
+        flows = [client.create_flow_from_name(name) for name in ("retrain", "monitor")]
+        first, second = (client.create_deployment(one, name="d") for one in flows)
+    send_event(DRIFT, "d1", "drift in brightness is confirmed", {})
+    send_event(REFUSED, "3-2", "version 3 was refused", {})
+    for _ in range(3):  # as hourly
+        send_event(GONE, "2", "the champion, version 2, is gone", {})
+    for reason in ("broke", "broke again"):
+        fail(first, reason)
+    fail(second, "broke")
+    send_event(DRIFT, "d2", "drift in colour is confirmed", {})  # after which nothing is to come
+    until(lambda: got["unmask: drift in colour is confirmed"], "the last alert")
+    until(lambda: len(got) >= 6, "all alerts")
+    assert got == {
+        "unmask: drift in brightness is confirmed": 1,
+        "unmask: version 3 was refused": 1,
+        "unmask: the champion, version 2, is gone": 1,
+        "unmask: retrain, run run-broke, Failed: it broke": 1,
+        "unmask: monitor, run run-broke, Failed: it broke": 1,
+        "unmask: drift in colour is confirmed": 1,
+    }
+
+
+def test_alerts_are_taken_away_again(webhook):
+    set_up(webhook[0])
+    set_up(None)
+    with get_client(sync_client=True) as client:
+        assert client.read_automations() == []
+
+
+def test_a_block_that_is_missing_gets_one_sentence():
+    with pytest.raises(UnmaskError, match="'slack-webhook/team', and Prefect has no such block"):
+        set_up("slack-webhook/team")
