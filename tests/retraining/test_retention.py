@@ -13,9 +13,10 @@ from unmask.config.params import Retention
 from unmask.datasets.cache import bound_cache
 from unmask.registry.champions import replace_champion, roll_back
 from unmask.registry.origin import COMMIT
+from unmask.registry.removal import KEEP
 from unmask.registry.versions import NAME, kept_versions
 from unmask.retraining.clone import dvc, git
-from unmask.retraining.retention import KEEP, clean_up
+from unmask.retraining.retention import clean_up
 from unmask.store import connect
 from unmask.tracking import stage_run
 

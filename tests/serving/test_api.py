@@ -9,6 +9,7 @@ from contextlib import nullcontext
 import httpx
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from restorations import to_base64
 
 from unmask.inference.pictures import encode_picture
@@ -55,6 +56,37 @@ def test_mistakes_are_told_without_a_model(body, headers, status, sentence):
     assert set(answer.json()) == {"error_code", "message"}
     assert sentence in answer.json()["message"]
     assert health.status_code == 503
+
+
+def test_the_server_is_alive_before_it_is_ready_and_is_measured():
+    supervisor = Supervisor(1, print)
+    queue = RequestQueue(supervisor, Limits())
+    app = queue.metrics.counted(build_app(supervisor, queue, nullcontext))
+
+    async def answers() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://front") as client:
+            await client.post("/invocations", content=b"{", headers=JSON)
+            await client.get("/some/page?x=1")
+            queue.metrics.count_faces([{"status": "restored"}, {"status": "skipped"}])
+            return [
+                await client.get(path) for path in ("/health/live", "/health/ready", "/metrics")
+            ]
+
+    live, ready, metrics = asyncio.run(answers())
+    assert (live.status_code, ready.status_code) == (200, 503)
+    values = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(metrics.text)
+        for sample in family.samples
+    }
+    assert values["unmask_http_requests_total", "/invocations", "400"] == 1
+    assert values["unmask_http_requests_total", "page", "404"] == 1
+    assert values["unmask_http_requests_total", "/health/ready", "503"] == 1
+    assert values["unmask_http_request_seconds_count", "/invocations"] == 1
+    assert values["unmask_faces_total", "restored"] == 1
+    assert values["unmask_requests_waiting",] == 0
+    assert values["unmask_trouble",] == 0
 
 
 def test_a_gzip_body_is_taken_and_bounded():
@@ -126,7 +158,8 @@ def test_what_may_be_asked_is_told():
     schema = build_app(supervisor, RequestQueue(supervisor, Limits()), nullcontext).openapi()
     fields = schema["paths"]["/restore"]["post"]["requestBody"]["content"]["multipart/form-data"]
     assert set(fields["schema"]["properties"]) == {"picture", *RestoreParams.model_fields}
-    assert {"/invocations", "/restore", "/health", "/version"} == set(schema["paths"])
+    probes = {"/health", "/health/live", "/health/ready"}
+    assert {"/invocations", "/restore", "/version", *probes} == set(schema["paths"])
 
 
 def test_invocations_are_posted():

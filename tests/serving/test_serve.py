@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ import pytest
 import torch
 from champion import make_champion
 from project import DVC_YAML, ROOT, run_in
+from prometheus_client.parser import text_string_to_metric_families
 from team.services import until
 
 from unmask.config.profiles import use_profile
@@ -88,6 +90,12 @@ class Served:
 
     def version(self) -> dict:
         return self.client.get("/version").json()
+
+    def figures(self) -> dict[tuple, float]:
+        """What Prometheus's own parser reads, by name and labels' values."""
+        families = text_string_to_metric_families(self.client.get("/metrics").text)
+        samples = [sample for family in families for sample in family.samples]
+        return {(sample.name, *sample.labels.values()): sample.value for sample in samples}
 
     def serves(self, version: str) -> None:
         until(lambda: self.version()["version"] == version, f"version {version} serves", 240)
@@ -280,6 +288,7 @@ def test_a_deleted_champion_serves_on_until_it_is_rolled_back(server, picture, v
     assert f"the champion, version {doomed}, is gone: its version was deleted" in trouble
     assert "unmask models rollback" in trouble
     assert server.version()["version"] == doomed
+    assert server.figures()["unmask_trouble",] == 1
     for command in (["restore", "faces", "-o", "gone"], ["models", "promote", "2"]):
         done = run_in(versions, "unmask", *command)
         assert done.returncode == 1
@@ -290,6 +299,11 @@ def test_a_deleted_champion_serves_on_until_it_is_rolled_back(server, picture, v
     clients.each_has(1)
     assert all(guess(answer) >= 0 for kept in clients.end() for answer in kept)
     assert server.version()["trouble"] is None
+    figures = server.figures()
+    assert figures["unmask_trouble",] == 0
+    assert figures["unmask_model_info", server.version()["trained_on"], "1"] == 1
+    assert figures["unmask_faces_total", "restored"] >= 4 * 4
+    assert 0 < time.time() - figures["unmask_last_training_timestamp_seconds",] < 3600
 
 
 def test_killed_workers_are_started_again(server, picture):

@@ -59,6 +59,12 @@ class Ledger:
                 f"{path} is damaged: delete it, and all batches are judged again."
             ) from error
 
+    @staticmethod
+    def checked(root: Path) -> float | None:
+        """When batches were judged last, in seconds since 1970; None before the first check."""
+        path = root / _LEDGER
+        return path.stat().st_mtime if path.is_file() else None
+
     def write(self, root: Path) -> None:
         """Replace the project's ledger."""
         write_whole(root / _LEDGER, (json.dumps(vars(self), indent=1) + "\n").encode())

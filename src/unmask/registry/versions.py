@@ -104,8 +104,15 @@ def _aliases(client: MlflowClient) -> dict[str, str]:
 
 
 def kept_versions(client: MlflowClient) -> dict[str, ModelVersion]:
-    """The versions that were not deleted, by number, oldest first."""
-    found = client.search_model_versions(f"name = '{NAME}'")
+    """The versions that were not deleted, by number, oldest first.
+
+    Raises:
+        RegistryUnavailableError: when the store does not answer.
+    """
+    try:
+        found = client.search_model_versions(f"name = '{NAME}'")
+    except MlflowException as error:
+        raise _unavailable(error) from error
     return {str(v.version): v for v in sorted(found, key=lambda v: int(v.version))}
 
 

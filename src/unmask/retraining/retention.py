@@ -1,30 +1,20 @@
 """What is kept of retrainings, and what is deleted once it is old enough: versions, runs, data."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion
-
 from unmask.config.params import Retention
 from unmask.datasets.cache import bound_cache
-from unmask.errors import UnmaskError
 from unmask.locks import locked
-from unmask.project import sqlite_file, tracking_uri
-from unmask.registry.champions import history
-from unmask.registry.origin import COMMIT
-from unmask.registry.versions import NAME, kept_versions
+from unmask.registry import removal
 from unmask.retraining.clone import RETRAINING_LOCK, collect_garbage, git
 from unmask.retraining.plan import BRANCHES
 from unmask.store import connect
-from unmask.tracking import delete_pipeline, delete_runs, end_killed_runs
+from unmask.tracking import delete_runs, end_killed_runs
 
-KEEP = "unmask.keep"  # tag of a version that a person wants kept, whatever its value
 _BRANCH_TIME = "%Y%m%dT%H%M%SZ"  # of a retraining's branch, in UTC
 _SHORTENED = (10_000_000, 1_000_000)  # bytes of a log from which it is cut, and that are left
 
@@ -66,10 +56,10 @@ def clean_up(root: Path, retention: Retention) -> Iterator[str]:
         client = connect(create=True)
         if killed := end_killed_runs(client):
             yield f"{len(killed)} MLflow runs of killed stages were ended"
-        yield from _delete_retrainings(root, client, retention, before)
+        yield from _delete_retrainings(root, retention.predecessors, before)
         if deleted := delete_runs(client, "monitor", before):
             yield f"{deleted} MLflow runs of the monitor were deleted"
-        _collect_mlflow(root, retention.days)
+        removal.collect_garbage(root, retention.days)
         freed = bound_cache(root / ".unmask" / "cache", round(retention.cache_gigabytes * 1e9))
         yield f".unmask/cache: {freed / 1e6:.0f} MB of decoded faces were deleted"
     yield f"DVC: {collect_garbage(root).strip().splitlines()[-1]}"
@@ -78,31 +68,20 @@ def clean_up(root: Path, retention: Retention) -> Iterator[str]:
         _shorten(log)
 
 
-def _delete_retrainings(
-    root: Path, client: MlflowClient, retention: Retention, before: datetime
-) -> Iterator[str]:
-    versions = kept_versions(client)
-    wanted = _wanted(versions, retention.predecessors)
+def _delete_retrainings(root: Path, predecessors: int, before: datetime) -> Iterator[str]:
+    wanted = removal.wanted_versions(predecessors)
     for old in [one for one in _retrainings(root)[:-1] if one.started < before]:
-        made = {n: v for n, v in versions.items() if v.tags.get(COMMIT) == old.commit}
-        if made.keys() & wanted:
+        made = removal.versions_of(old.commit)
+        if wanted & set(made):
             continue
-        for number, version in made.items():
-            _delete_version(client, number, version)
+        for number in made:
+            removal.delete_version(number)
             yield f"version {number} was deleted"
         tags = git(root, "tag", "--points-at", old.commit, "--list", "model-v*").split()
         git(root, "branch", "--quiet", "-D", old.name)
         if tags:
             git(root, "tag", "-d", *tags)
         yield f"branch {old.name} was deleted"
-
-
-def _wanted(versions: dict[str, ModelVersion], predecessors: int) -> set[str]:
-    """Numbers of the versions that have an alias, a person's tag or were champion lately."""
-    past = [change.version for change in history() if change.kind != "refuse"]
-    lately = [number for number in dict.fromkeys(reversed(past)) if number in versions]
-    marked = {number for number, one in versions.items() if one.aliases or KEEP in one.tags}
-    return marked | set(lately[: 1 + predecessors])
 
 
 def _retrainings(root: Path) -> list[_Retraining]:
@@ -117,37 +96,6 @@ def _retrainings(root: Path) -> list[_Retraining]:
             continue
         found.append(_Retraining(name, commit, started.replace(tzinfo=UTC)))
     return found
-
-
-def _delete_version(client: MlflowClient, number: str, version: ModelVersion) -> None:
-    """Delete a version, with its networks and the runs of its pipeline."""
-    client.delete_model_version(NAME, number)
-    if version.model_id:
-        client.delete_logged_model(version.model_id)
-    if pipeline := version.tags.get("unmask.pipeline_run"):
-        delete_pipeline(client, pipeline)
-
-
-def _collect_mlflow(root: Path, days: float) -> None:
-    """Have MLflow remove what was deleted that long ago, where its database can be reached.
-
-    Raises:
-        UnmaskError: with its last line, when it fails.
-    """
-    store = os.environ.get("MLFLOW_BACKEND_STORE_URI")
-    own = sqlite_file(tracking_uri()) or root / "mlflow.db"
-    if store is None and not own.is_file():
-        return
-    command = [sys.executable, "-m", "mlflow", "gc", "--older-than", f"{days:g}d"]
-    done = subprocess.run(
-        [*command, "--backend-store-uri", store or f"sqlite:///{own}"],
-        env={**os.environ, "MLFLOW_TRACKING_URI": tracking_uri()},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise UnmaskError(f"mlflow gc failed: {done.stderr.strip().splitlines()[-1]}")
 
 
 def _delete_old_files(root: Path, before: datetime) -> None:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from unmask.errors import UnmaskError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-_PROBES = ("/health",)  # that answer without a token
+_PROBES = ("/health", "/health/live", "/health/ready")  # that answer without a token
 _SHORTEST_TOKEN = 16  # characters
 _REFLECTED = {b"access-control-allow-origin", b"access-control-allow-credentials"}  # by gradio
 _HEADERS = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import anyio
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
@@ -19,6 +20,7 @@ from starlette.types import Message
 from unmask import __version__
 from unmask.inference.image_file import media_type_of
 from unmask.parallel import CORES
+from unmask.serving.metrics import Metrics
 from unmask.serving.schemas import (
     RefusedError,
     RestoreRequest,
@@ -62,11 +64,13 @@ class RequestQueue:
         limits: on requests and on the queue.
 
     Attributes:
+        metrics: of what it answers.
         loop: the event loop that answers; set by whoever runs it.
     """
 
     def __init__(self, supervisor: Supervisor, limits: Limits) -> None:
         self._supervisor, self._limits = supervisor, limits
+        self.metrics = Metrics()
         self._admitted = 0
         self._restoring = asyncio.Semaphore(limits.workers)
         self._decoding = anyio.CapacityLimiter(1)  # a decoded picture may need 150 MB
@@ -83,7 +87,8 @@ class RequestQueue:
             raise RefusedError(503, f"{self._admitted} requests wait already; try again later.")
         self._admitted += 1
         try:
-            yield
+            with self.metrics.waiting.track_inprogress():
+                yield
         finally:
             self._admitted -= 1
 
@@ -218,7 +223,9 @@ class RequestQueue:
             async with self._restoring:
                 if self._supervisor.ready:
                     turn.set()
-                yield await self._supervisor.restore(picture, request.params)
+                row = await self._supervisor.restore(picture, request.params)
+            self.metrics.count_faces(row["faces"])
+            yield row
 
 
 async def _unzipped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -293,10 +300,22 @@ def build_app(supervisor: Supervisor, queue: RequestQueue, lifespan: Callable) -
         picture = base64.b64decode(row["image"])
         return Response(picture, media_type=media_type_of(picture))
 
+    @app.get("/health/live")
+    async def live() -> dict:
+        """Whether the server answers at all; where it does not, it is to be started again."""
+        return {"live": True}
+
     @app.get("/health")
-    async def health() -> JSONResponse:
-        """Whether a model serves."""
+    @app.get("/health/ready")
+    async def ready() -> JSONResponse:
+        """Whether a model serves; where none does, requests are to be sent elsewhere."""
         return JSONResponse({"ready": supervisor.ready}, 200 if supervisor.ready else 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        """Figures for Prometheus."""
+        text = await anyio.to_thread.run_sync(queue.metrics.text, supervisor.as_json())
+        return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @app.get("/version")
     async def version() -> dict:

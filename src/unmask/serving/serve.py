@@ -70,10 +70,10 @@ def serve(
 
     from unmask.serving.page import mount  # gradio takes seconds to import
 
-    app = guarded(mount(build_app(supervisor, queue, lifespan), queue.restore), access)
+    app = mount(build_app(supervisor, queue, lifespan), queue.restore)
     server = uvicorn.Server(
         uvicorn.Config(
-            app,
+            queue.metrics.counted(guarded(app, access)),
             http=BoundedHeaders,
             log_level="warning",
             access_log=False,
