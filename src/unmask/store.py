@@ -154,6 +154,7 @@ def _open(uri: str) -> MlflowClient:
     if expected is not None and not kept.startswith(f"{expected}/"):
         raise UnmaskError(
             f"{uri} keeps its artifacts in {kept.rstrip('/')}, so it was moved or copied: move it "
-            "back, or delete mlflow.db to start anew."
+            "back; or move mlflow.db away, and `unmask models sync` registers the project's "
+            "networks anew. `--model release` restores photos without it."
         )
     return client

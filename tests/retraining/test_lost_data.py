@@ -1,5 +1,6 @@
 """New faces that a retraining learned from, after DVC's cache was emptied of them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from project import ROOT
 
 from unmask.config.params import load_params
 from unmask.config.profiles import use_profile
-from unmask.retraining.clone import collect_garbage, dvc, git, is_kept
+from unmask.retraining.clone import CloneError, collect_garbage, dvc, git, is_kept, pull_data
 from unmask.retraining.plan import Plan, make_plan, prepare
 
 pytestmark = pytest.mark.slow
@@ -95,3 +96,28 @@ def test_faces_that_are_lost_for_good_are_left_out_with_a_warning(root, dropped,
     assert not (clone / pointer).exists()
     sources = load_params(clone / "params.yaml").faces.sources
     assert [source.name for source in sources] == ["appearance_model"]
+
+
+def test_a_damaged_copy_in_the_cache_is_named(root, dropped):
+    clone, pointer = retrained(root, 1)
+    assert pull_data(clone, [pointer]) is None
+    cache = root / ".dvc" / "cache" / "files" / "md5"
+    (picture,) = (p for p in cache.glob("*/*") if p.read_bytes() == first_of(clone, pointer))
+    picture.chmod(0o644)
+    picture.write_bytes(picture.read_bytes()[:-1] + b"?")
+    picture.chmod(0o444)
+    source = pointer.removesuffix(".dvc")
+    named = f"{re.escape(str(picture))} in DVC's cache, of {source}, is damaged"
+    with pytest.raises(CloneError, match=named):
+        pull_data(clone, [pointer])
+    tree = next(cache.glob("*/*.dir"))
+    tree.chmod(0o644)
+    tree.write_bytes(tree.read_bytes()[:-1])
+    with pytest.raises(CloneError, match=f"{re.escape(str(tree))} in DVC's cache"):
+        pull_data(clone, [pointer])
+
+
+def first_of(clone: Path, pointer: str) -> bytes:
+    """The first picture of the new faces."""
+    folder = clone / pointer.removesuffix(".dvc")
+    return next(f for f in sorted(folder.iterdir()) if f.suffix != ".parquet").read_bytes()

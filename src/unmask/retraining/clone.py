@@ -1,11 +1,14 @@
 """A clone of the project, in which stages run without touching the user's files."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from hashlib import file_digest
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -211,14 +214,46 @@ def pull_data(folder: Path, targets: list[str]) -> None:
         targets: stages, .dvc files or outs, as DVC's command line takes them.
 
     Raises:
+        CloneError: naming an object of the cache whose bytes were changed, which DVC trusts.
         RemoteError: when the remote fails.
     """
     if not targets:
         return
+    if damaged := _damaged_object(folder, targets):
+        raise CloneError(
+            f"{damaged[1]} in DVC's cache, of {damaged[0]}, is damaged: delete it, then run `dvc "
+            "pull` where a remote has it, else make it again, or take it from a backup."
+        )
     if default_remote(folder):
         _transfer(folder, "pull", "--allow-missing", *targets)
     else:
         dvc(folder, "checkout", "--allow-missing", *targets)
+
+
+def target_of(stage: Any) -> str:
+    """What DVC's command line calls a stage or a .dvc file, in the root of its project."""
+    return getattr(stage, "name", None) or stage.path_in_repo
+
+
+def _damaged_object(folder: Path, targets: list[str]) -> tuple[str, Path] | None:
+    """An out of the targets, and a file of it in the cache whose bytes its name does not fit."""
+    from dvc.repo import Repo
+
+    with Repo(str(folder)) as repo:
+        for out in (out for s in repo.index.stages if target_of(s) in targets for out in s.outs):
+            if not out.hash_info or not out.cache.exists(out.hash_info.value):
+                continue
+            names = [out.hash_info.value]
+            for name in names:
+                path = Path(out.cache.oid_to_path(name))
+                if not path.is_file():
+                    continue
+                with path.open("rb") as file:
+                    if file_digest(file, "md5").hexdigest() != name.removesuffix(".dir"):
+                        return str(out), path
+                if name.endswith(".dir"):
+                    names += [entry["md5"] for entry in json.loads(path.read_bytes())]
+    return None
 
 
 def push_data(folder: Path) -> None:

@@ -10,7 +10,7 @@ from unmask.networks import packed_md5
 from unmask.project import project_root
 from unmask.registry.origin import CHANGED, COMMIT, LOCK, write_origin
 from unmask.registry.versions import PACKED_MD5, RegistryError, find_version
-from unmask.retraining.clone import CloneError, dvc, git, make_clone, pull_data
+from unmask.retraining.clone import CloneError, dvc, git, make_clone, pull_data, target_of
 from unmask.store import connect
 
 
@@ -49,7 +49,7 @@ def _tracked(folder: Path) -> list[_Tracked]:
     with Repo(str(folder)) as repo:
         found = [
             _Tracked(
-                getattr(stage, "name", None) or stage.path_in_repo,
+                target_of(stage),
                 tuple(Path(out.fs_path).relative_to(folder) for out in stage.outs),
                 stage.is_data_source,
             )
