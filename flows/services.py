@@ -147,7 +147,7 @@ _PREFECT_SETTINGS = {  # where the environment does not say otherwise
     ),
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(7 * 86400),  # seconds, of flow runs
-    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(6 * 3600),  # automations have read them by then
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "PT6H",  # automations have read them by then
 }
 _PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 DEPLOY = (*_PREFECT, "deploy", "--all")

@@ -67,6 +67,8 @@ def test_faces_of_one_source_are_taken_alone(smoke, masked, tmp_path):
     assert len(select_faces(split, 5, "appearance_model")) == len(select_faces(split, 5)) == 5
     with pytest.raises(UnmaskError, match="no face of the split is of the source 'lfw'"):
         select_faces(split, 5, "lfw")
+    with pytest.raises(UnmaskError, match="the split has 1 faces to score, and 2 are needed"):
+        select_faces(split, 1)
 
 
 def test_padding_changes_no_score(given):

@@ -12,6 +12,9 @@ from unmask.geometry.frame import canonical_transform, invert, shown, warp
 _FITTING_FACES = 2000
 
 
+_LEAST = 2  # faces, which the Frechet distance needs
+
+
 @dataclass(frozen=True)
 class EvaluationSet:
     """N masked faces in memory, each with its first mask.
@@ -52,7 +55,7 @@ def select_faces(split: Split, limit: int, source: str | None = None) -> Evaluat
         source: name of the only source to select from; None selects from all.
 
     Raises:
-        UnmaskError: when the split has no face of that source.
+        UnmaskError: when the split has no face of that source, or too few.
     """
     faces = [i for i, label in enumerate(split.labels) if source in (None, label["source"])]
     if not faces:
@@ -60,6 +63,11 @@ def select_faces(split: Split, limit: int, source: str | None = None) -> Evaluat
     count = min(limit, len(faces))
     chosen = [faces[i * len(faces) // count] for i in range(count)]
     chosen = [i for i in chosen if (split.mask[i, 0] & split.valid[i]).any()]
+    if len(chosen) < _LEAST:
+        raise UnmaskError(
+            f"the split has {len(chosen)} faces to score, and {_LEAST} are needed: add faces to "
+            "the sources, or raise evaluate.max_faces."
+        )
     genders = np.array([split.gender(i) for i in chosen])
     return EvaluationSet(
         images=split.image[chosen],
