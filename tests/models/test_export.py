@@ -105,6 +105,24 @@ def test_a_fresh_network_is_exported_beside_its_weights(name, smoke: Params, tmp
         np.testing.assert_allclose(answer, wanted.numpy(), atol=TOLERANCE[name])
 
 
+class Unmovable:
+    """What a training's hooks hold: the data, which is not to be copied."""
+
+    def hook(self, *_: object) -> None:
+        """Look on."""
+
+    def __deepcopy__(self, _: dict) -> "Unmovable":
+        raise AssertionError("the data was copied")
+
+
+def test_what_watches_a_network_is_not_stored_with_it(smoke: Params, tmp_path):
+    network = build("gender", smoke.train.gender).eval()
+    network.register_forward_hook(Unmovable().hook)
+    section = smoke.train.gender.model_dump(mode="json")
+    save_network(network, "gender", section, {}, tmp_path / "gender")
+    assert (tmp_path / "gender" / ONNX).is_file()
+
+
 def test_weights_that_float16_holds_take_half_the_bytes(smoke: Params, tmp_path):
     network = build("gender", smoke.train.gender).eval()
     export(network, 64, "", tmp_path / "whole.onnx")

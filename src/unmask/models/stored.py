@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import cast, get_type_hints
+from typing import get_type_hints
 
 from pydantic import ValidationError
 from safetensors import SafetensorError
@@ -43,26 +43,27 @@ def save_network(network: nn.Module, name: str, section: dict, metadata: dict, o
         (partial / WEIGHTS).chmod(0o644)  # safetensors writes files that only the owner can read
         checksum = md5_of([partial / WEIGHTS])
         (partial / PARAMS).write_text(json.dumps({"name": name, **section}, indent=1) + "\n")
-        document = {**metadata, "weights_md5": checksum}
-        _write_export(cast(Network, network), section["image_size"], document, partial)
+        _write_metadata({**metadata, "weights_md5": checksum}, partial)
+        add_export(partial)
     return checksum
 
 
-def _write_export(network: Network, size: int, metadata: dict, folder: Path) -> None:
-    """Write a network's ONNX file, and its metadata with the file's md5."""
-    export(network, size, metadata["weights_md5"], folder / ONNX)
-    document = {**metadata, "onnx_md5": md5_of([folder / ONNX])}
-    (folder / METADATA).write_text(json.dumps(document, indent=1) + "\n")
+def _write_metadata(metadata: dict, folder: Path) -> None:
+    (folder / METADATA).write_text(json.dumps(metadata, indent=1) + "\n")
 
 
 def add_export(folder: Path) -> None:
     """Export a network that was stored without an ONNX file.
 
+    It is loaded for that: the one in training has hooks, by which it holds all data.
+
     Raises:
         UnmaskError: as `load_network`.
     """
     network = load_network(folder)
-    _write_export(network, network.image_size, read_json(folder / METADATA), folder)
+    export(network, network.image_size, network.weights_md5, folder / ONNX)
+    metadata = read_json(folder / METADATA)
+    _write_metadata({**metadata, "onnx_md5": md5_of([folder / ONNX])}, folder)
 
 
 def load_network(folder: Path) -> Network:
