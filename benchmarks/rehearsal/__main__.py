@@ -25,6 +25,7 @@ import numpy as np
 import psutil
 from team.loop import running
 from team.services import until
+from team.webhook import webhook
 
 from benchmarks.rehearsal import screens
 from benchmarks.rehearsal.day import Day, seconds_between
@@ -41,8 +42,12 @@ loop works and says nothing of how good its models are.
 
 {table}
 
-What Prefect's database holds at the end, runs by deployment and state: {states}. None had crashed
-before Ctrl-C, which ends what it meets.
+What Prefect's database holds at the end, runs by deployment and state: {states}. One had crashed
+before Ctrl-C, which ends what it meets: the retraining that was killed.
+
+What the webhook that `loop.alerts` names was told, each once:
+
+{alerts}
 
 The gate's runs for version 2, promoted, and version 3, refused, compared in MLflow:
 
@@ -144,16 +149,26 @@ def served(day: Day, diary: Diary, photo: np.ndarray, folder: Path) -> None:
 
 def drift(day: Day, diary: Diary, photos: list[np.ndarray]) -> str:
     """Returns the id of the flow run that it started."""
-    with diary.step(f"{len(photos)} darker photos come into the inbox") as told:
+    with diary.step(
+        f"{len(photos)} darker photos come into the inbox; the worker and the retraining that they "
+        "start are killed"
+    ) as told:
         day.post([(photo * _DARK).astype(np.uint8) for photo in photos], "evening")
         day.restored("evening", len(photos))
         event = day.drift_event()
         told.append(f"the monitor finds drift in {', '.join(event['payload']['features'])}")
         drifted = event["payload"]["drift"]
-        run = day.ended("retrain", lambda run: run["parameters"].get("drift") == drifted)
-        assert run["state_type"] == "COMPLETED", run["state"]["message"]
-        late = seconds_between(event["occurred"], run["start_time"])
+        killed = day.retraining_for(drifted, "RUNNING")
+        late = seconds_between(event["occurred"], killed["start_time"])
         told.append(f"the event starts a retraining {late:.1f} s later")
+        died = time.monotonic()
+        day.kill(killed["id"])
+        crashed = until(lambda: day.state_of(killed["id"]) == "CRASHED", "it is found", 200)
+        assert crashed
+        again = day.retraining_for(drifted, "RUNNING")
+        told.append(f"it is found dead and started again {time.monotonic() - died:.0f} s later")
+        run = day.ended("retrain", lambda run: run["id"] == again["id"])
+        assert run["state_type"] == "COMPLETED", run["state"]["message"]
         newest = day.versions()[0]
         assert newest.split()[0] == "4"
         verdict = "refused" if "refused: " in newest else "promoted"
@@ -178,6 +193,36 @@ def rollback(day: Day, diary: Diary) -> None:
         told.append(f"recorded as `{last}`")
 
 
+def champion_gone(day: Day, diary: Diary, photo: Path) -> None:
+    with diary.step("The champion is deleted by REST") as told:
+        gone = day.champion()
+        day.delete_version(gone)
+        version = f"{day.loop.serve}/version"
+        trouble = until(lambda: httpx.get(version).json()["trouble"], "the server sees it", 60)
+        told.append(f"/version says: {trouble}")
+        for command in (["restore", str(photo), "-o", "gone"], ["models", "promote", "4"]):
+            assert "unmask models rollback" in day.fails("unmask", *command)
+        assert day.ran("monitor")["state_type"] == "COMPLETED"
+        assert httpx.get(version).json()["version"] == gone
+        told.append("the server goes on with its copy; restore and promote refuse")
+        begun = time.monotonic()
+        day.run("unmask", "models", "rollback", "--why", "it was deleted")
+        day.served(day.champion())
+        took = time.monotonic() - begun
+        assert took <= 60
+        told.append(f"a rollback heals it in {took:.0f} s")
+
+
+def clean_up(day: Day, diary: Diary) -> None:
+    with diary.step("The clean-up, which keeps the champion and the one before") as told:
+        before = len(day.versions())
+        assert day.ran("clean-up")["state_type"] == "COMPLETED"
+        kept = [line.split()[0] for line in day.versions()]
+        assert day.champion() in kept
+        assert len(kept) < before
+        told.append(f"of {before} versions {', '.join(kept)} are left")
+
+
 def flow_runs(day: Day) -> Counter[tuple[str, str]]:
     """How many runs Prefect's database holds, by deployment and state, without those to come."""
     database = day.project / ".unmask" / "prefect" / "prefect.db"
@@ -191,7 +236,8 @@ def flow_runs(day: Day) -> Counter[tuple[str, str]]:
 
 def down(day: Day, diary: Diary) -> Counter[tuple[str, str]]:
     """Returns the flow runs in Prefect's database, by deployment and state."""
-    assert not any(state in ("Failed", "Crashed") for _, state in flow_runs(day))
+    lost = {key: n for key, n in flow_runs(day).items() if key[1] in ("Failed", "Crashed")}
+    assert lost == {("retrain", "Crashed"): 1}
     with diary.step("Ctrl-C") as told:
         children = day.loop.children()
         assert day.loop.interrupt(signal.SIGINT) == 0
@@ -213,14 +259,20 @@ def rehearse(folder: Path, out: Path, stack: ExitStack) -> None:
         day.run("python", "-m", "flows.train")
         assert day.champion() == "1"
         told.append("version 1 is the champion")
-    day.change_yaml("params.yaml", lambda tree: tree["train"].update(init="release"))
+    address, alerts = stack.enter_context(webhook())
+
+    def change(tree: dict) -> None:
+        tree["train"]["init"] = "release"
+        tree["loop"]["alerts"] = address
+
+    day.change_yaml("params.yaml", change)
     day.hurry()
-    day.git("commit", "-qam", "Start trainings from the released weights")
+    day.git("commit", "-qam", "Start trainings from the released weights, and alert")
     day.drop_faces("new", 30)
     with diary.step("`make up`") as told:
         day.loop = stack.enter_context(running(day.project, **day.environment))
         tree = day.git("status", "--porcelain"), day.git("rev-parse", "HEAD")
-        told.append("MLflow, Prefect, two workers, five deployments and the page answer")
+        told.append("MLflow, Prefect, two workers, six deployments and the page answer")
     scheduled(day, diary)
     day.post(photos[:_PHOTOS], "morning")
     worse(day, diary)
@@ -232,16 +284,21 @@ def rehearse(folder: Path, out: Path, stack: ExitStack) -> None:
         told.append(screens.of_page(day.loop.serve, photo, *names))
     run = drift(day, diary, photos[_PHOTOS:])
     rollback(day, diary)
+    champion_gone(day, diary, folder / "photo.png")
+    clean_up(day, diary)
     assert (day.git("status", "--porcelain"), day.git("rev-parse", "HEAD")) == tree
     gates, experiment = day.gate_runs()
     screens.of_comparison(day.loop.mlflow, experiment, gates[1:3], pictures / "mlflow.png")
     screens.of_flow_run(day.loop.prefect.url.removesuffix("/api"), run, pictures / "prefect.png")
     states = down(day, diary)
+    assert set(alerts.values()) == {1}, alerts
+    assert len(alerts) >= 4, alerts  # refused, drift, crashed, gone
     minutes = (time.monotonic() - diary.begun) / 60
     page = _PAGE.format(
         cores=psutil.cpu_count(),
         minutes=minutes,
         table=diary.as_markdown(),
+        alerts="\n".join(f"- {text}" for text in alerts),
         states=", ".join(
             f"{count} {name} {state}" for (name, state), count in sorted(states.items())
         ),

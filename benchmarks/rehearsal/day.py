@@ -5,12 +5,14 @@ import os
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
 import httpx
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from project import ROOT
@@ -60,9 +62,20 @@ class Day:
         """Run a command as the loop's user does, and return what it prints."""
         return self._output(*command, **(self.loop.clients if self.loop else {}))
 
+    def fails(self, *command: str) -> str:
+        """What a command says that must fail."""
+        done = self._done(*command, **self.loop.clients)
+        assert done.returncode == 1, done.stdout
+        return done.stderr
+
     def _output(self, *command: str, **environment: str) -> str:
+        done = self._done(*command, **environment)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stdout[-3000:]}{done.stderr}"
+        return done.stdout.strip()
+
+    def _done(self, *command: str, **environment: str) -> subprocess.CompletedProcess:
         inherited = {key: value for key, value in os.environ.items() if key not in _UNSET}
-        done = subprocess.run(
+        return subprocess.run(
             command,
             cwd=self.project,
             env={**inherited, **self.environment, **environment},
@@ -70,8 +83,6 @@ class Day:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, f"{' '.join(command)}: {done.stdout[-3000:]}{done.stderr}"
-        return done.stdout.strip()
 
     def change_yaml(self, name: str, change: Callable[[dict], None]) -> None:
         """Edit one of the project's YAML files."""
@@ -192,6 +203,35 @@ class Day:
             return some[0] if some else None
 
         return until(found, f"a run of {deployment} ends", _A_TRAINING)
+
+    def retraining_for(self, drift: str, state: str) -> dict:
+        """The newest retraining that a drift started, once it is in a state."""
+
+        def found() -> dict | None:
+            runs = self.loop.prefect.runs("retrain")
+            some = [run for run in runs if run["parameters"].get("drift") == drift]
+            return some[-1] if some and some[-1]["state_type"] == state else None
+
+        return until(found, f"the retraining for {drift} is {state}", _A_TRAINING)
+
+    def state_of(self, run: str) -> str:
+        """The type of a flow run's state."""
+        return self.loop.prefect.ask(f"flow_runs/{run}", "GET")["state_type"]
+
+    def kill(self, run: str) -> None:
+        """Kill a flow run's processes and the worker that started it, as a lack of memory may."""
+        for process in psutil.process_iter():
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                of_run = process.environ().get("PREFECT__FLOW_RUN_ID") == run
+                mark = process.environ().get("UNMASK_UP", "")
+                if of_run or mark.startswith(f"{self.project}:worker:"):
+                    process.kill()
+
+    def delete_version(self, number: str) -> None:
+        """Delete a registered version as a person does who asks MLflow's REST interface."""
+        url = f"{self.loop.mlflow}/api/2.0/mlflow/model-versions/delete"
+        body = {"name": "unmask", "version": number}
+        httpx.request("DELETE", url, json=body, timeout=60).raise_for_status()
 
     def drift_event(self) -> dict:
         """The event that tells of drift, once it is there."""

@@ -1,17 +1,14 @@
 """Alerts by a real Prefect server, received by a webhook on loopback."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
-from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.states import Failed
 from prefect.testing.utilities import prefect_test_harness
 from team.services import until
+from team.webhook import webhook
 
 from flows.alerts import set_up
 from flows.events import DRIFT, GONE, REFUSED, send_event
@@ -27,29 +24,9 @@ def server() -> Iterator[None]:
 
 
 @pytest.fixture
-def webhook() -> Iterator[tuple[str, Counter]]:
-    """The address of a receiver, and what it got."""
-    got: Counter = Counter()
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            got[json.loads(body)["text"]] += 1
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as receiving:
-        Thread(target=receiving.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{receiving.server_port}/", got
-        receiving.shutdown()
-
-
-@flow(name="retrain")
-def never_runs() -> None:
-    """Stands for a deployment's flow."""
+def receiver() -> Iterator[tuple[str, Counter]]:
+    with webhook() as found:
+        yield found
 
 
 def fail(deployment: object, reason: str) -> None:
@@ -58,8 +35,8 @@ def fail(deployment: object, reason: str) -> None:
         client.set_flow_run_state(run.id, Failed(message=f"it {reason}"), force=True)
 
 
-def test_each_alert_comes_once(webhook):
-    url, got = webhook
+def test_each_alert_comes_once(receiver):
+    url, got = receiver
     for _ in range(2):  # as `make up` does at each start
         set_up(url)
     with get_client(sync_client=True) as client:
@@ -85,8 +62,8 @@ def test_each_alert_comes_once(webhook):
     }
 
 
-def test_alerts_are_taken_away_again(webhook):
-    set_up(webhook[0])
+def test_alerts_are_taken_away_again(receiver):
+    set_up(receiver[0])
     set_up(None)
     with get_client(sync_client=True) as client:
         assert client.read_automations() == []
