@@ -12,8 +12,9 @@ from unmask.config.params import Params, load_params
 from unmask.config.profiles import use_profile
 from unmask.errors import UnmaskError
 from unmask.monitoring.batches import BATCHES, write_batch
-from unmask.monitoring.check import DriftCheck, Ledger, check_drift
+from unmask.monitoring.check import DriftCheck, check_drift
 from unmask.monitoring.drift import DRIFT, STABLE, TOO_FEW
+from unmask.monitoring.ledger import Ledger
 from unmask.monitoring.reference import Reference
 from unmask.registry.references import RELEASED_REFERENCE
 

@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unmask.errors import UnmaskError
-from unmask.monitoring.check import Ledger
+from unmask.monitoring.ledger import Ledger
 from unmask.project import find_root
 from unmask.registry.versions import list_versions
 
