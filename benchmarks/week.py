@@ -1,11 +1,11 @@
 """Sizes of every store through weeks of operation at high speed: does anything grow for ever?
 
-    PYTHONPATH=tests python -m benchmarks.week [--half-days 28] [--runs 72] [--trainings 20]
+    PYTHONPATH=tests python -m benchmarks.week [--half-days 20] [--runs 104] [--trainings 20]
 
 In a temporary project at smoke size with MLflow's and Prefect's servers as `make up` starts them,
 the real flows run as fast as they go: in each half day so many of the inbox's, every eighth with a
-photo, one of the monitor's, the retrainings spread evenly, and at each day's end the clean-up. Then
-all times in Prefect's database are set back by half a day, as if it had passed. It keeps flow runs
+photo, one of the monitor's, beside them the retrainings, spread evenly, and at each day's end the
+clean-up. Then all times in Prefect's database are set back by half a day, as if it had passed. It keeps flow runs
 for a day here, in place of a week, and the clean-up keeps nothing for its age.
 """
 
@@ -41,8 +41,8 @@ monitor()
 _RETRAIN = "import sys; from flows.retrain import retrain; retrain({'seed': int(sys.argv[1])})"
 _CLEAN = "from flows.clean_up import clean_up; clean_up()"
 _SETTINGS = {
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "10",
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_ORPHAN_CLEANUP_LOOP_SECONDS": "10",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "5",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ORPHAN_CLEANUP_LOOP_SECONDS": "5",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "86400",
     "PREFECT_LOGGING_LEVEL": "WARNING",
 }
@@ -63,16 +63,24 @@ _TIMES = {
 }
 
 
-def run(loop: Loop, code: str, *arguments: object) -> None:
-    """Run Python code in the project, as a worker would."""
+def start(loop: Loop, code: str, *arguments: object) -> subprocess.Popen:
+    """Start Python code in the project, as a worker would."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(
-        command, cwd=loop.project, env=loop.clients, capture_output=True, text=True, check=False
+    return subprocess.Popen(
+        command,
+        cwd=loop.project,
+        env=loop.clients,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    if done.returncode:
-        sys.exit(
-            f"{code.strip().splitlines()[-1]} failed: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-        )
+
+
+def finish(process: subprocess.Popen) -> None:
+    """Wait for code that must succeed."""
+    said, _ = process.communicate()
+    if process.returncode:
+        sys.exit(f"{process.args[2].strip().splitlines()[-1]} failed: {said[-4000:]}")
 
 
 def set_back(database: Path) -> None:
@@ -128,8 +136,8 @@ def sizes(project: Path) -> dict[str, float]:
 def main() -> None:
     """Print a row of sizes for each half day."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--half-days", type=int, default=28)
-    parser.add_argument("--runs", type=int, default=72)
+    parser.add_argument("--half-days", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=104)
     parser.add_argument("--trainings", type=int, default=20)
     asked = parser.parse_args()
     with TemporaryDirectory() as folder:
@@ -141,17 +149,18 @@ def main() -> None:
         (project / "params.yaml").write_text(text)
         subprocess.run(["git", "commit", "-qam", "Set params"], cwd=project, check=True)
         write_samples(project / "in", 1, 128, 1, masked=True)
-        done, start = 0, time.monotonic()
+        done, begun = 0, time.monotonic()
         with running(project, "mlflow", "prefect", **_SETTINGS) as loop:
             for step in range(asked.half_days):
-                run(loop, _INBOX, step, asked.runs)
+                inbox = start(loop, _INBOX, step, asked.runs)
                 while done < (step + 1) * asked.trainings // asked.half_days:
                     done += 1
-                    run(loop, _RETRAIN, done)
+                    finish(start(loop, _RETRAIN, done))
+                finish(inbox)
                 if step % 2:
-                    run(loop, _CLEAN)
+                    finish(start(loop, _CLEAN))
                 set_back(project / ".unmask" / "prefect" / "prefect.db")
-                time.sleep(25)  # two rounds of Prefect's vacuum
+                time.sleep(12)  # two rounds of Prefect's vacuum
                 row = sizes(project)
                 if step == 0:
                     print("| half day | trainings | s |", " | ".join(row), "|", flush=True)

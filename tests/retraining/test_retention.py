@@ -46,16 +46,20 @@ def registered(root: Path, monkeypatch: pytest.MonkeyPatch, name: str, *tags: st
     monkeypatch.setenv("UNMASK_PIPELINE_ID", name)
     client = connect(create=True)
     with stage_run("register", {}) as run:
-        run.text("weights", "networks/weights.txt")
-    if not client.search_registered_models():
-        client.create_registered_model(NAME)
-    version = client.create_model_version(NAME, f"runs:/{run.id}/networks", run.id)
+        run.text("figures", "reports/figures.txt")
+        model = mlflow.pyfunc.log_model(
+            name=NAME,
+            python_model=lambda model_input: model_input,
+            pip_requirements=["numpy"],
+            registered_model_name=NAME,
+        )
+        number = str(model.registered_model_version)
     commit = git(root, "rev-parse", "HEAD")
     for key, value in {COMMIT: commit, "unmask.pipeline_run": run.parent_id}.items():
-        client.set_model_version_tag(NAME, version.version, key, value)
+        client.set_model_version_tag(NAME, number, key, value)
     for key in tags:
-        client.set_model_version_tag(NAME, version.version, key, "")
-    return str(version.version)
+        client.set_model_version_tag(NAME, number, key, "")
+    return number
 
 
 def retrained(root: Path, monkeypatch: pytest.MonkeyPatch, day: int, *tags: str) -> str:
@@ -102,8 +106,8 @@ def test_what_nobody_wants_goes_and_the_rest_stays(root, monkeypatch):
     assert tags == [f"model-v{number}" for number in sorted({made[2], made[3], wanted, newest})]
     assert cached(root) == 4
     # MLflow's own clean-up took runs and artifacts, but those of what is kept
-    artifacts = list((root / "mlartifacts").rglob("weights.txt"))
-    assert len(artifacts) == len(kept)
+    for name in ("figures.txt", "MLmodel"):
+        assert len(list((root / "mlartifacts").rglob(name))) == len(kept), name
     folders = [connect().get_run(one.run_id).info.artifact_uri for one in kept.values()]
     assert all(Path(folder.removeprefix("file://")).is_dir() for folder in folders)
     assert list(clean_up(root, Retention(days=0, predecessors=1))) == [

@@ -44,8 +44,11 @@ def delete_version(number: str) -> None:
     client = connect()
     version = find_version(client, number)
     client.delete_model_version(NAME, number)
-    if version.model_id:
-        client.delete_logged_model(version.model_id)
+    if version.run_id:
+        experiment = client.get_run(version.run_id).info.experiment_id
+        wanted = f"source_run_id = '{version.run_id}'"
+        for model in client.search_logged_models([experiment], wanted):
+            client.delete_logged_model(model.model_id)
     if pipeline := version.tags.get("unmask.pipeline_run"):
         delete_pipeline(client, pipeline)
 
