@@ -4,9 +4,9 @@
 
 In a temporary project at smoke size with MLflow's and Prefect's servers as `make up` starts them,
 the real flows run as fast as they go: in each half day so many of the inbox's, every eighth with a
-photo, one of the monitor's, beside them the retrainings, spread evenly, and at each day's end the
-clean-up. Then all times in Prefect's database are set back by half a day, as if it had passed. It keeps flow runs
-for a day here, in place of a week, and the clean-up keeps nothing for its age.
+photo, and one of the monitor's, beside them the retrainings, spread evenly, and at each day's end
+the clean-up. Then all times in Prefect's database are set back by half a day, as if it had passed.
+It keeps flow runs for a day here, in place of a week, and the clean-up keeps nothing for its age.
 """
 
 import argparse
@@ -167,7 +167,7 @@ def main() -> None:
                     print("|---" * (3 + len(row)) + "|", flush=True)
                 cells = " | ".join(f"{value:.1f}" for value in row.values())
                 print(
-                    f"| {step + 1} | {done} | {time.monotonic() - start:.0f} | {cells} |",
+                    f"| {step + 1} | {done} | {time.monotonic() - begun:.0f} | {cells} |",
                     flush=True,
                 )
 
