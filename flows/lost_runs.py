@@ -21,76 +21,92 @@ _RUN_ID, _ENGINE = "PREFECT__FLOW_RUN_ID", "-m prefect."
 
 
 class LostRuns:
-    """Looks after the flow runs of work pools whose runs are all on this machine.
+    """Looks after the flow runs of this machine's workers.
 
     Args:
         api: URL of Prefect's REST interface.
-        pools: names of the work pools.
+        workers: name of the worker by its work pool, which no other machine's has.
     """
 
-    def __init__(self, api: str, pools: Sequence[str]) -> None:
-        self._api, self._pools = api, pools
+    def __init__(self, api: str, workers: dict[str, str]) -> None:
+        self._api, self._workers = api, workers
 
-    def look_after(self) -> list[str]:
+    def look_after(self) -> Iterator[str]:
         """Mark lost runs as crashed, and start again those that crashed and are tagged so.
 
-        Returns:
+        Yields:
             A sentence for each.
 
         Raises:
             httpx.HTTPError: when the server does not answer.
         """
-        return [*self._crash_lost(), *self._start_again()]
+        yield from self._crash_lost()
+        yield from self._start_again()
 
     def _ask(self, method: str, path: str, body: dict) -> httpx.Response:
         return httpx.request(
             method, f"{self._api}/{path}", json=body, timeout=60
         ).raise_for_status()
 
-    def _runs(self, states: list[str], **wanted: dict) -> list[dict]:
+    def _runs(self, states: Sequence[str], **wanted: dict) -> list[dict]:
+        """Runs of these workers, or which no worker has named as its own yet."""
         flow_runs = {"state": {"type": {"any_": states}}, **wanted}
-        pools = {"name": {"any_": list(self._pools)}}
-        body = {"flow_runs": flow_runs, "work_pools": pools}
-        return self._ask("POST", "flow_runs/filter", body).json()
+        pools = {"name": {"any_": list(self._workers)}}
+        found = self._ask(
+            "POST", "flow_runs/filter", {"flow_runs": flow_runs, "work_pools": pools}
+        ).json()
+        return [
+            run
+            for run in found
+            if run["labels"].get("prefect.worker.name") in (None, *self._workers.values())
+        ]
 
     def _crash_lost(self) -> Iterator[str]:
         runs = self._runs(["PENDING", "RUNNING"])
-        processes = _processes_of({run["id"] for run in runs}) if runs else {}
+        processes = _processes_of({run["id"] for run in runs})
         for run in runs:
             since = datetime.fromisoformat(run["state"]["timestamp"])
             age = (datetime.now(UTC) - since).total_seconds()
-            own = processes.get(run["id"], [])
-            if age < _SECONDS_TO_START or any(map(_is_engine, own)):
+            if age < _SECONDS_TO_START or any(map(_is_engine, processes.get(run["id"], []))):
                 continue
-            stop_processes(own)  # what it started goes on without it
             crashed = {"type": "CRASHED", "name": "Crashed", "message": "its process is gone"}
-            self._ask("POST", f"flow_runs/{run['id']}/set_state", {"state": crashed, "force": True})
-            yield f"flow run {run['name']} crashed: its process is gone"
+            answer = self._ask("POST", f"flow_runs/{run['id']}/set_state", {"state": crashed})
+            if answer.json()["status"] == "ACCEPT":  # it did not end meanwhile
+                yield f"flow run {run['name']} crashed: its process is gone"
 
     def _start_again(self) -> Iterator[str]:
-        for run in self._runs(["CRASHED"], tags={"all_": [START_AGAIN]}):
-            start = 1 + max(
-                [1, *(int(n) for n in re.findall(r"start-(\d+)", " ".join(run["tags"])))]
-            )
-            if start <= _MOST_STARTS:
-                path = f"deployments/{run['deployment_id']}/create_flow_run"
-                again = {
-                    "parameters": run["parameters"],
-                    "tags": [START_AGAIN, f"start-{start}"],
-                    "idempotency_key": f"{START_AGAIN}-{run['id']}",
-                }
-                name = self._ask("POST", path, again).json()["name"]
-                yield f"flow run {run['name']} starts again as {name}"
-            else:
-                yield f"flow run {run['name']} crashed {_MOST_STARTS} times and is given up"
+        runs = self._runs(["CRASHED"], tags={"all_": [START_AGAIN]})
+        processes = _processes_of({run["id"] for run in runs})
+        for run in runs:
+            stop_processes(processes.get(run["id"], []))  # what it started goes on without it
+            starts = [int(n) for n in re.findall(r"\bstart-(\d+)", " ".join(run["tags"]))]
+            yield self._started_again(run, 1 + max([1, *starts]))
             left = [tag for tag in run["tags"] if tag != START_AGAIN]
             self._ask("PATCH", f"flow_runs/{run['id']}", {"tags": left})
+
+    def _started_again(self, run: dict, start: int) -> str:
+        """Have a run's deployment run again with its params; returns what came of it."""
+        if start > _MOST_STARTS:
+            return f"flow run {run['name']} crashed {_MOST_STARTS} times in a row and is given up"
+        again = {
+            "parameters": run["parameters"],
+            "tags": [START_AGAIN, f"start-{start}"],
+            "idempotency_key": f"{START_AGAIN}-{run['id']}",
+        }
+        path = f"deployments/{run['deployment_id']}/create_flow_run"
+        try:
+            name = self._ask("POST", path, again).json()["name"]
+        except httpx.HTTPStatusError as error:
+            if error.response.is_server_error:
+                raise
+            return f"flow run {run['name']} cannot start again: {error.response.text[:200]}"
+        return f"flow run {run['name']} starts again as {name}"
 
 
 def _processes_of(runs: set[str]) -> dict[str, list[psutil.Process]]:
     """The processes of flow runs on this machine, by the run's id."""
     found: dict[str, list[psutil.Process]] = {}
-    for process in psutil.process_iter():
+    for process in psutil.process_iter() if runs else ():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             run = process.environ().get(_RUN_ID, "")
             if run in runs and process.status() != psutil.STATUS_ZOMBIE:

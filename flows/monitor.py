@@ -45,7 +45,7 @@ def publish_report(report: str, verdict: str, densities: np.ndarray) -> None:
 
 
 @task(**RETRY_POLICY)
-def find_champion() -> str | None:
+def champion_trouble() -> str | None:
     """What is wrong where the champion is gone, else None."""
     from unmask.registry.champions import ChampionGoneError, champion
 
@@ -67,7 +67,7 @@ def monitor() -> str:
 
     root, logger = project_root(), get_run_logger()
     with locked(root / ".unmask" / "monitor.lock", "a check"):
-        if gone := find_champion():
+        if gone := champion_trouble():
             logger.error(gone)
             send_event(GONE, gone, gone, {})
             return "champion gone"

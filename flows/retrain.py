@@ -123,12 +123,12 @@ def publish(clone: Path, version: str, reason: str) -> str:
 
 @task(**RETRY_POLICY)
 def record_commit(version: str, commit: str) -> None:
-    """Tag a version in the registry with the commit that it comes from."""
-    from unmask.registry.origin import tag_commit
+    """Tag a version in the registry with the commit that it comes from, a retraining's."""
+    from unmask.registry.origin import tag_retraining
     from unmask.registry.versions import NAME
     from unmask.store import connect
 
-    tag_commit(connect(), NAME, version, commit)
+    tag_retraining(connect(), NAME, version, commit)
 
 
 def _reason(drops: Sequence[Drop], changes: dict | None, drift: str | None) -> str:

@@ -7,6 +7,7 @@ name PostgreSQL and a bucket in place of the project's own files (compose.yaml u
 """
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -180,13 +181,18 @@ def _prefect(port: int) -> Service:
     )
 
 
+def worker_name(pool: str) -> str:
+    """What the worker of a pool on this machine is called, which its flow runs say."""
+    return f"{pool}@{socket.gethostname()}"
+
+
 def _worker(pool: str, port: int) -> Service:
-    command = (*_PREFECT, "worker", "start", "--pool", pool, "--type", "process")
+    named = ("--name", worker_name(pool), "--pool", pool, "--type", "process")
     limit = ("--limit", "1") if pool == GPU_POOL else ()  # a training uses every GPU
     variable = _PORTS["worker"][0]
     return Service(
         "worker" if pool == POOL else f"worker-{pool}",
-        (*command, *limit, "--with-healthcheck"),
+        (*_PREFECT, "worker", "start", *named, *limit, "--with-healthcheck"),
         port,
         variable,
         "/health",

@@ -26,7 +26,17 @@ from flows.processes import (
     stop_flow_runs,
     stop_processes,
 )
-from flows.services import ALERTS, DEPLOY, NAMES, Service, ServiceError, pools, services, settings
+from flows.services import (
+    ALERTS,
+    DEPLOY,
+    NAMES,
+    Service,
+    ServiceError,
+    pools,
+    services,
+    settings,
+    worker_name,
+)
 from unmask.errors import exit_with_message
 from unmask.project import project_root
 
@@ -103,6 +113,8 @@ class ServiceManager:
     def deploy(self) -> None:
         """Create the work pools and deployments of prefect.yaml and the alerts, or update them.
 
+        Without its alerts, which it says, the loop runs all the same.
+
         Raises:
             ServiceError: with Prefect's last lines, when it refuses one.
         """
@@ -114,10 +126,10 @@ class ServiceManager:
             )
             if answer.status_code != httpx.codes.CONFLICT:  # it exists
                 answer.raise_for_status()
-        for name, command in (("deploy", DEPLOY), ("alerts", ALERTS)):
-            code = self._popen(name, command).wait()
-            if code != 0:
-                raise ServiceError(self._death(name, code))
+        if (code := self._popen("deploy", DEPLOY).wait()) != 0:
+            raise ServiceError(self._death("deploy", code))
+        if "worker" in self._running and (code := self._popen("alerts", ALERTS).wait()) != 0:
+            print(self._death("alerts", code), flush=True)
 
     def start(self, waves: list[list[Service]]) -> None:
         """Start the services of each wave once those of the wave before answer.
@@ -162,8 +174,9 @@ class ServiceManager:
         Raises:
             ServiceError: when a service does not come back.
         """
-        pools = [service.pool for service, _ in self._running.values() if service.pool]
-        runs = LostRuns(self._environment["PREFECT_API_URL"], pools) if pools else None
+        started = [service for service, _ in self._running.values() if service.pool]
+        workers = {service.pool: worker_name(service.pool) for service in started}
+        runs = LostRuns(self._environment["PREFECT_API_URL"], workers) if workers else None
         due = time.monotonic()
         while True:
             if runs is not None and time.monotonic() >= due:

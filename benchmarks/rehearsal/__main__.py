@@ -97,7 +97,7 @@ def scheduled(day: Day, diary: Diary) -> None:
         told.append(
             f"started {max(late, 0):.0f} s after its time and took {run['total_run_time']:.0f} s"
         )
-        assert day.champion() == "2"
+        assert day.champion() == "2", day.versions()
         assert "model-v2" in day.git("tag", "--list")
         assert "retrain/" in day.git("branch", "--list", "retrain/*")
         told.append("the gate promoted version 2")
@@ -113,7 +113,7 @@ def worse(day: Day, diary: Diary) -> None:
     with diary.step("A retraining with a learning rate three thousand times too high") as told:
         run = day.ran("retrain", changes={"train.inpainting.learning_rate": 0.03})
         assert run["state_type"] == "COMPLETED", run["state"]["message"]
-        assert day.champion() == "2"
+        assert day.champion() == "2", day.versions()
         newest = day.versions()[0]
         assert newest.split()[0] == "3"
         assert "refused: perceptual distance better by -" in newest

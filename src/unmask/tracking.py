@@ -27,7 +27,7 @@ from unmask.project import find_root, project_root, state_path, tracking_uri
 from unmask.store import EXPERIMENT, artifact_root, connect, is_away, unusable
 
 PIPELINE, STAGE, WEIGHTS = "unmask.pipeline_id", "unmask.stage", "unmask.weights_md5"
-_PROCESS = "unmask.process"  # tag: host, process and its start, separated by spaces
+_PROCESS = "unmask.process"  # tag: host, process and seconds from the host's start to its own
 _PARENT = "mlflow.parentRunId"
 
 
@@ -134,9 +134,13 @@ def flat(tree: dict, prefix: str = "") -> dict[str, Any]:
 
 
 def _process_of_stage(number: int) -> str:
-    """What the tag says of a process of this machine; one that is gone says less."""
+    """What the tag says of a process of this machine; one that is gone says less.
+
+    Its start counts from the machine's, since both move when the clock is set.
+    """
     try:
-        return f"{socket.gethostname()} {number} {psutil.Process(number).create_time():.1f}"
+        since_boot = psutil.Process(number).create_time() - psutil.boot_time()
+        return f"{socket.gethostname()} {number} {since_boot:.2f}"
     except psutil.NoSuchProcess:
         return f"{socket.gethostname()} {number}"
 
@@ -176,8 +180,11 @@ def delete_pipeline(client: MlflowClient, parent: str) -> None:
     wanted = f"tags.`{_PARENT}` = '{parent}'"
     for run in _search(client, wanted):
         client.delete_run(run.info.run_id)
-    with suppress(MlflowException):  # MLflow's way to say that it is deleted
+    try:
         client.delete_run(parent)
+    except MlflowException as error:  # it is deleted already
+        if is_away(error):
+            raise
 
 
 def delete_runs(client: MlflowClient, stage: str, before: datetime) -> int:

@@ -105,3 +105,17 @@ def test_prefect_yaml_without_deployments_gets_one_sentence(project, text):
     path.unlink() if text is None else path.write_text(text)
     with pytest.raises(ServiceError, match=r"prefect\.yaml gives no deployments"):
         pools(project)
+
+
+def test_prefect_keeps_what_the_user_says(project, monkeypatch):
+    def kept() -> tuple[str, str]:
+        names = (
+            "PREFECT_SERVER_EVENTS_RETENTION_PERIOD",
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED",
+        )
+        environment = services(project, ("prefect",))[0][0].environment
+        return tuple(environment[name] for name in names)
+
+    assert kept() == ("PT6H", "events,flow_runs")
+    monkeypatch.setenv("PREFECT_SERVER_EVENTS_RETENTION_PERIOD", "P1D")
+    assert kept() == ("P1D", "events,flow_runs")

@@ -12,7 +12,7 @@ from project import DVC_YAML
 from unmask.config.params import Retention
 from unmask.datasets.cache import bound_cache
 from unmask.registry.champions import replace_champion, roll_back
-from unmask.registry.origin import COMMIT
+from unmask.registry.origin import COMMIT, RETRAINING
 from unmask.registry.removal import KEEP
 from unmask.registry.versions import NAME, kept_versions
 from unmask.retraining.clone import dvc, git
@@ -41,7 +41,7 @@ def root(tmp_path, monkeypatch) -> Path:
         mlflow.end_run()
 
 
-def registered(root: Path, monkeypatch: pytest.MonkeyPatch, name: str, *tags: str) -> str:
+def registered(root: Path, monkeypatch: pytest.MonkeyPatch, name: str, **tags: str) -> str:
     """A version that a pipeline of that name registered; returns its number."""
     monkeypatch.setenv("UNMASK_PIPELINE_ID", name)
     client = connect(create=True)
@@ -55,14 +55,12 @@ def registered(root: Path, monkeypatch: pytest.MonkeyPatch, name: str, *tags: st
         )
         number = str(model.registered_model_version)
     commit = git(root, "rev-parse", "HEAD")
-    for key, value in {COMMIT: commit, "unmask.pipeline_run": run.parent_id}.items():
+    for key, value in {COMMIT: commit, "unmask.pipeline_run": run.parent_id, **tags}.items():
         client.set_model_version_tag(NAME, number, key, value)
-    for key in tags:
-        client.set_model_version_tag(NAME, number, key, "")
     return number
 
 
-def retrained(root: Path, monkeypatch: pytest.MonkeyPatch, day: int, *tags: str) -> str:
+def retrained(root: Path, monkeypatch: pytest.MonkeyPatch, day: int, **tags: str) -> str:
     """A version that a retraining of that day of last January made; returns its number."""
     name = f"202601{day:02d}T030000Z"
     git(root, "checkout", "--quiet", "-b", f"retrain/{name}")
@@ -70,7 +68,8 @@ def retrained(root: Path, monkeypatch: pytest.MonkeyPatch, day: int, *tags: str)
     dvc(root, "add", "weights.txt")
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "-m", f"Retrain: {day}")
-    number = registered(root, monkeypatch, name, *tags)
+    commit = git(root, "rev-parse", "HEAD")
+    number = registered(root, monkeypatch, name, **{RETRAINING: commit}, **tags)
     git(root, "tag", "-a", f"model-v{number}", "-m", "a version")
     git(root, "checkout", "--quiet", "main")
     return number
@@ -85,7 +84,7 @@ def cached(root: Path) -> int:
 def test_what_nobody_wants_goes_and_the_rest_stays(root, monkeypatch):
     first = registered(root, monkeypatch, "by hand")
     made = [retrained(root, monkeypatch, day) for day in (1, 2, 3, 4)]
-    wanted = retrained(root, monkeypatch, 5, KEEP)
+    wanted = retrained(root, monkeypatch, 5, **{KEEP: ""})
     refused = retrained(root, monkeypatch, 6)
     newest = retrained(root, monkeypatch, 7)
     replace_champion(None, made[0], "a test")
@@ -97,8 +96,9 @@ def test_what_nobody_wants_goes_and_the_rest_stays(root, monkeypatch):
     said = list(clean_up(root, Retention(days=0, predecessors=1)))
     kept = kept_versions(connect())
     assert set(kept) == {first, made[2], made[3], wanted, newest}
-    assert [s for s in said if s.startswith("version")] == [
-        f"version {number} was deleted" for number in (made[0], made[1], refused)
+    assert said[:3] == [
+        f"branch retrain/2026010{day}T030000Z was deleted, and its versions: {number}"
+        for day, number in ((1, made[0]), (2, made[1]), (6, refused))
     ]
     branches = git(root, "branch", "--format=%(refname:short)").split()
     assert branches == ["main"] + [f"retrain/2026010{day}T030000Z" for day in (3, 4, 5, 7)]
@@ -110,10 +110,26 @@ def test_what_nobody_wants_goes_and_the_rest_stays(root, monkeypatch):
         assert len(list((root / "mlartifacts").rglob(name))) == len(kept), name
     folders = [connect().get_run(one.run_id).info.artifact_uri for one in kept.values()]
     assert all(Path(folder.removeprefix("file://")).is_dir() for folder in folders)
-    assert list(clean_up(root, Retention(days=0, predecessors=1))) == [
-        ".unmask/cache: 0 MB of decoded faces were deleted",
-        said[-1],
-    ]
+    assert list(clean_up(root, Retention(days=0, predecessors=1))) == []
+
+
+def test_what_people_went_on_from_stays(root, monkeypatch):
+    made = [retrained(root, monkeypatch, day) for day in (1, 2, 3, 4)]
+    git(root, "checkout", "--quiet", "retrain/20260101T030000Z")
+    by_hand = registered(root, monkeypatch, "by hand")  # of the same commit
+    git(root, "checkout", "--quiet", "retrain/20260102T030000Z")
+    git(root, "commit", "--quiet", "--allow-empty", "-m", "Go on by hand")
+    git(root, "checkout", "--quiet", "retrain/20260103T030000Z")
+    list(clean_up(root, Retention(days=0, predecessors=0)))
+    assert list(kept_versions(connect())) == [*made[1:], by_hand]
+    git(root, "branch", "found", "retrain/20260103T030000Z")
+    git(root, "checkout", "--quiet", "main")
+    (root / "weights.txt.dvc").unlink(missing_ok=True)
+    list(clean_up(root, Retention(days=0, predecessors=0)))
+    assert list(kept_versions(connect())) == [made[1], made[3], by_hand]
+    git(root, "checkout", "--quiet", "found")
+    dvc(root, "checkout")  # whose data another branch names
+    assert (root / "weights.txt").read_text().startswith("weights of 3")
 
 
 def test_nothing_goes_before_its_time(root, monkeypatch):

@@ -124,8 +124,9 @@ def open_split(masked: Path, split: str, cache: Path | None = None) -> Split:
             with whole_folder(folder) as partial:
                 _fill(partial, shards)
         os.utime(folder)  # when it was used last
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
-    return Split(**arrays, labels=json.loads((folder / "labels.json").read_text()), digest=key)
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+        labels = json.loads((folder / "labels.json").read_text())
+    return Split(**arrays, labels=labels, digest=key)
 
 
 def bound_cache(cache: Path, most_bytes: int) -> int:
@@ -140,7 +141,7 @@ def bound_cache(cache: Path, most_bytes: int) -> int:
     Returns:
         The bytes of what was deleted.
     """
-    folders = [folder for folder in cache.glob("*") if folder.is_dir()]
+    folders = [folder for folder in cache.glob("[!.]*") if folder.is_dir()]
     sizes = {f: sum(file.stat().st_size for file in f.iterdir()) for f in folders}
     total = sum(sizes.values())
     deleted = 0

@@ -83,7 +83,7 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _champion_lock() -> FileLock:
+def champion_lock() -> FileLock:
     """Lock that is held from reading the champion until it has changed."""
     return FileLock(state_path("champion.lock"))
 
@@ -131,7 +131,7 @@ def record_refusal(version: str, why: str, who: str | None = None) -> ChampionCh
         RegistryError: when there is no such version.
     """
     client = connect()
-    with _champion_lock():
+    with champion_lock():
         return _record(client, version, why, "refuse", who)
 
 
@@ -153,7 +153,7 @@ def replace_champion(
         RegistryError: when another version became champion meanwhile, or the champion is gone.
     """
     client = connect()
-    with _champion_lock():
+    with champion_lock():
         present = champion()
         if present == version:  # an earlier attempt moved the alias, but may not have recorded it
             last = [change for change in history() if change.kind != "refuse"][-1:]
@@ -186,7 +186,7 @@ def roll_back(why: str, to: str | None = None) -> ChampionChange:
         RegistryError: when there is no earlier champion, or no such version.
     """
     client = connect()
-    with _champion_lock():
+    with champion_lock():
         if to is not None:
             if to == version_of(CHAMPION):
                 raise RegistryError(f"version {to} is the champion already.")

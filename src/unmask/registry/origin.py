@@ -12,6 +12,7 @@ from unmask.project import md5_of, project_root
 from unmask.tracking import StageRun, git_commit
 
 COMMIT, CHANGED, LOCK = "unmask.git_commit", "unmask.git_changed", "unmask.dvc_lock_md5"
+RETRAINING = "unmask.retraining"  # tag of a version that a retraining made: its commit
 _DATA = "data/sources"  # whose *.dvc files name the data versions
 
 
@@ -71,8 +72,8 @@ def write_origin(client: MlflowClient, run_id: str, root: Path) -> None:
             target.write_bytes(file.read_bytes())
 
 
-def tag_commit(client: MlflowClient, name: str, version: str, commit: str) -> None:
-    """Tag a version with the git commit that holds its params, data versions and dvc.lock.
+def tag_retraining(client: MlflowClient, name: str, version: str, commit: str) -> None:
+    """Tag a version with a retraining's commit, which holds its params, data versions and dvc.lock.
 
     Args:
         client: of the registry.
@@ -80,4 +81,5 @@ def tag_commit(client: MlflowClient, name: str, version: str, commit: str) -> No
         version: the version's number.
         commit: full hash.
     """
-    client.set_model_version_tag(name, version, COMMIT, commit)
+    for tag in (COMMIT, RETRAINING):
+        client.set_model_version_tag(name, version, tag, commit)

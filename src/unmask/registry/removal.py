@@ -7,8 +7,8 @@ from pathlib import Path
 
 from unmask.errors import UnmaskError
 from unmask.project import sqlite_file, tracking_uri
-from unmask.registry.champions import history
-from unmask.registry.origin import COMMIT
+from unmask.registry.champions import champion_lock, history
+from unmask.registry.origin import RETRAINING
 from unmask.registry.versions import NAME, find_version, kept_versions
 from unmask.store import connect
 from unmask.tracking import delete_pipeline
@@ -16,7 +16,7 @@ from unmask.tracking import delete_pipeline
 KEEP = "unmask.keep"  # tag of a version that a person wants kept, whatever its value
 
 
-def wanted_versions(predecessors: int) -> set[str]:
+def _wanted_versions(predecessors: int) -> set[str]:
     """Numbers of the versions that have an alias or the tag `unmask.keep`, or were champion lately.
 
     Args:
@@ -29,21 +29,33 @@ def wanted_versions(predecessors: int) -> set[str]:
     return marked | set(lately[: 1 + predecessors])
 
 
-def versions_of(commit: str) -> list[str]:
-    """Numbers of the versions that come from a commit."""
-    versions = kept_versions(connect())
-    return [number for number, one in versions.items() if one.tags.get(COMMIT) == commit]
+def delete_versions(commit: str, predecessors: int) -> list[str] | None:
+    """Delete the versions that a retraining made, with their networks and its runs.
 
+    A promotion or rollback waits meanwhile.
 
-def delete_version(number: str) -> None:
-    """Delete a version, its networks and the runs of the pipeline that registered it.
+    Args:
+        commit: the retraining's.
+        predecessors: number of champions before the present one that are kept.
 
-    Raises:
-        RegistryError: when there is no such version.
+    Returns:
+        The numbers of those deleted; None where one is wanted, so that none was.
     """
     client = connect()
+    with champion_lock():
+        versions = kept_versions(client)
+        made = [n for n, one in versions.items() if one.tags.get(RETRAINING) == commit]
+        if _wanted_versions(predecessors) & set(made):
+            return None
+        for number in made:
+            _delete_version(number)
+        return made
+
+
+def _delete_version(number: str) -> None:
+    """Delete a version at last, so that an interrupted deletion is done at the next clean-up."""
+    client = connect()
     version = find_version(client, number)
-    client.delete_model_version(NAME, number)
     if version.run_id:
         experiment = client.get_run(version.run_id).info.experiment_id
         wanted = f"source_run_id = '{version.run_id}'"
@@ -51,6 +63,7 @@ def delete_version(number: str) -> None:
             client.delete_logged_model(model.model_id)
     if pipeline := version.tags.get("unmask.pipeline_run"):
         delete_pipeline(client, pipeline)
+    client.delete_model_version(NAME, number)
 
 
 def collect_garbage(root: Path, days: float) -> None:
@@ -61,7 +74,7 @@ def collect_garbage(root: Path, days: float) -> None:
         days: since the deletion.
 
     Raises:
-        UnmaskError: with its last line, when it fails.
+        UnmaskError: with what it says at last, when it fails.
     """
     store = os.environ.get("MLFLOW_BACKEND_STORE_URI")
     own = sqlite_file(tracking_uri()) or root / "mlflow.db"
@@ -76,4 +89,4 @@ def collect_garbage(root: Path, days: float) -> None:
         check=False,
     )
     if done.returncode:
-        raise UnmaskError(f"mlflow gc failed: {done.stderr.strip().splitlines()[-1]}")
+        raise UnmaskError(f"mlflow gc failed with {done.returncode}: {done.stderr.strip()[-300:]}.")

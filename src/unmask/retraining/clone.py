@@ -235,25 +235,69 @@ def target_of(stage: Any) -> str:
     return getattr(stage, "name", None) or stage.path_in_repo
 
 
+def _names_of(out: Any) -> Iterator[tuple[str, Path]]:
+    """The names of an out's objects in DVC's cache, with their files, which need not exist."""
+    if not out.hash_info:
+        return
+    name = out.hash_info.value
+    path = Path(out.cache.oid_to_path(name))
+    yield name, path
+    if name.endswith(".dir") and path.is_file():
+        for entry in json.loads(path.read_bytes()):
+            yield entry["md5"], Path(out.cache.oid_to_path(entry["md5"]))
+
+
 def _damaged_object(folder: Path, targets: list[str]) -> tuple[str, Path] | None:
     """An out of the targets, and a file of it in the cache whose bytes its name does not fit."""
     from dvc.repo import Repo
 
     with Repo(str(folder)) as repo:
         for out in (out for s in repo.index.stages if target_of(s) in targets for out in s.outs):
-            if not out.hash_info or not out.cache.exists(out.hash_info.value):
-                continue
-            names = [out.hash_info.value]
-            for name in names:
-                path = Path(out.cache.oid_to_path(name))
-                if not path.is_file():
-                    continue
-                with path.open("rb") as file:
-                    if file_digest(file, "md5").hexdigest() != name.removesuffix(".dir"):
-                        return str(out), path
-                if name.endswith(".dir"):
-                    names += [entry["md5"] for entry in json.loads(path.read_bytes())]
+            for name, path in _names_of(out):
+                if path.is_file():
+                    with path.open("rb") as file:
+                        if file_digest(file, "md5").hexdigest() != name.removesuffix(".dir"):
+                            return str(out), path
     return None
+
+
+def delete_data(root: Path, removed: list[str], message: str) -> int:
+    """Delete from the project's cache what only commits of retrainings name that nobody wants.
+
+    Every other commit that a ref leads to keeps its data, and so do the project's files.
+
+    Args:
+        root: the project's folder.
+        removed: hashes of those commits, whose branches are gone; they may be others' ancestors.
+        message: what the subjects of such commits begin with.
+
+    Returns:
+        The bytes that were freed.
+    """
+    from dvc.repo import Repo
+
+    refs = set(git(root, "for-each-ref", "--format=%(objectname) %(*objectname)").split())
+    log = git(root, "log", "--all", "HEAD", "--format=%H %s").splitlines()
+    commits = [line.partition(" ")[::2] for line in log]
+    kept = [name for name, subject in commits if name in refs or not subject.startswith(message)]
+
+    def objects(revisions: list[str], *, workspace: bool) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for _ in repo.brancher(revs=revisions, workspace=workspace):
+            for out in (out for stage in repo.index.stages for out in stage.outs):
+                found.update(_names_of(out))
+        return found
+
+    with Repo(str(root)) as repo:
+        unwanted = objects(removed, workspace=False)
+        for name in objects(kept, workspace=True).keys() & unwanted.keys():
+            del unwanted[name]
+    freed = 0
+    for path in unwanted.values():
+        if path.is_file():
+            freed += path.stat().st_size
+            path.unlink()
+    return freed
 
 
 def push_data(folder: Path) -> None:

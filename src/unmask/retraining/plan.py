@@ -15,6 +15,7 @@ from unmask.retraining.drops import Drop, DropError, DropRecords, copy_good_face
 from unmask.retraining.new_faces import judge_faces, known_hashes
 
 BRANCHES = "retrain"  # a retraining's branch is retrain/<name of its clone>
+SUBJECT = "Retrain: "  # what a retraining's last commit begins with, and the tip of its branch
 CLONES = Path(".unmask/retrain")  # holds the clone of the retraining in progress
 RECORDS = Path(".unmask/drops")  # holds `DropRecords`
 _SOURCES = "data/sources"
@@ -218,7 +219,7 @@ def publish(clone: Path, version: str, reason: str) -> str:
         The commit's hash.
     """
     git(clone, "add", "--all")
-    git(clone, "commit", "--quiet", "--allow-empty", "-m", f"Retrain: {reason}")
+    git(clone, "commit", "--quiet", "--allow-empty", "-m", f"{SUBJECT}{reason}")
     refs = [f"refs/heads/{BRANCHES}/{clone.name}"]
     if tag := _new_tag(clone, version):
         git(clone, "tag", "-a", tag, "-m", f"unmask version {version}: {reason}")

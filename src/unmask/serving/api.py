@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import anyio
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
@@ -311,11 +311,15 @@ def build_app(supervisor: Supervisor, queue: RequestQueue, lifespan: Callable) -
         """Whether a model serves; where none does, requests are to be sent elsewhere."""
         return JSONResponse({"ready": supervisor.ready}, 200 if supervisor.ready else 503)
 
+    scraping = anyio.CapacityLimiter(1)  # the registry may take long to answer
+
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         """Figures for Prometheus."""
-        text = await anyio.to_thread.run_sync(queue.metrics.text, supervisor.as_json())
-        return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
+        text = await anyio.to_thread.run_sync(
+            queue.metrics.text, supervisor.as_json(), limiter=scraping
+        )
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/version")
     async def version() -> dict:

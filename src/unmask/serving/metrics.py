@@ -18,6 +18,7 @@ from unmask.project import find_root
 from unmask.registry.versions import list_versions
 
 _PATHS = re.compile(r"/(invocations|restore|version|metrics|health(/live|/ready)?)$")
+_ASK_SECONDS = 60.0  # between two questions to the registry, which may be slow
 _BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)  # seconds
 
 
@@ -100,16 +101,25 @@ def _of_model(version: dict) -> CollectorRegistry:
 class _Loop:
     """Figures of the retraining loop, read when they are asked for; none outside a project."""
 
+    def __init__(self) -> None:
+        self._asked, self._newest = -_ASK_SECONDS, 0.0
+
     def collect(self) -> Iterator[Metric]:
         """The figures that can be read now."""
         root = find_root()
-        with suppress(UnmaskError):  # the store is away: the figure is left out
-            if versions := list_versions():
-                yield GaugeMetricFamily(
-                    "unmask_last_training_timestamp_seconds",
-                    "When the newest version was registered.",
-                    datetime.fromisoformat(versions[0].created).timestamp(),
+        if time.monotonic() - self._asked >= _ASK_SECONDS:
+            self._asked = time.monotonic()  # also where the registry does not answer
+            with suppress(UnmaskError):
+                versions = list_versions()
+                self._newest = max(
+                    (datetime.fromisoformat(one.created).timestamp() for one in versions), default=0
                 )
+        if self._newest:
+            yield GaugeMetricFamily(
+                "unmask_last_training_timestamp_seconds",
+                "When the newest version was registered.",
+                self._newest,
+            )
         if root is not None:
             with suppress(UnmaskError):  # the ledger is damaged, as the flow monitor says
                 yield from _of_drift(root)
