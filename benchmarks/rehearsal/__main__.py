@@ -109,9 +109,12 @@ def scheduled(day: Day, diary: Diary) -> None:
         told.append(run["state"]["message"])
 
 
-def worse(day: Day, diary: Diary) -> None:
-    with diary.step("A retraining with a learning rate three thousand times too high") as told:
-        run = day.ran("retrain", changes={"train.inpainting.learning_rate": 0.03})
+def worse(day: Day, diary: Diary, started: str) -> None:
+    with diary.step(
+        "The retraining that was started before them, with a learning rate three thousand times too "
+        "high"
+    ) as told:
+        run = day.ended("retrain", lambda run: run["id"] == started)
         assert run["state_type"] == "COMPLETED", run["state"]["message"]
         assert day.champion() == "2", day.versions()
         newest = day.versions()[0]
@@ -122,7 +125,7 @@ def worse(day: Day, diary: Diary) -> None:
 
 
 def morning(day: Day, diary: Diary, photos: list[np.ndarray]) -> None:
-    with diary.step(f"The {len(photos)} photos that came into the inbox before that") as told:
+    with diary.step(f"{len(photos)} photos come into the inbox") as told:
         faces = day.restored("morning", len(photos))
         told.append(", ".join(f"{count} {status}" for status, count in sorted(faces.items())))
         until(lambda: day.ledger()["judged"], "the monitor looks at them", 400)
@@ -147,20 +150,17 @@ def served(day: Day, diary: Diary, photo: np.ndarray, folder: Path) -> None:
         told.append("the same pixels and the same JSON")
 
 
-def drift(day: Day, diary: Diary, photos: list[np.ndarray]) -> str:
+def drift(day: Day, diary: Diary) -> str:
     """Returns the id of the flow run that it started."""
     with diary.step(
-        f"{len(photos)} darker photos come into the inbox; the worker and the retraining that they "
-        "start are killed"
+        f"{_PHOTOS} darker photos came into the inbox meanwhile; the worker and the retraining "
+        "that they start are killed"
     ) as told:
-        day.post([(photo * _DARK).astype(np.uint8) for photo in photos], "evening")
-        day.restored("evening", len(photos))
+        day.restored("evening", _PHOTOS)
         event = day.drift_event()
         told.append(f"the monitor finds drift in {', '.join(event['payload']['features'])}")
         drifted = event["payload"]["drift"]
         killed = day.retraining_for(drifted, "RUNNING")
-        late = seconds_between(event["occurred"], killed["start_time"])
-        told.append(f"the event starts a retraining {late:.1f} s later")
         died = time.monotonic()
         day.kill(killed["id"])
         crashed = until(lambda: day.state_of(killed["id"]) == "CRASHED", "it is found", 200)
@@ -206,7 +206,7 @@ def champion_gone(day: Day, diary: Diary, photo: Path) -> None:
         assert httpx.get(version).json()["version"] == gone
         told.append("the server goes on with its copy; restore and promote refuse")
         begun = time.monotonic()
-        day.run("unmask", "models", "rollback", "--why", "it was deleted")
+        day.run("unmask", "models", "rollback", "--to", "2", "--why", "it was deleted")
         day.served(day.champion())
         took = time.monotonic() - begun
         assert took <= 60
@@ -274,15 +274,17 @@ def rehearse(folder: Path, out: Path, stack: ExitStack) -> None:
         tree = day.git("status", "--porcelain"), day.git("rev-parse", "HEAD")
         told.append("MLflow, Prefect, two workers, six deployments and the page answer")
     scheduled(day, diary)
+    started = day.loop.prefect.run("retrain", changes={"train.inpainting.learning_rate": 0.03})
     day.post(photos[:_PHOTOS], "morning")
-    worse(day, diary)
     morning(day, diary, photos[:_PHOTOS])
     served(day, diary, photos[1], folder)
     with diary.step("A photo on the web page, in Chromium") as told:
         photo = folder / "photo.png"
         names = [pictures / f"page-{width}.png" for width in (1280, 390)]
         told.append(screens.of_page(day.loop.serve, photo, *names))
-    run = drift(day, diary, photos[_PHOTOS:])
+    day.post([(one * _DARK).astype(np.uint8) for one in photos[_PHOTOS:]], "evening")
+    worse(day, diary, started)
+    run = drift(day, diary)
     rollback(day, diary)
     champion_gone(day, diary, folder / "photo.png")
     clean_up(day, diary)
