@@ -111,8 +111,8 @@ def scheduled(day: Day, diary: Diary) -> None:
 
 def worse(day: Day, diary: Diary, started: str) -> None:
     with diary.step(
-        "The retraining that was started before them, with a learning rate three thousand times too "
-        "high"
+        "The retraining that was started before them, with a learning rate three thousand times "
+        "too high"
     ) as told:
         run = day.ended("retrain", lambda run: run["id"] == started)
         assert run["state_type"] == "COMPLETED", run["state"]["message"]
