@@ -85,7 +85,8 @@ def judge_challenger(
     logger.info(f"version {number} was {verdict.summary}")
     if not verdict.promote:
         against = str(judgement.champion)
-        text = f"version {number} was {verdict.summary}"
+        first, *others = verdict.summary.split("; ")
+        text = f"version {number} was {first}" + (f"; and {len(others)} more" if others else "")
         send_event(REFUSED, f"{number}-{against}", text, {"version": number, "champion": against})
     return verdict.promote
 

@@ -71,7 +71,7 @@ def champion() -> str | None:
         what = "alias" if gone in kept_versions(connect()) else "version"
         raise ChampionGoneError(
             f"the champion, version {gone}, is gone: its {what} was deleted. Run `unmask models "
-            "rollback`, which makes the last one that is left champion again."
+            "rollback`, which makes the last one that is left champion again, or name one by --to."
         )
     return number
 
