@@ -49,7 +49,8 @@ What the webhook that `loop.alerts` names was told, each once:
 
 {alerts}
 
-The gate's runs for version 2, promoted, and version 4, refused, compared in MLflow (the clean-up took that of version 3):
+The gate's runs for version 2, promoted, and version 4, refused, compared in MLflow (the
+clean-up took that of version 3):
 
 ![Two gate runs compared in MLflow](rehearsal/mlflow.png)
 
