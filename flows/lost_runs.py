@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import httpx
 import psutil
 
-from flows.processes import stop_processes
+from flows.processes import processes_with, stop_processes
 
 START_AGAIN = "start-again"  # tag, in prefect.yaml, of deployments whose crashed runs are repeated
 _MOST_STARTS = 3
@@ -106,11 +106,9 @@ class LostRuns:
 def _processes_of(runs: set[str]) -> dict[str, list[psutil.Process]]:
     """The processes of flow runs on this machine, by the run's id."""
     found: dict[str, list[psutil.Process]] = {}
-    for process in psutil.process_iter() if runs else ():
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            run = process.environ().get(_RUN_ID, "")
-            if run in runs and process.status() != psutil.STATUS_ZOMBIE:
-                found.setdefault(run, []).append(process)
+    for process, run in processes_with(_RUN_ID) if runs else ():
+        if run in runs:  # a zombie's environment cannot be read
+            found.setdefault(run, []).append(process)
     return found
 
 

@@ -23,11 +23,17 @@ MARK = "UNMASK_UP"  # the environment variable; its value is PROJECT:SERVICE:
 def marked_processes(prefix: str) -> list[psutil.Process]:
     """The processes whose mark begins with a prefix, without this one and its ancestors."""
     own = {os.getpid(), *(p.pid for p in psutil.Process().parents())}
+    marked = processes_with(MARK)
+    return [p for p, mark in marked if p.pid not in own and mark.startswith(prefix)]
+
+
+def processes_with(variable: str) -> list[tuple[psutil.Process, str]]:
+    """The processes whose environment has a variable, each with its value."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if process.pid not in own and process.environ().get(MARK, "").startswith(prefix):
-                found.append(process)
+            if value := process.environ().get(variable):
+                found.append((process, value))
     return found
 
 

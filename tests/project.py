@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from unmask.config.profiles import use_profile
@@ -38,6 +39,19 @@ def copy_project(folder: Path) -> Path:
         ["git", "config", "user.name", "test"],
         ["git", "add", "-A"],
         ["git", "commit", "-qm", "start"],
+    ):
+        subprocess.run(command, cwd=folder, check=True)
+    return folder
+
+
+def empty_project(folder: Path) -> Path:
+    """A git repository with DVC, and nothing in it."""
+    folder.mkdir()
+    for command in (
+        ["git", "init", "--quiet", "-b", "main"],
+        ["git", "config", "user.name", "test"],
+        ["git", "config", "user.email", "test@example.org"],
+        [sys.executable, "-m", "dvc", "init", "--quiet"],
     ):
         subprocess.run(command, cwd=folder, check=True)
     return folder

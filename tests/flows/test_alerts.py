@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.states import Failed
-from prefect.testing.utilities import prefect_test_harness
 from team.services import until
 from team.webhook import webhook
 
@@ -14,13 +13,7 @@ from flows.alerts import set_up
 from flows.events import DRIFT, GONE, REFUSED, send_event
 from unmask.errors import UnmaskError
 
-pytestmark = pytest.mark.server
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("prefect_server")]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The flow `monitor` against a real Prefect server and a real MLflow store."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -9,7 +8,6 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.events import Event
 from prefect.events.filters import EventFilter, EventNameFilter
-from prefect.testing.utilities import prefect_test_harness
 from production import darker, seen_like
 from project import DVC_YAML, ROOT
 
@@ -25,13 +23,7 @@ from unmask.registry.references import RELEASED_REFERENCE
 from unmask.registry.versions import NAME
 from unmask.store import connect
 
-pytestmark = pytest.mark.server
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("prefect_server")]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from project import ROOT
+from project import ROOT, empty_project
 
 from unmask.config.params import load_params
 from unmask.config.profiles import use_profile
@@ -17,12 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def root(tmp_path, monkeypatch) -> Path:
     """A project with a drop of new faces."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    git(folder, "init", "--quiet", "-b", "main")
-    git(folder, "config", "user.name", "t")
-    git(folder, "config", "user.email", "t@example.org")
-    dvc(folder, "init")
+    folder = empty_project(tmp_path / "project")
     (folder / ".gitignore").write_text("/data/drop/\n/.unmask/\n/retraining*/\n")
     use_profile("smoke", ROOT / "conf", folder / "params.yaml")
     git(folder, "add", "--all")

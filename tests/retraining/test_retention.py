@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from project import DVC_YAML
+from project import DVC_YAML, empty_project
 
 from unmask.config.params import Retention
 from unmask.datasets.cache import bound_cache
@@ -23,12 +23,7 @@ from unmask.tracking import stage_run
 
 @pytest.fixture
 def root(tmp_path, monkeypatch) -> Path:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    git(folder, "init", "--quiet", "-b", "main")
-    git(folder, "config", "user.name", "t")
-    git(folder, "config", "user.email", "t@example.org")
-    dvc(folder, "init")
+    folder = empty_project(tmp_path / "project")
     (folder / "dvc.yaml").write_text(DVC_YAML)
     (folder / "params.yaml").write_text("seed: 0\n")
     (folder / ".gitignore").write_text("/.unmask/\n/mlflow.db\n/mlartifacts/\n/mlruns/\n")

@@ -9,8 +9,8 @@ from contextlib import nullcontext
 import httpx
 import numpy as np
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from restorations import to_base64
+from scraped import figures
 
 from unmask.inference.pictures import encode_picture
 from unmask.serving.api import Limits, RequestQueue, build_app
@@ -75,11 +75,7 @@ def test_the_server_is_alive_before_it_is_ready_and_is_measured():
 
     live, ready, metrics = asyncio.run(answers())
     assert (live.status_code, ready.status_code) == (200, 503)
-    values = {
-        (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(metrics.text)
-        for sample in family.samples
-    }
+    values = figures(metrics.text)
     assert values["unmask_http_requests_total", "/invocations", "400"] == 1
     assert values["unmask_http_requests_total", "page", "404"] == 1
     assert values["unmask_http_requests_total", "/health/ready", "503"] == 1

@@ -22,7 +22,7 @@ import pytest
 import torch
 from champion import make_champion
 from project import DVC_YAML, ROOT, run_in
-from prometheus_client.parser import text_string_to_metric_families
+from scraped import figures
 from team.services import until
 
 from unmask.config.profiles import use_profile
@@ -93,9 +93,7 @@ class Served:
 
     def figures(self) -> dict[tuple, float]:
         """What Prometheus's own parser reads, by name and labels' values."""
-        families = text_string_to_metric_families(self.client.get("/metrics").text)
-        samples = [sample for family in families for sample in family.samples]
-        return {(sample.name, *sample.labels.values()): sample.value for sample in samples}
+        return figures(self.client.get("/metrics").text)
 
     def serves(self, version: str) -> None:
         until(lambda: self.version()["version"] == version, f"version {version} serves", 240)

@@ -1,11 +1,14 @@
 """A webhook on loopback, which counts what it is told."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+
+from loopback import on_loopback
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 
 @contextmanager
@@ -13,17 +16,9 @@ def webhook() -> Iterator[tuple[str, Counter]]:
     """Yields its address, and how often it was told each text."""
     told: Counter = Counter()
 
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            told[json.loads(body)["text"]] += 1
-            self.send_response(204)
-            self.end_headers()
+    async def tell(request: Request) -> Response:
+        told[(await request.json())["text"]] += 1
+        return Response(status_code=204)
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as receiving:
-        Thread(target=receiving.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{receiving.server_port}/", told
-        receiving.shutdown()
+    with on_loopback(Starlette(routes=[Route("/", tell, methods=["POST"])])) as port:
+        yield f"http://127.0.0.1:{port}/", told
