@@ -35,11 +35,23 @@ new.mkdir(parents=True, exist_ok=True)
 for run in range(runs):
     if run % 8 == 0:
         shutil.copy("in/face-0000.png", new / f"{step:03d}-{run:03d}.png")
-    restore_inbox()
-monitor()
+    completed(restore_inbox(return_state=True))
+completed(monitor(return_state=True))
 """
-_RETRAIN = "import sys; from flows.retrain import retrain; retrain({'seed': int(sys.argv[1])})"
-_CLEAN = "from flows.clean_up import clean_up; clean_up()"
+_RETRAIN = """
+import sys
+from flows.retrain import retrain
+completed(retrain({'seed': int(sys.argv[1])}, return_state=True))
+"""
+_CLEAN = """
+from flows.clean_up import clean_up
+completed(clean_up(return_state=True))
+"""
+# a result is lost where a busy server's answer was, and the state is proposed again
+_COMPLETED = """
+def completed(state):
+    assert state.is_completed(), state
+"""
 _SETTINGS = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "5",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ORPHAN_CLEANUP_LOOP_SECONDS": "5",
@@ -65,7 +77,7 @@ _TIMES = {
 
 def start(loop: Loop, code: str, *arguments: object) -> subprocess.Popen:
     """Start Python code in the project, as a worker would."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
+    command = [sys.executable, "-c", _COMPLETED + code, *map(str, arguments)]
     return subprocess.Popen(
         command,
         cwd=loop.project,
