@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from filelock import FileLock, Timeout
 from prefect import flow, get_run_logger, runtime, task
@@ -24,6 +24,7 @@ from flows.reports import table_row
 from flows.retries import RETRY_POLICY
 from unmask.config.params import Inbox, load_params
 from unmask.errors import UnmaskError
+from unmask.inbox.leases import LeaseLostError, Leases
 from unmask.inbox.queue import (
     FAILED,
     NEW,
@@ -31,7 +32,6 @@ from unmask.inbox.queue import (
     Outcome,
     Restorer,
     claim,
-    unfinished_batches,
     waiting_photos,
 )
 from unmask.inbox.storage import Storage, storage_of
@@ -41,9 +41,9 @@ _LISTED = 100  # failed photos that the report names
 
 
 @task(**RETRY_POLICY)
-def find_work(storage: Storage, settle: float) -> tuple[list[str], list[str]]:
-    """The batches that a killed run left, and the photos of new/ unchanged for `settle` seconds."""
-    return unfinished_batches(storage), waiting_photos(storage, settle, time.time())
+def find_work(storage: Storage, leases: Leases, settle: float) -> tuple[list[str], list[str]]:
+    """The batches that killed runs left, and the photos of new/ unchanged for `settle` seconds."""
+    return leases.left(), waiting_photos(storage, settle, time.time())
 
 
 @task(**RETRY_POLICY)
@@ -86,21 +86,30 @@ def make_processor(storage: Storage, restorer: Restorer) -> BatchProcessor:
 
 @task(**RETRY_POLICY)
 def restore_batch(
-    storage: Storage, processor: BatchProcessor, batch: str, photos: list[str]
+    storage: Storage, processor: BatchProcessor, leases: Leases, batch: str, photos: list[str]
 ) -> list[Outcome]:
     """Move photos into a batch and restore all that it holds.
 
     Args:
         storage: the inbox.
         processor: restores the batch.
+        leases: of the inbox.
         batch: its name.
         photos: paths relative to new/; none for a batch that a killed run left.
 
     Returns:
-        One outcome per photo.
+        One outcome per photo; none where other workers have the photos or the batch.
     """
-    claim(storage, photos, batch)
-    return processor.process(batch)
+    lease = leases.take(batch)
+    if lease is None:
+        return []
+    with lease:
+        try:
+            claim(storage, photos, lease, leases)
+            return processor.process(lease)
+        except LeaseLostError as error:
+            get_run_logger().warning(f"{error}")
+            return []
 
 
 @task
@@ -131,7 +140,7 @@ def write_report(outcomes: list[Outcome], model: str) -> str:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[bool]:
-    """Lock the inbox, unless another process has; the lock ends with its process.
+    """Let one process of this project at a time restore; the lock ends with its process.
 
     A run whose process is killed would stay 'Running' in Prefect for ever, so the next run that
     gets the lock marks it as crashed.
@@ -172,24 +181,37 @@ def _mark_crashed(run: UUID) -> None:
         client.set_flow_run_state(run, Crashed(message=message), force=True)
 
 
-def _restore(storage: Storage, params: Inbox, model: str | None) -> str:
+def _owner(state: Path) -> str:
+    """What names this project's runs in leases, of which the lock lets one at a time work."""
+    file = state / "inbox.owner"
+    if not file.is_file():
+        write_whole(file, uuid4().hex.encode())
+    return file.read_text()
+
+
+def _restore(storage: Storage, leases: Leases, params: Inbox, model: str | None) -> str:
     """Restore all that waits in the inbox; returns the counts in one line."""
-    unfinished, photos = find_work(storage, params.settle_seconds)
-    if not unfinished and not photos:
+    left, photos = find_work(storage, leases, params.settle_seconds)
+    if not left and not photos:
         return "nothing new"
     restorer = load_restorer(model, params)
     processor = make_processor(storage, restorer)
-    batches: list[tuple[str, list[str]]] = [(batch, []) for batch in unfinished]
-    started = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
-    for first in range(0, len(photos), params.batch_size):
-        name = f"inbox-{started}-{len(batches):06d}"
-        batches.append((name, photos[first : first + params.batch_size]))
     outcomes: list[Outcome] = []
-    for batch, some in batches:
-        outcomes += restore_batch(storage, processor, batch, some)
-        get_run_logger().info(f"{len(outcomes)} photos, {len(photos)} were new")
-        if any(outcome.defect for outcome in outcomes):
+    while left or photos:
+        batches: list[tuple[str, list[str]]] = [(batch, []) for batch in left]
+        started = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{uuid4().hex[:8]}"
+        for first in range(0, len(photos), params.batch_size):
+            name = f"inbox-{started}-{first // params.batch_size:06d}"
+            batches.append((name, photos[first : first + params.batch_size]))
+        before = len(outcomes)
+        for batch, some in batches:
+            outcomes += restore_batch(storage, processor, leases, batch, some)
+            get_run_logger().info(f"{len(outcomes)} photos, {len(photos)} were new")
+            if any(outcome.defect for outcome in outcomes):
+                break
+        if len(outcomes) == before or any(outcome.defect for outcome in outcomes):
             break
+        left, photos = find_work(storage, leases, params.settle_seconds)
     counts = write_report(outcomes, restorer.model)
     if defects := [outcome for outcome in outcomes if outcome.defect]:
         raise UnmaskError(
@@ -209,12 +231,13 @@ def restore_inbox(model: str | None = None) -> State:
     Returns:
         A completed state, whose message has the counts; 'Skipped' while another run is at work.
     """
-    params = load_params().inbox
+    params, state = load_params().inbox, project_root() / ".unmask"
     storage = storage_of(params.url)
-    with exclusive(storage.lock) as held:
+    with exclusive(state / "inbox.lock") as held:
         if not held:
             return Completed(name="Skipped", message="another run is at work on the inbox")
-        counts = _restore(storage, params, model)
+        leases = Leases(storage, _owner(state), params.lease_seconds)
+        counts = _restore(storage, leases, params, model)
         get_run_logger().info(counts)
         return Completed(message=counts)
 

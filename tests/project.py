@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from unmask.config.profiles import use_profile
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +57,17 @@ def empty_project(folder: Path) -> Path:
     ):
         subprocess.run(command, cwd=folder, check=True)
     return folder
+
+
+def change_params(project: Path, section: str, **values: object) -> None:
+    """Change values of a dotted section of a project's params."""
+    yaml, file = YAML(), project / "params.yaml"
+    tree = yaml.load(file)
+    part = tree
+    for name in section.split("."):
+        part = part[name]
+    part.update(values)
+    yaml.dump(tree, file)
 
 
 def run_in(project: Path, *command: str, **environment: str) -> subprocess.CompletedProcess:

@@ -16,8 +16,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
-from project import ROOT, copy_project, run_in
-from ruamel.yaml import YAML
+from project import ROOT, change_params, copy_project, run_in
 from team.prefect_api import PrefectApi
 from team.services import free_port, until
 
@@ -65,20 +64,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def change(project: Path, **values) -> None:
-    """Change section `inbox` of a project's params."""
-    yaml = YAML()
-    tree = yaml.load((project / "params.yaml").read_text())
-    tree["inbox"].update(values)
-    with (project / "params.yaml").open("w") as file:
-        yaml.dump(tree, file)
-
-
 @pytest.fixture
 def project(tmp_path: Path, photos: dict[str, bytes]) -> Path:
     """A project with photos in its inbox."""
     folder = copy_project(tmp_path / "project")
-    change(folder, batch_size=7, settle_seconds=0.0, crop=True)
+    change_params(folder, "inbox", batch_size=7, settle_seconds=0.0, crop=True)
     new = folder / "data" / "inbox" / "new"
     new.mkdir(parents=True)
     for name, content in photos.items():
@@ -174,7 +164,7 @@ def test_a_bucket_is_restored_like_a_folder(project, photos, api, monkeypatch):
         bucket = Bucket("s3://photos/inbox")
         for name, content in list(photos.items())[:3]:
             bucket.write(f"new/{name}", content)
-        change(project, url="s3://photos/inbox")
+        change_params(project, "inbox", url="s3://photos/inbox")
         done = run_in(project, "python", "-m", "flows.inbox", PREFECT_API_URL=api)
         assert done.returncode == 0, done.stdout + done.stderr
         counts = {f: len(bucket.files(f)) for f in ("new", "work", "restored", "done", "failed")}

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from project import executed, run_in, succeed, versions
+from project import change_params, executed, run_in, succeed, versions
 from ruamel.yaml import YAML
 
 from unmask.inference.pictures import decode_picture, from_base64
@@ -21,14 +21,7 @@ pytestmark = [pytest.mark.train, pytest.mark.timeout(2400)]
 @contextmanager
 def changed(project: Path, section: str, **values) -> Iterator[None]:
     """While this holds, some values of a dotted section of the params are others."""
-    yaml, file = YAML(), project / "params.yaml"
-    tree = yaml.load(file.read_text())
-    part = tree
-    for name in section.split("."):
-        part = part[name]
-    part.update(values)
-    with file.open("w") as text:
-        yaml.dump(tree, text)
+    change_params(project, section, **values)
     try:
         yield
     finally:

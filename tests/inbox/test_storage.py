@@ -1,4 +1,6 @@
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -100,8 +102,44 @@ def test_urls_name_buckets_and_paths_folders_of_the_project(s3, tmp_path, monkey
     folder, bucket = storage_of("data/inbox"), storage_of("s3://photos/inbox")
     assert isinstance(folder, Folder)
     assert folder.root == tmp_path / "data" / "inbox"
-    assert folder.lock.parent == folder.root
     assert isinstance(bucket, Bucket)
-    assert bucket.lock.parent == tmp_path / ".unmask"
-    assert bucket.lock != storage_of("s3://photos/other").lock
-    assert storage_of("/elsewhere").lock == Path("/elsewhere/.lock")
+    assert storage_of("/elsewhere").root == Path("/elsewhere")
+
+
+def test_a_file_is_created_once(storage):
+    assert storage.create("work/b/lease-0001", b"one")
+    assert not storage.create("work/b/lease-0001", b"two")
+    assert storage.read("work/b/lease-0001") == b"one"
+    assert set(storage.files("work")) == {"work/b/lease-0001"}
+
+
+def test_of_many_that_create_or_take_a_file_one_does(storage):
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(5):
+            path = f"new/{number}.jpg"
+            made = pool.map(lambda who, path=path: storage.create(path, b"%d" % who), range(8))
+            assert sum(made) == 1
+            to = [f"work/{who}/photos/{number}.jpg" for who in range(8)]
+            got = pool.map(lambda to, path=path: storage.take(path, to, lambda _: True), to)
+            (taken,) = (to for to, took in zip(to, got, strict=True) if took)
+            assert set(storage.files("work")) == {taken}
+            storage.delete_folder("work")
+    assert storage.files("new") == storage.files("claims") == {}
+
+
+def test_a_dead_process_claim_is_passed_and_a_living_one_kept(s3):
+    storage = Bucket("s3://photos/claimed")
+    storage.write("new/a.jpg", b"one")
+    assert storage.create(f"{storage.claims_of('new/a.jpg')}/0001", b"work/dead/photos/a.jpg")
+    asked = []
+    assert not storage.take("new/a.jpg", "work/b/photos/a.jpg", lambda path: not asked.append(path))
+    assert storage.take("new/a.jpg", "work/b/photos/a.jpg", lambda path: asked.append(path))
+    assert asked == ["work/dead/photos/a.jpg"] * 2
+    assert storage.read("work/b/photos/a.jpg") == b"one"
+    assert storage.files("new") == storage.files("claims") == {}
+
+
+def test_files_know_when_they_changed(storage):
+    before = time.time()
+    storage.write("new/a.jpg", b"one")
+    assert before - 2 <= storage.files("new")["new/a.jpg"] <= time.time() + 2

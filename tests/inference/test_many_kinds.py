@@ -15,12 +15,13 @@ from images import DEEP, HEIGHT, IMAGES, WIDTH, deep, file_of
 from PIL import Image
 from restorations import whole
 
+from unmask.inbox.leases import Leases
 from unmask.inbox.queue import NEW, BatchProcessor, Restorer, claim
 from unmask.inbox.storage import Folder
 from unmask.inference.encoded import EncodedRestorer
 from unmask.inference.files import restore_files
 from unmask.inference.image_file import AS_GIVEN, read_image
-from unmask.inference.inputs import inputs_of
+from unmask.inference.inputs import Inputs
 from unmask.inference.results import (
     DEFAULT_OPTIONS,
     FaceAnswer,
@@ -110,16 +111,20 @@ def answers(tmp_path_factory) -> dict[str, dict[str, bytes | str]]:
     for name, raw in FILES.items():
         (folder / "in" / f"{name}.jpg").write_bytes(raw)
     found: dict[str, dict[str, bytes | str]] = {"command": {}, "inbox": {}, "rest": {}}
-    inputs, _ = inputs_of([folder / "in"])
+    inputs = Inputs([folder / "in"])
     for answer in restore_files(inputs, folder / "out", Painter().restore, "m"):
         content = answer.error if answer.picture is None else answer.picture.read_bytes()
         found["command"][answer.source.stem] = content
     storage = Folder(folder / "inbox")
     for name, raw in FILES.items():
         storage.write(f"{NEW}/{name}.jpg", raw)
-    claim(storage, [f"{name}.jpg" for name in FILES], "b")
+    leases = Leases(storage, "one", 600.0)
+    lease = leases.take("b")
+    claim(storage, [f"{name}.jpg" for name in FILES], lease, leases)
     restorer = Restorer(Painter().restore, "m", lambda *_: [], lambda *_: None)
-    for outcome in BatchProcessor(storage, restorer).process("b"):
+    with lease:
+        outcomes = BatchProcessor(storage, restorer).process(lease)
+    for outcome in outcomes:
         name = Path(outcome.photo).stem
         if outcome.status == "failed":
             assert not outcome.defect

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from project import DVC_YAML, ROOT
-from ruamel.yaml import YAML
+from project import DVC_YAML, ROOT, change_params
 
 from unmask.config.params import NETWORKS
 from unmask.config.profiles import use_profile
@@ -23,12 +22,8 @@ def workshop(masked: Path, models: Path, tmp_path: Path) -> Callable[[str], Path
         shutil.copytree(models, folder / "models")
         (folder / "dvc.yaml").write_text(DVC_YAML)
         use_profile("smoke", ROOT / "conf", folder / "params.yaml")
-        yaml = YAML()
-        tree = yaml.load((folder / "params.yaml").read_text())
         for network in NETWORKS:
-            tree["train"][network]["steps"] = 6
-        with (folder / "params.yaml").open("w") as file:
-            yaml.dump(tree, file)
+            change_params(folder, f"train.{network}", steps=6)
         return folder
 
     return make

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
+from project import change_params
 from safetensors.numpy import load_file
 
 pytestmark = pytest.mark.train
@@ -67,9 +67,5 @@ def test_a_checkpoint_of_other_params_is_not_taken(workshop):
             process.send_signal(signal.SIGKILL)
             break
     process.communicate()
-    yaml = YAML()
-    tree = yaml.load((folder / "params.yaml").read_text())
-    tree["train"]["gender"]["learning_rate"] = 0.0001
-    with (folder / "params.yaml").open("w") as file:
-        yaml.dump(tree, file)
+    change_params(folder, "train.gender", learning_rate=0.0001)
     assert "going on from" not in finish(folder, "gender")

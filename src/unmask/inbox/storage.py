@@ -6,23 +6,21 @@ Paths in a storage are relative to its root, with slashes.
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from unmask.project import project_root, write_whole
 
+_CLAIMS = "claims"  # of a bucket's files, while they are taken
+_CHANGED = ("LastModified", "mtime", "updated", "last_modified", "created")  # as file systems say
+
 
 class Storage(Protocol):
-    """The file operations that an inbox needs; `write` and `move` replace existing files.
-
-    Attributes:
-        lock: local file to lock, so that one process at a time works in the storage.
-    """
-
-    lock: Path
+    """The file operations that an inbox needs; `write` and `move` replace existing files."""
 
     def files(self, under: str) -> dict[str, float]:
         """The files anywhere below a folder, and when each last changed, in seconds since 1970."""
@@ -32,6 +30,21 @@ class Storage(Protocol):
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file so that it appears complete or not at all."""
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Write a file as `write` does unless it exists; whether this call is what wrote it.
+
+        Of several processes that try at the same moment, one succeeds.
+        """
+
+    def take(self, path: str, to: str, is_held: Callable[[str], bool]) -> bool:
+        """Move a file that other processes may take too; whether this one got it.
+
+        Args:
+            path: of the file.
+            to: the path that it gets.
+            is_held: whether a process still works that wanted to give it another path.
+        """
 
     def move(self, path: str, to: str) -> None:
         """Give a file another path; a process killed meanwhile leaves it under either or both."""
@@ -48,7 +61,7 @@ class Folder(Storage):
     """
 
     def __init__(self, root: Path) -> None:
-        self.root, self.lock = root, root / ".lock"
+        self.root = root
 
     def files(self, under: str) -> dict[str, float]:
         """As `Storage.files`, by inode change times, since a copy keeps its modification time."""
@@ -67,6 +80,28 @@ class Folder(Storage):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, content)
 
+    def create(self, path: str, content: bytes) -> bool:
+        """Write the file under another name, then link it, which fails where there is one."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        whole = file.with_name(f".{os.getpid()}-{sha256(os.fsencode(path)).hexdigest()[:16]}")
+        whole.write_bytes(content)
+        try:
+            os.link(whole, file)
+        except FileExistsError:
+            return False
+        finally:
+            whole.unlink()
+        return True
+
+    def take(self, path: str, to: str, is_held: Callable[[str], bool]) -> bool:  # noqa: ARG002
+        """Rename the file, which one process can."""
+        try:
+            self.move(path, to)
+        except FileNotFoundError:
+            return False
+        return True
+
     def move(self, path: str, to: str) -> None:
         """Rename the file, in one step."""
         (self.root / to).parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +117,8 @@ class Bucket(Storage):
 
     Credentials, region and AWS_ENDPOINT_URL come from the environment or the files of AWS's tools.
     Objects are moved by copying and deleting, so that one written in between is lost: do not use a
-    name in new/ again while its photo is there. The lock only holds on this machine.
+    name in new/ again while its photo is there. Puts must be conditional (If-None-Match), as those
+    of S3 are.
 
     Args:
         url: of the inbox, as fsspec takes it.
@@ -94,14 +130,12 @@ class Bucket(Storage):
 
         bucket, root = fsspec.url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
         self._files = DirFileSystem(root.rstrip("/"), bucket, skip_instance_cache=True)
-        name = sha256(url.encode()).hexdigest()[:16]
-        self.lock = project_root() / ".unmask" / f"inbox-{name}.lock"
 
     def files(self, under: str) -> dict[str, float]:
-        """As `Storage.files`, all changed at 0.0, since an object never appears half-written."""
-        found = self._files.find(under)
+        """As `Storage.files`, by the clock of the bucket's server."""
+        found = self._files.find(under, detail=True)
         # a key that ends in a slash is the mark of an empty folder, as S3 consoles make it
-        return {path: 0.0 for path in found if not path.endswith("/")}
+        return {path: _changed(info) for path, info in found.items() if not path.endswith("/")}
 
     def read(self, path: str) -> bytes:
         """Get the object."""
@@ -111,15 +145,76 @@ class Bucket(Storage):
         """Put the object, in one step."""
         self._files.pipe_file(path, content)
 
+    def create(self, path: str, content: bytes) -> bool:
+        """Put the object on condition that there is none.
+
+        A put is sent again when its answer is lost, and may then find what it wrote itself.
+        """
+        try:
+            self._files.pipe_file(path, content, mode="create")
+        except OSError as error:
+            if not _is_refused(error):
+                raise
+            try:
+                return self.read(path) == content
+            except FileNotFoundError:
+                return False
+        return True
+
+    def take(self, path: str, to: str, is_held: Callable[[str], bool]) -> bool:
+        """Claim the object by an object of its own, then move it; a dead process' claim is passed.
+
+        The claims of a path are numbered, so that a later one can be made by one process alone.
+        """
+        claims, number = self.claims_of(path), 1
+        while not self.create(f"{claims}/{number:04d}", to.encode()):
+            try:
+                other = self.read(f"{claims}/{number:04d}").decode()
+            except FileNotFoundError:  # its process has moved the file meanwhile
+                return False
+            if is_held(other):
+                return False
+            number += 1
+        try:
+            self.move(path, to)
+        except FileNotFoundError:
+            return False
+        finally:
+            for one in range(number, 0, -1):
+                with suppress(FileNotFoundError):
+                    self._files.rm_file(f"{claims}/{one:04d}")
+        return True
+
     def move(self, path: str, to: str) -> None:
         """Copy the object, then delete it."""
         self._files.cp_file(path, to)
         self._files.rm_file(path)
 
+    @staticmethod
+    def claims_of(path: str) -> str:
+        """The folder of an object's claims."""
+        return f"{_CLAIMS}/{sha256(os.fsencode(path)).hexdigest()[:32]}"
+
     def delete_folder(self, folder: str) -> None:
         """Delete the objects below the folder, one by one."""
         for path in self.files(folder):
             self._files.rm_file(path)
+
+
+def _changed(info: dict[str, Any]) -> float:
+    """When an object last changed, in seconds since 1970; 0.0 where nothing says so."""
+    when = next((info[name] for name in _CHANGED if info.get(name) is not None), 0.0)
+    if isinstance(when, str):
+        when = datetime.fromisoformat(when)
+    return when.timestamp() if isinstance(when, datetime) else float(when)
+
+
+def _is_refused(error: OSError) -> bool:
+    """Whether a conditional put met an object, or another such put at the same moment."""
+    response = getattr(error.__cause__, "response", None) or {}
+    code = response.get("Error", {}).get("Code")
+    conflicts = ("PreconditionFailed", "ConditionalRequestConflict")
+    return isinstance(error, FileExistsError) or code in conflicts
 
 
 def storage_of(url: str) -> Storage:
