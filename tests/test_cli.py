@@ -1,7 +1,11 @@
+import os
+import subprocess
+
 import pytest
 from project import DVC_YAML, ROOT, run_in
 
 from unmask.config.profiles import use_profile
+from unmask.masking.samples import write_samples
 
 
 @pytest.fixture
@@ -24,6 +28,18 @@ def test_no_champion_yet(folder):
     message = refused(folder, *command)
     assert "there is no champion yet" in message
     assert "make run" in message
+
+
+def test_restoring_leaves_nothing_at_home(folder):
+    home = folder / "home"
+    home.mkdir()
+    write_samples(folder / "in", 1, 64, 0, masked=True)
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    command = ["unmask", "restore", "in", "-o", "out", "--model", "release"]
+    own = environment | {"HOME": str(home)}
+    subprocess.run(command, cwd=folder, env=own, check=True, capture_output=True)
+    assert (folder / "out" / "face-0000.restored.png").is_file()
+    assert list(home.rglob("*")) == []
 
 
 def test_missing_picture(folder):

@@ -10,6 +10,7 @@ for _name, _value in {
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DVC_NO_ANALYTICS": "1",
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime's, which is on by default
 }.items():
     os.environ.setdefault(_name, _value)
 

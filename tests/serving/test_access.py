@@ -84,6 +84,7 @@ def test_the_token_is_taken_as_bearer_or_as_password():
 def test_another_host_name_is_not_answered():
     assert ask(Access(), Host="rebound.example.org").status_code == 400
     assert ask(Access(), Host="127.0.0.1:8000").status_code == 200
+    assert ask(Access(), "/health/live", "GET", Host="10.0.0.7:8000").status_code == 200
     access = Access.parse("0.0.0.0", ("faces.example.org",), (), None, True)
     assert ask(access, Host="faces.example.org").status_code == 200
     assert ask(access, Host="rebound.example.org").status_code == 400

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from unmask.errors import UnmaskError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-_PROBES = ("/health", "/health/live", "/health/ready")  # that answer without a token
+_PROBES = ("/health", "/health/live", "/health/ready")  # that answer any host, without a token
 _SHORTEST_TOKEN = 16  # characters
 _REFLECTED = {b"access-control-allow-origin", b"access-control-allow-credentials"}  # by gradio
 _HEADERS = {
@@ -106,12 +106,13 @@ def _is_any(host: str) -> bool:
 
 def guarded(app: ASGIApp, access: Access) -> ASGIApp:
     """An application that answers those who may ask alone, with the headers of every answer."""
-    return _Guard(TrustedHostMiddleware(app, access.hosts, www_redirect=False), access)
+    return _Guard(app, access)
 
 
 class _Guard:
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app, self._access = app, access
+        self._of_known_hosts = TrustedHostMiddleware(app, access.hosts, www_redirect=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # which nothing here speaks
@@ -141,7 +142,8 @@ class _Guard:
             preflight.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
             await preflight(scope, receive, answer)
         else:
-            await self._app(scope, receive, answer)
+            app = self._app if scope["path"] in _PROBES else self._of_known_hosts
+            await app(scope, receive, answer)
 
     def _has_token(self, authorization: str) -> bool:
         """Compared in a time that does not tell how much of it is right."""
