@@ -31,7 +31,7 @@ from unmask.config.profiles import use_profile
 from unmask.inference.answers import Outputs
 from unmask.inference.chain import Chain
 from unmask.inference.files import restore_files
-from unmask.inference.inputs import inputs_of
+from unmask.inference.inputs import Inputs
 from unmask.inference.photo import PhotoRestorer
 from unmask.inference.results import RestoreOptions
 from unmask.registry.loading import RELEASE, find_networks
@@ -194,7 +194,7 @@ def report(scene: Scene, photos: dict[str, bytes], out: Path) -> None:
     )
     networks, model = find_networks(RELEASE)
     restorer = PhotoRestorer(Chain.load(networks))
-    inputs, _ = inputs_of([scene.inbox / "done"])
+    inputs = Inputs([scene.inbox / "done"])
     outputs = Outputs(save_masks=True)
     options = RestoreOptions(crop=True)
     list(restore_files(inputs, out, restorer.restore, model, outputs=outputs, options=options))

@@ -7,6 +7,7 @@ import cv2
 import psutil
 import pytest
 
+from unmask import parallel
 from unmask.parallel import ordered_map, with_progress
 
 
@@ -74,3 +75,13 @@ def test_progress_passes_results_on_and_counts_them(capsys):
     assert capsys.readouterr().out.startswith("faces: 3 in ")
     assert list(with_progress(iter(()), 0, "faces")) == []
     assert capsys.readouterr().out.startswith("faces: 0 in ")
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("150000 100000", 2), ("20000 100000", 1)])
+def test_a_container_s_quota_limits_the_cores(quota, cores, tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: set(range(64)))
+    assert parallel._cores() == 64
+    for text, expected in (("max 100000", 64), (quota, cores)):
+        (tmp_path / "cpu.max").write_text(text)
+        assert parallel._cores() == expected

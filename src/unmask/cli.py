@@ -256,7 +256,9 @@ def options(
 
 @app.command("restore")
 def restore(
-    inputs: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Pictures, or folders of pictures; also s3://bucket/folder.")
+    ],
     out: Annotated[str, typer.Option("--out", "-o", help="Folder that is written into.")],
     crop: Annotated[
         bool, typer.Option("--crop", help="Each picture shows one face: look for no others.")
@@ -267,6 +269,13 @@ def restore(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave those whose answer is there.")
     ] = False,
+    flat: Annotated[
+        bool,
+        typer.Option("--flat", help="Of 10,000 pictures and more too, write into one folder."),
+    ] = False,
+    manifest: Annotated[
+        str | None, typer.Option(help="Parquet file to write, with a row for each picture.")
+    ] = None,
     save_masks: Annotated[bool, typer.Option("--save-masks")] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Write each picture beside its restoration too.")
@@ -300,47 +309,62 @@ def restore(
         ),
     ] = None,
     most_megapixels: Annotated[float, typer.Option(min=0.001, help="Of a picture.")] = 50,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="local:N, or a Dask scheduler's address; default: params.yaml's."),
+    ] = None,
 ) -> None:
     """Restore the faces under the masks in photos.
 
     Without --model, by the champion where there is one, else by the released weights.
     """
+    from contextlib import ExitStack
+
+    from unmask.config.cluster import cluster_of
     from unmask.inference.answers import Outputs
     from unmask.inference.files import restore_files
     from unmask.inference.image_file import Writing
-    from unmask.inference.inputs import inputs_of, left_out_sentence
+    from unmask.inference.inputs import Inputs
     from unmask.inference.results import RestoreOptions
+    from unmask.project import located
 
     if not out:
         raise UnmaskError("--out is empty: name the folder to write into.")
     options = RestoreOptions.parse(gender, samples, seed, crop, faces)
     writing = Writing.parse(format_, quality, strip_metadata)
-    files, left_out = inputs_of(inputs, recursive=recursive)
-    if left_out:
-        typer.echo(left_out_sentence(left_out), err=True)
+    files = Inputs([located(path) for path in inputs], recursive=recursive, flat=flat)
+    from unmask.inference.manifest import writing_manifest
     from unmask.inference.photo import stored_restorer
     from unmask.networks import trained_on
     from unmask.registry.loading import find_networks
 
     networks, name = find_networks(model)
     typer.echo(f"{name}, {trained_on(networks)}", err=True)
-    restorer, workers = stored_restorer(networks, len(files), threads)
-    failed = 0
-    for answer in restore_files(
-        files,
-        Path(out),
-        restorer,
-        name,
-        outputs=Outputs(writing, save_masks, compare),
-        options=options,
-        skip_existing=skip_existing,
-        most_pixels=round(most_megapixels * 1e6),
-        workers=workers,
-    ):
-        failed += bool(answer.error)
-        typer.echo(answer.defect + answer.sentence, err=bool(answer.error))
+    restorer, workers = stored_restorer(networks, len(files.first), threads)
+    failed = count = 0
+    with ExitStack() as stack:
+        listed = stack.enter_context(writing_manifest(located(manifest))) if manifest else None
+        for answer in restore_files(
+            files,
+            located(out),
+            restorer,
+            name,
+            outputs=Outputs(writing, save_masks, compare),
+            options=options,
+            skip_existing=skip_existing,
+            most_pixels=round(most_megapixels * 1e6),
+            workers=workers,
+            cluster=cluster_of(cluster),
+        ):
+            count += 1
+            failed += bool(answer.error)
+            typer.echo(answer.defect + answer.sentence, err=bool(answer.error))
+            if listed:
+                listed.add(answer)
+    if left_out := files.left_out_sentence:
+        typer.echo(left_out, err=True)
     if failed:
-        raise UnmaskError(f"{failed} of {len(files)} inputs could not be restored.")
+        raise UnmaskError(f"{failed} of {count} inputs could not be restored.")
 
 
 @app.command("serve")

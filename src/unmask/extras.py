@@ -14,6 +14,7 @@ _WITHOUT_LIBGL = (
 _DISTRIBUTIONS = {
     "psycopg2": "psycopg2-binary",
     "sklearn": "scikit-learn",
+    "upath": "universal-pathlib",
 }  # modules with no name like their distribution's
 
 

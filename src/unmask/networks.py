@@ -62,6 +62,16 @@ def packed_md5(folder: Path) -> str:
     return md5(networks.encode() + settings).hexdigest() if settings else networks
 
 
+def chain_md5(folder: Path) -> str:
+    """The md5 of the chain in a folder, see `unmask.inference.chain.Chain`; loads no network.
+
+    Raises:
+        UnmaskError: when a network is missing or damaged.
+    """
+    sums = "".join(str(read_json(folder / name / METADATA).get("weights_md5")) for name in NETWORKS)
+    return md5(sums.encode() + load_restore(folder).fingerprint).hexdigest()
+
+
 def sources_of(folder: Path) -> set[str]:
     """The sources whose faces the inpainting network was trained on; empty where not recorded."""
     return set(read_json(folder / "inpainting" / METADATA).get("faces") or {})

@@ -1,18 +1,38 @@
-"""An ordered map over processes, and progress with the remaining time."""
+"""An ordered map over processes or a cluster, and progress with the remaining time."""
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
+from math import ceil
 from multiprocessing import get_context, parent_process
+from pathlib import Path
 from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 
+from unmask.cluster import connected
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container
+
+
+def _cores() -> int:
+    known = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    try:
+        quota, period = _QUOTA.read_text().split()
+        return min(cores, max(1, ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # there is none, or it is 'max'
+        return cores
+
+
 #: processors that this process may use
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CORES = _cores()
+
+_TASK = 64  # items of a task of a cluster
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,9 +51,15 @@ def _end_with_parent() -> None:
 
 
 def ordered_map(
-    work: Callable[[Item], Result], items: Iterable[Item], workers: int, chunk: int = 32
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    chunk: int = 32,
+    *,
+    cluster: str | None = None,
+    reads: list[Path] | None = None,
 ) -> Iterator[Result]:
-    """Yield work(item) in the order of the items, whatever the number of workers.
+    """Yield work(item) in the order of the items, whoever does it and however often it is tried.
 
     OpenCV computes in one thread per process. At most three chunks per worker are submitted or wait
     to be consumed, so that a large data set is never held in memory as a whole; joblib's generator
@@ -42,39 +68,67 @@ def ordered_map(
     Args:
         work: picklable function of one item.
         items: picklable inputs, consumed lazily.
-        workers: number of processes; 1 runs in the calling process.
+        workers: number of processes of this machine; 1 runs in the calling process.
         chunk: number of items that a worker gets at once.
+        cluster: of Dask, that does the work in place of this machine's processes, in tasks of 64
+            items, see `unmask.cluster`.
+        reads: files and folders that the work needs, relative paths of which it may use; None where
+            a cluster's workers need none.
+
+    Raises:
+        UnmaskError: before any work is done, when the cluster cannot do it.
     """
-    if workers == 1:
+    if cluster is not None:
+        with connected(cluster, work, reads) as dask:
+            yield from _in_order(
+                items, _TASK, dask.submit, dask.result, lambda: dask.workers, dask.cancel
+            )
+    elif workers == 1:
         cv2.setNumThreads(1)
         yield from map(work, items)
-        return
-    iterator = iter(items)
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_begin_worker
-    ) as pool:
-        pending: list[Future[list[Result]]] = []
-        try:
-            while True:
-                while len(pending) < 3 * workers and (part := list(islice(iterator, chunk))):
-                    pending.append(pool.submit(_each, work, part))
-                if not pending:
-                    return
-                yield from pending.pop(0).result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    else:
+        context = get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as pool:
+            yield from _in_order(
+                items,
+                chunk,
+                lambda part: pool.submit(_each, work, part),
+                Future.result,
+                lambda: workers,
+                lambda _: pool.shutdown(cancel_futures=True),
+            )
 
 
-def _each(work: Callable[[Item], Result], part: list[Item]) -> list[Result]:
+def _in_order(
+    items: Iterable[Item],
+    chunk: int,
+    submit: Callable[[list[Item]], Any],
+    result: Callable[[Any], list[Result]],
+    workers: Callable[[], int],
+    cancel: Callable[[list], object],
+) -> Iterator[Result]:
+    iterator, pending = iter(items), deque[Any]()
+    try:
+        while True:
+            while len(pending) < 3 * workers() and (part := list(islice(iterator, chunk))):
+                pending.append(submit(part))
+            if not pending:
+                return
+            yield from result(pending.popleft())
+    finally:
+        cancel(list(pending))
+
+
+def _each(work: Callable[[Any], Any], part: list) -> list:
     return [work(item) for item in part]
 
 
-def with_progress(results: Iterable[Result], total: int, label: str) -> Iterator[Result]:
+def with_progress(results: Iterable[Result], total: int | None, label: str) -> Iterator[Result]:
     """Pass results on, printing count and remaining time every five seconds.
 
     Args:
         results: what is passed on.
-        total: how many results are expected.
+        total: how many results are expected; None where nobody knows.
         label: what is counted, as printed before the count.
     """
     start = shown = time.monotonic()
@@ -84,6 +138,9 @@ def with_progress(results: Iterable[Result], total: int, label: str) -> Iterator
         now = time.monotonic()
         if now - shown >= 5:
             shown = now
-            remaining = (now - start) / done * (total - done)
-            print(f"{label}: {done}/{total}, {remaining:.0f} s left", flush=True)
+            if total is None:
+                print(f"{label}: {done}, {done / (now - start):.2f} a second", flush=True)
+            else:
+                remaining = (now - start) / done * (total - done)
+                print(f"{label}: {done}/{total}, {remaining:.0f} s left", flush=True)
     print(f"{label}: {done} in {time.monotonic() - start:.0f} s", flush=True)

@@ -1,4 +1,4 @@
-"""The project's root, its MLflow store, atomic writes of files and folders, and their md5."""
+"""The project's root, its MLflow store, paths and URLs, atomic writes of files and folders."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import md5
 from pathlib import Path
+from typing import cast
 
 from unmask.errors import UnmaskError
 
@@ -100,6 +101,20 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:") else None
 
 
+def is_url(path: Path | str) -> bool:
+    """Whether a path lies in a bucket or another storage with a URL."""
+    return "://" in str(path)
+
+
+def located(path: str) -> Path:
+    """A path of this machine, or one like it for what a URL such as s3://bucket/folder names."""
+    if not is_url(path):
+        return Path(path)
+    from upath import UPath
+
+    return cast(Path, UPath(path))  # of the same interface
+
+
 def md5_of(files: Iterable[Path]) -> str:
     """One md5 over the bytes of files, in order."""
     hasher = md5()
@@ -109,11 +124,14 @@ def md5_of(files: Iterable[Path]) -> str:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file atomically: it appears complete or not at all.
+    """Write a file atomically: it appears complete or not at all, as an object of a bucket does.
 
     Raises:
         OSError: naming the file, e.g. when the disk is full.
     """
+    if is_url(path):
+        path.write_bytes(content)
+        return
     partial = path.with_name(f".{path.name}.partial")
     if len(os.fsencode(partial.name)) > _LONGEST_NAME:
         partial = path.with_name(f".{md5(os.fsencode(path.name)).hexdigest()}.partial")

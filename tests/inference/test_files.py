@@ -11,7 +11,7 @@ from restorations import paint, whole
 from unmask.inference import photo
 from unmask.inference.answers import PICTURE_ALONE, Outputs
 from unmask.inference.files import restore_files
-from unmask.inference.inputs import Input, inputs_of
+from unmask.inference.inputs import Inputs
 from unmask.inference.metadata import DIGITAL_SOURCE_TYPE
 from unmask.inference.photo import StoredRestorer, stored_restorer
 from unmask.inference.pictures import decode_picture
@@ -23,7 +23,7 @@ from unmask.inference.results import (
 )
 from unmask.inference.runtime import THREADS
 from unmask.masking.samples import write_samples
-from unmask.networks import RELEASED
+from unmask.networks import RELEASED, chain_md5
 
 
 def brighten(picture: np.ndarray, options: RestoreOptions) -> Restoration:
@@ -50,8 +50,8 @@ def names(folder: Path) -> list[str]:
 def test_subfolders_are_taken_when_asked_and_kept_in_the_answers(tmp_path):
     for name in ("in/a.png", "in/deep/a.png", "in/deep/er/b.png", "in/.git/c.png"):
         paint(tmp_path / name)
-    inputs, left_out = inputs_of([tmp_path / "in"], recursive=True)
-    assert left_out == []
+    inputs = Inputs([tmp_path / "in"], recursive=True)
+    assert inputs.left_out == {}
     answers = list(restore_files(inputs, tmp_path / "out", brighten, "m"))
     assert [answer.error for answer in answers] == ["", "", ""]
     written = {path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*.png")}
@@ -65,7 +65,7 @@ def test_subfolders_are_taken_when_asked_and_kept_in_the_answers(tmp_path):
 def test_two_inputs_of_one_stem_are_refused_and_the_rest_goes_on(tmp_path):
     one, two = paint(tmp_path / "in" / "a.png"), paint(tmp_path / "in" / "a.jpg")
     paint(tmp_path / "in" / "b.png")
-    inputs, _ = inputs_of([tmp_path / "in"])
+    inputs = Inputs([tmp_path / "in"])
     answers = {a.source: a for a in restore_files(inputs, tmp_path / "out", brighten, "m")}
     for file in (one, two):
         assert str(one) in answers[file].error
@@ -79,9 +79,9 @@ def test_restoring_into_the_inputs_folder_again_restores_no_answer(tmp_path):
     outputs = Outputs(save_masks=True, compare=True)
     written = []
     for _ in range(2):
-        inputs, left_out = inputs_of([tmp_path])
+        inputs = Inputs([tmp_path])
         assert [one.file.name for one in inputs] == ["a.png", "b.png"]
-        assert left_out == []
+        assert inputs.left_out == {}
         options = RestoreOptions(samples=1)
         list(restore_files(inputs, tmp_path, brighten, "m", outputs=outputs, options=options))
         written.append({file.name: file.read_bytes() for file in tmp_path.iterdir()})
@@ -91,16 +91,16 @@ def test_restoring_into_the_inputs_folder_again_restores_no_answer(tmp_path):
 
 def test_answers_that_were_left_without_their_json_are_known_by_their_mark(tmp_path):
     paint(tmp_path / "a.png", 60)
-    list(restore_files(inputs_of([tmp_path])[0], tmp_path, brighten, "m", outputs=MASK_TOO))
+    list(restore_files(Inputs([tmp_path]), tmp_path, brighten, "m", outputs=MASK_TOO))
     (tmp_path / "a.restored.json").unlink()
-    assert [file.name for file in [one.file for one in inputs_of([tmp_path])[0]]] == ["a.png"]
+    assert [file.name for file in [one.file for one in Inputs([tmp_path])]] == ["a.png"]
 
 
 def test_a_picture_that_is_named_like_a_mask_is_no_answer_and_is_not_overwritten(tmp_path):
     paint(tmp_path / "a.png", 60)
     before = paint(tmp_path / "a.mask.png", 90).read_bytes()
-    inputs, _ = inputs_of([tmp_path])
-    assert len(inputs) == 2
+    inputs = Inputs([tmp_path])
+    assert len(inputs.first) == 2
     answers = {
         answer.source.name: answer.error
         for answer in restore_files(inputs, tmp_path, brighten, "m", outputs=MASK_TOO)
@@ -122,7 +122,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path):
 
     def run(outputs: Outputs = PICTURE_ALONE) -> list[bool]:
         seen.clear()
-        inputs, _ = inputs_of([tmp_path / "in"])
+        inputs = Inputs([tmp_path / "in"])
         out = tmp_path / "out"
         answers = restore_files(inputs, out, restore, "m", outputs=outputs, skip_existing=True)
         return [answer.existing for answer in answers]
@@ -146,13 +146,13 @@ def test_a_name_that_is_too_long_ends_its_file_alone(tmp_path):
     paint(tmp_path / "in" / "a.png")
     (tmp_path / "in" / "a.png").rename(tmp_path / "in" / long)
     paint(tmp_path / "in" / "b.png")
-    inputs, _ = inputs_of([tmp_path / "in"])
+    inputs = Inputs([tmp_path / "in"])
     errors = [a.error for a in restore_files(inputs, tmp_path / "out", brighten, "m")]
     assert errors[0] == ""
     assert "too long" in errors[1]
     assert names(tmp_path / "out") == ["b.restored.json", "b.restored.png"]
     (tmp_path / "in" / long).rename(tmp_path / "in" / ("y" * 237 + ".png"))
-    inputs, _ = inputs_of([tmp_path / "in"])
+    inputs = Inputs([tmp_path / "in"])
     assert not any(a.error for a in restore_files(inputs, tmp_path / "out", brighten, "m"))
 
 
@@ -164,7 +164,7 @@ def test_a_defect_ends_its_file_alone_and_keeps_its_traceback(tmp_path):
 
     for name, value in (("a.png", 60), ("b.png", 70)):
         paint(tmp_path / "in" / name, value)
-    inputs, _ = inputs_of([tmp_path / "in"])
+    inputs = Inputs([tmp_path / "in"])
     first, second = restore_files(inputs, tmp_path / "out", restore, "m")
     assert "a.png: a defect of the code, ZeroDivisionError: of a network" in first.error
     assert "Traceback" in first.defect
@@ -175,7 +175,7 @@ def test_names_that_are_no_text_survive(tmp_path):
     raw = os.fsencode(tmp_path) + b"/caf\xe9|.png"
     paint(tmp_path / "a.png")
     os.rename(os.fsencode(tmp_path / "a.png"), raw)
-    inputs, _ = inputs_of([tmp_path])
+    inputs = Inputs([tmp_path])
     (answer,) = restore_files(inputs, tmp_path / "out", brighten, "m")
     assert answer.error == ""
     assert r"caf\udce9|.png: restored" in answer.sentence
@@ -185,7 +185,7 @@ def test_names_that_are_no_text_survive(tmp_path):
 def test_restoring_writes_picture_mask_and_answer(tmp_path):
     files = [paint(tmp_path / "in" / "a.png", 60), paint(tmp_path / "in" / "b.png", 0)]
     out = tmp_path / "deep" / "out"
-    inputs = inputs_of(files)[0]
+    inputs = Inputs(files)
     answers = list(restore_files(inputs, out, brighten, "unmask version 3", outputs=MASK_TOO))
     assert [(a.source, a.error) for a in answers] == [(file, "") for file in files]
     ends = ("mask.png", "restored.json", "restored.png")
@@ -223,7 +223,7 @@ def test_samples_are_written_beside_the_answer_with_their_spread(tmp_path):
     files = [paint(tmp_path / "in" / "a.png", 60), paint(tmp_path / "in" / "b.png", 0)]
     out = tmp_path / "out"
     options = RestoreOptions(samples=2, seed=5)
-    list(restore_files(inputs_of(files)[0], out, brighten, "m", options=options))
+    list(restore_files(Inputs(files), out, brighten, "m", options=options))
     for stem in ("a", "b"):
         samples = [
             decode_picture((out / f"{stem}.sample-{i}.png").read_bytes(), stem) for i in (1, 2)
@@ -240,7 +240,7 @@ def test_samples_are_written_beside_the_answer_with_their_spread(tmp_path):
 def test_a_comparison_shows_the_picture_given_beside_the_restored_one(tmp_path):
     given = paint(tmp_path / "in" / "a.png", 60)
     outputs = Outputs(compare=True)
-    list(restore_files([Input(given)], tmp_path / "out", brighten, "m", outputs=outputs))
+    list(restore_files(Inputs([given]), tmp_path / "out", brighten, "m", outputs=outputs))
     beside, before, after = (
         decode_picture(path.read_bytes(), path.name)
         for path in (tmp_path / "out" / "a.compare.png", given, tmp_path / "out" / "a.restored.png")
@@ -251,14 +251,14 @@ def test_a_comparison_shows_the_picture_given_beside_the_restored_one(tmp_path):
 def test_an_untouched_picture_of_a_format_that_is_not_written_is_answered_as_png(tmp_path):
     for kind in ("gif", "bmp"):
         Image.new("RGB", (30, 20)).save(tmp_path / f"{kind}.{kind}")
-    list(restore_files(inputs_of([tmp_path])[0], tmp_path / "out", brighten, "m"))
+    list(restore_files(Inputs([tmp_path]), tmp_path / "out", brighten, "m"))
     for kind in ("gif", "bmp"):
         with Image.open(tmp_path / "out" / f"{kind}.restored.png") as answer:
             assert answer.format == "PNG"
 
 
 def test_masks_are_written_only_when_asked(tmp_path):
-    list(restore_files([Input(paint(tmp_path / "a.png"))], tmp_path / "out", brighten, "m"))
+    list(restore_files(Inputs([paint(tmp_path / "a.png")]), tmp_path / "out", brighten, "m"))
     assert names(tmp_path / "out") == ["a.restored.json", "a.restored.png"]
 
 
@@ -269,7 +269,7 @@ def test_what_is_no_image_is_reported_and_the_rest_goes_on(tmp_path):
     bad.write_bytes(b"no image")
     empty = tmp_path / "in" / "n.png"
     empty.touch()
-    answers = list(restore_files(inputs_of([tmp_path / "in"])[0], tmp_path / "out", brighten, "m"))
+    answers = list(restore_files(Inputs([tmp_path / "in"]), tmp_path / "out", brighten, "m"))
     assert [bool(answer.error) for answer in answers] == [False, True, True, False]
     assert str(bad) in answers[1].error
     assert str(empty) in answers[2].error
@@ -279,8 +279,9 @@ def test_what_is_no_image_is_reported_and_the_rest_goes_on(tmp_path):
 
 
 def test_a_file_that_cannot_be_read_is_reported_and_the_rest_goes_on(tmp_path):
-    gone, good = tmp_path / "gone.png", paint(tmp_path / "a.png")
-    inputs = [Input(gone), Input(good)]
+    gone, good = paint(tmp_path / "gone.png"), paint(tmp_path / "a.png")
+    inputs = Inputs([gone, good])
+    gone.unlink()
     answers = list(restore_files(inputs, tmp_path / "out", brighten, "m"))
     assert "gone.png" in answers[0].error
     assert answers[1].error == ""
@@ -294,7 +295,7 @@ def test_answers_come_one_by_one(tmp_path):
         seen.append(1)
         return brighten(picture, options)
 
-    answers = iter(restore_files(inputs_of(files)[0], tmp_path / "out", restore, "m"))
+    answers = iter(restore_files(Inputs(files), tmp_path / "out", restore, "m"))
     next(answers)
     assert len(seen) == 1
     assert names(tmp_path / "out") == ["a.restored.json", "a.restored.png"]
@@ -303,7 +304,7 @@ def test_answers_come_one_by_one(tmp_path):
 def test_an_output_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OSError, match="out could not be made"):
-        list(restore_files([Input(paint(tmp_path / "a.png"))], tmp_path / "out", brighten, "m"))
+        list(restore_files(Inputs([paint(tmp_path / "a.png")]), tmp_path / "out", brighten, "m"))
 
 
 def test_a_skipped_face_has_no_landmarks():
@@ -315,10 +316,13 @@ def test_a_skipped_face_has_no_landmarks():
 def test_two_workers_write_what_one_writes(tmp_path):
     write_samples(tmp_path / "in", 4, 96, 3, masked=True)
     (tmp_path / "in" / "face-0001.png").write_bytes(b"no picture")
-    inputs, _ = inputs_of([tmp_path / "in"])
+    inputs = Inputs([tmp_path / "in"])
     files, written, crop = [one.file for one in inputs], [], RestoreOptions(crop=True)
     for workers, threads in ((1, 2), (2, 1)):
-        restorer, out = StoredRestorer(RELEASED, threads), tmp_path / str(workers)
+        restorer, out = (
+            StoredRestorer(RELEASED, threads, chain_md5(RELEASED)),
+            tmp_path / str(workers),
+        )
         answers = list(restore_files(inputs, out, restorer, "m", options=crop, workers=workers))
         assert [answer.source for answer in answers] == files
         assert [bool(answer.error) for answer in answers] == [False, True, False, False]
@@ -333,7 +337,7 @@ def test_pictures_are_shared_among_processes_that_use_no_more_than_all_cores(mon
 
     def shared(pictures: int, threads: int | None = None) -> tuple[int, int]:
         restorer, workers = stored_restorer(RELEASED, pictures, threads)
-        assert restorer == StoredRestorer(RELEASED, restorer.threads)
+        assert restorer == StoredRestorer(RELEASED, restorer.threads, chain_md5(RELEASED))
         return restorer.threads, workers
 
     assert shared(1) == (4, 1)

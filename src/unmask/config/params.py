@@ -7,6 +7,7 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from unmask.config.augment import Augment
+from unmask.config.cluster import ClusterName
 from unmask.config.occluders import Occluders
 from unmask.config.restore import Restore
 from unmask.config.section import (
@@ -100,8 +101,9 @@ class Inbox(Section):
 
     `url` is a folder relative to the project's root, or a URL such as s3://bucket/folder. A photo
     is processed once its file has not changed for `settle_seconds`; `crop` says that each photo
-    shows one face. Answers have the photo's own format, or another; `quality` is that of what is
-    compressed with loss, 0 for the photo's own.
+    shows one face. A worker that has not said for `lease_seconds` that it is alive loses its batch.
+    Answers have the photo's own format, or another; `quality` is that of what is compressed with
+    loss, 0 for the photo's own.
     """
 
     url: Annotated[str, Field(min_length=1)]
@@ -112,6 +114,7 @@ class Inbox(Section):
     quality: Annotated[int, Field(ge=0, le=100)] = 0
     strip_metadata: bool = False
     most_megapixels: Positive = 50.0
+    lease_seconds: Annotated[float, Field(ge=1)] = 120.0
 
 
 class Drift(Section):
@@ -400,12 +403,16 @@ class Evaluate(Section):
 class Params(Section):
     """The whole of params.yaml. `image_size` is the side of the canonical frame in pixels.
 
+    `cluster` says where faces are made, masked and restored: null is this machine's processes,
+    local:N are N of them by Dask, and else it is the address of a Dask scheduler.
+
     A file of before `augment` and `restore` were there has their defaults.
     """
 
     seed: Annotated[int, Field(ge=0)]
     image_size: ImageSize
     threads: Count
+    cluster: ClusterName = None
     faces: Faces
     masking: Masking
     train: Train

@@ -73,7 +73,7 @@ def evaluate(
     Writes metrics.json, plots/, pictures/ and DVC's page template plots.html.
 
     Args:
-        params: of which `evaluate` is read.
+        params: of which `evaluate` and `cluster` are read.
         eval_set: the faces, in the canonical frame or at native resolution; the networks alone,
             which see frames only, are scored on the former only.
         train: the split that baselines are fitted to.
@@ -89,7 +89,7 @@ def evaluate(
     chain = Chain.load(models)
     truth = TrueFaces(eval_set.images, eval_set.valid, eval_set.masks, eval_set.landmarks)
     print(f"evaluate: {len(eval_set)} faces", flush=True)
-    whole, seconds = measure_chain(chain, eval_set, truth, "evaluate: faces")
+    whole, seconds = measure_chain(chain, eval_set, truth, "evaluate: faces", params.cluster)
     print("evaluate: chain done", flush=True)
     alone = {} if not eval_set.framed else {"alone": measure_alone(chain, eval_set, truth).table}
     images, valid = fitting_faces(train)
@@ -113,7 +113,7 @@ def evaluate(
                 **whole.table,
                 "hole_psnr_over_mean_face": psnr - tables["mean_face"]["hole_psnr"],
                 "hole_psnr_over_telea": psnr - tables["telea"]["hole_psnr"],
-                "bare_restored": bare_restored(chain, eval_set),
+                "bare_restored": bare_restored(chain, eval_set, params.cluster),
             },
             **alone,
             "baselines": tables,

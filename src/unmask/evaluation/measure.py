@@ -1,7 +1,9 @@
 """Every network alone, then the whole chain with only the masked picture as input."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -9,12 +11,13 @@ from unmask.evaluation.evaluation_set import EvaluationSet, box_of
 from unmask.evaluation.scores import HoleScores, TrueFaces
 from unmask.inference.blending import frame_hole
 from unmask.inference.chain import Chain
+from unmask.inference.results import Restoration
 from unmask.metrics.classification import gender_accuracy, gender_auroc
 from unmask.metrics.coverage import mask_missed, replaced_beyond
 from unmask.metrics.detection import mask_average_precision
 from unmask.metrics.iou import boundary_iou, mask_iou
 from unmask.metrics.nme import failure_rate, nme
-from unmask.parallel import with_progress
+from unmask.parallel import ordered_map, with_progress
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,28 @@ def measure_alone(chain: Chain, eval_set: EvaluationSet, truth: TrueFaces) -> Me
     return _measured(eval_set, truth, predictions)
 
 
+def _timed(face: tuple[np.ndarray, np.ndarray], chain: Chain) -> tuple[Restoration, float]:
+    """A picture's restoration, given with which pixels are valid, and the seconds it took."""
+    picture, valid = face
+    start = time.perf_counter()
+    restored = chain.restore(picture, valid=valid)
+    return restored, time.perf_counter() - start
+
+
+def _restored(
+    chain: Chain, pictures: np.ndarray, valid: np.ndarray, cluster: str | None
+) -> Iterator[tuple[Restoration, float]]:
+    """What `_timed` gives for each of the padded pictures (N, S, S, 3)."""
+    parts = ((one[box_of(v)], v[box_of(v)]) for one, v in zip(pictures, valid, strict=True))
+    return ordered_map(partial(_timed, chain=chain), parts, 1, cluster=cluster)
+
+
 def measure_chain(
-    chain: Chain, eval_set: EvaluationSet, truth: TrueFaces, label: str
+    chain: Chain,
+    eval_set: EvaluationSet,
+    truth: TrueFaces,
+    label: str,
+    cluster: str | None = None,
 ) -> tuple[Measured, float]:
     """Score the whole chain, whose only input are the masked pictures.
 
@@ -121,17 +144,20 @@ def measure_chain(
         eval_set: N masked faces.
         truth: the same faces without masks.
         label: of the progress that is printed.
+        cluster: that restores, see params.yaml's `cluster`; None is this process.
 
     Returns:
         The restorations with their scores, and the median of seconds per picture.
     """
     predictions, holes, seconds = _Predictions(), [], []
-    faces = zip(eval_set.masked, eval_set.valid, eval_set.landmarks, strict=True)
-    for padded, valid, true in with_progress(faces, len(eval_set), label):
+    faces = zip(
+        _restored(chain, eval_set.masked, eval_set.valid, cluster),
+        *(eval_set.masked, eval_set.valid, eval_set.landmarks),
+        strict=True,
+    )
+    for (restored, took), padded, valid, true in with_progress(faces, len(eval_set), label):
         box = rows, columns = box_of(valid)
-        start = time.perf_counter()
-        restored = chain.restore(padded[box], valid=valid[box])
-        seconds.append(time.perf_counter() - start)
+        seconds.append(took)
         picture, mask, hole = padded.copy(), np.zeros_like(valid), np.zeros_like(valid)
         picture[box], mask[box], hole[box] = restored.picture, restored.mask, restored.hole
         face = restored.faces[0].moved(columns.start, rows.start)
@@ -151,11 +177,8 @@ def measure_chain(
     return measured, float(np.median(seconds))
 
 
-def bare_restored(chain: Chain, eval_set: EvaluationSet) -> float:
+def bare_restored(chain: Chain, eval_set: EvaluationSet, cluster: str | None = None) -> float:
     """Share, 0..1, of the set's faces without masks, about 100 of them, that the chain changes."""
     chosen = slice(None, None, max(1, len(eval_set) // 100))
-    changed = [
-        chain.restore(face[box_of(valid)], valid=valid[box_of(valid)]).hole.any()
-        for face, valid in zip(eval_set.images[chosen], eval_set.valid[chosen], strict=True)
-    ]
-    return float(np.mean(changed))
+    found = _restored(chain, eval_set.images[chosen], eval_set.valid[chosen], cluster)
+    return float(np.mean([restored.hole.any() for restored, _ in found]))

@@ -15,9 +15,10 @@ from unmask.datasets.writing import write_rows
 from unmask.faces.duplicates import cross_split_duplicates, picture_hash
 from unmask.faces.folder import UnreadableImage
 from unmask.faces.records import Face, framed
-from unmask.faces.sources import Item, SourceError, items_of
+from unmask.faces.sources import Item, SourceError, items_of, path_of
 from unmask.faces.synthetic import Sampled
 from unmask.parallel import ordered_map, with_progress
+from unmask.project import is_url
 
 
 def row_of(face: Face, weight: float = 1.0) -> dict:
@@ -51,19 +52,27 @@ def _read_face(item_and_source: tuple[Item, Source], size: int) -> tuple[dict, i
     return row, None if isinstance(item, Sampled) else picture_hash(face.image)
 
 
-def _read_photos(photos: dict[Item, Source], size: int, workers: int, rows: BinaryIO) -> list[dict]:
+def _read_photos(
+    photos: dict[Item, Source], params: Params, folders: list[Path], rows: BinaryIO
+) -> list[dict]:
     """Read, frame and hash every photo once.
 
     Args:
         photos: each with its source.
-        size: side of the frame in pixels.
-        workers: number of processes.
+        params: of the project.
+        folders: of the sources on disk.
         rows: a file that takes each photo's row, or why it is left out, in order.
 
     Returns:
         `id`, `hash` and `split` of each photo that could be read.
     """
-    results = ordered_map(partial(_read_face, size=size), photos.items(), workers)
+    results = ordered_map(
+        partial(_read_face, size=params.image_size),
+        photos.items(),
+        params.faces.workers,
+        cluster=params.cluster,
+        reads=folders,
+    )
     readable: list[dict] = []
     for result in with_progress(results, len(photos), "photos"):
         row, value = (result, None) if isinstance(result, str) else result
@@ -86,14 +95,19 @@ def _near_duplicates(readable: list[dict]) -> dict[str, str]:
 
 
 def _rows(
-    source_of: dict[Item, Source], size: int, workers: int, photo_rows: BinaryIO
+    source_of: dict[Item, Source], params: Params, photo_rows: BinaryIO
 ) -> Iterator[tuple[str, dict | str]]:
     """Id and row of every face, or id and why it is left out, in order.
 
     The rows of photos are those that `_read_photos` wrote; synthetic faces are sampled now.
     """
     synthetic = [pair for pair in source_of.items() if isinstance(pair[0], Sampled)]
-    sampled = ordered_map(partial(_read_face, size=size), synthetic, workers)
+    sampled = ordered_map(
+        partial(_read_face, size=params.image_size),
+        synthetic,
+        params.faces.workers,
+        cluster=params.cluster,
+    )
     for item in source_of:
         if isinstance(item, Sampled):
             result = next(sampled)
@@ -118,29 +132,30 @@ def make(params: Params, data: Path) -> list[str]:
     Raises:
         SourceError: for a source that cannot be used, or when no face can be read.
     """
-    tracked = (data / "sources").resolve()
-    for source in params.faces.sources:
-        if source.path and tracked not in (data.parent / source.path).resolve().parents:
+    root, tracked = data.parent, (data / "sources").resolve()
+    paths = [path_of(source, root) for source in params.faces.sources if source.path]
+    folders = [path for path in paths if not is_url(path)]
+    for path in paths:
+        if path not in folders or tracked not in path.resolve().parents:
             print(
-                f"note: {source.path} lies outside data/sources, so DVC does not see when it "
+                f"note: {path} lies outside data/sources, so DVC does not see when it "
                 "changes; then run `dvc repro --force faces`.",
                 flush=True,
             )
     source_of = {
         item: source
         for source in params.faces.sources
-        for item in items_of(source, data.parent, params.seed, params.image_size)
+        for item in items_of(source, root, params.seed, params.image_size)
     }
-    size, workers = params.image_size, params.faces.workers
     photos = {i: source for i, source in source_of.items() if not isinstance(i, Sampled)}
     data.mkdir(parents=True, exist_ok=True)
     with TemporaryFile(dir=data) as photo_rows:
-        readable = _read_photos(photos, size, workers, photo_rows) if photos else []
+        readable = _read_photos(photos, params, folders, photo_rows) if photos else []
         duplicates = _near_duplicates(readable)
         failures = list(duplicates.values())
         for failure in failures:
             print(f"left out: {failure}", flush=True)
-        every = _rows(source_of, size, workers, photo_rows)
+        every = _rows(source_of, params, photo_rows)
         rows = (row for face_id, row in every if face_id not in duplicates)
         failures += write_rows(
             rows,

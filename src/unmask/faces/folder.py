@@ -64,7 +64,7 @@ class AnnotatedPicture:
         try:
             raw = self.path.read_bytes()
         except OSError as error:
-            raise UnreadableImage(f"{self.path}: {error.strerror}") from error
+            raise UnreadableImage(f"{self.path}: {error.strerror or error}") from error
         decoded = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR) if raw else None
         if decoded is None:
             raise UnreadableImage(f"{self.path}: not an image that can be decoded")
@@ -110,7 +110,8 @@ def annotations_of(folder: Path) -> Path:
 
 def _table(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path) if path.suffix == ".parquet" else pa_csv.read_csv(path)
+        with path.open("rb") as file:
+            return pq.read_table(file) if path.suffix == ".parquet" else pa_csv.read_csv(file)
     except pa.ArrowInvalid as error:
         raise SourceError(f"{path} cannot be read: {str(error).splitlines()[0]}.") from error
 

@@ -12,6 +12,7 @@ from unmask.faces.lfw import read_lfw
 from unmask.faces.records import Face
 from unmask.faces.synthetic import Sampled
 from unmask.faces.utkface import read_utkface
+from unmask.project import is_url, located
 
 READERS = {
     "celeba": read_celeba,
@@ -55,8 +56,18 @@ def items_of(source: Source, root: Path, seed: int, size: int) -> Sequence[Item]
     if source.name == "appearance_model":
         assert source.count is not None
         return [Sampled(seed, index, size) for index in range(source.count)]
+    return _spread(READERS[source.name](path_of(source, root)), source.count)
+
+
+def path_of(source: Source, root: Path) -> Path:
+    """The folder of a source of photos, or its place in a bucket.
+
+    Args:
+        source: its params; a relative path starts at `root`.
+        root: the folder of params.yaml.
+    """
     assert source.path is not None
-    return _spread(READERS[source.name](root / source.path), source.count)
+    return located(source.path) if is_url(source.path) else root / source.path
 
 
-__all__ = ["Item", "Sampled", "SourceError", "items_of"]
+__all__ = ["Item", "Sampled", "SourceError", "items_of", "path_of"]

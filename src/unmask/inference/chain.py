@@ -1,5 +1,7 @@
 """The whole chain: landmarks, alignment, segmentation, gender, inpainting, paste-back."""
 
+from functools import cached_property, lru_cache
+from hashlib import md5
 from pathlib import Path
 
 import cv2
@@ -7,6 +9,7 @@ import numpy as np
 
 from unmask.config.params import NETWORKS
 from unmask.config.restore import Restore, load_restore
+from unmask.errors import UnmaskError
 from unmask.geometry.frame import (
     chained,
     invert,
@@ -63,6 +66,8 @@ class Chain:
         networks: by name; each sees the face at its own `image_size`.
         settings: that they restore with.
 
+    A chain that was loaded is pickled as where its networks are stored, and loaded from there.
+
     Attributes:
         size: side of the canonical frame in pixels, the inpainting network's.
     """
@@ -70,6 +75,7 @@ class Chain:
     def __init__(self, networks: dict[str, OnnxNetwork], settings: Restore) -> None:
         self.networks, self.settings = networks, settings
         self.size = networks["inpainting"].image_size
+        self._stored: tuple[Path, int | None] | None = None
 
     @classmethod
     def load(cls, folder: Path, threads: int | None = None) -> "Chain":
@@ -84,7 +90,20 @@ class Chain:
             UnmaskError: when the settings are damaged.
         """
         networks = {name: OnnxNetwork(folder / name, threads) for name in NETWORKS}
-        return cls(networks, load_restore(folder))
+        chain = cls(networks, load_restore(folder))
+        chain._stored = folder.absolute(), threads
+        return chain
+
+    @cached_property
+    def md5(self) -> str:
+        """The md5 over the checksums of the networks, and the settings."""
+        sums = "".join(str(self.networks[name].weights_md5) for name in NETWORKS)
+        return md5(sums.encode() + self.settings.fingerprint).hexdigest()
+
+    def __reduce__(self) -> tuple:
+        if self._stored is None:
+            raise TypeError("only a chain that was loaded from a folder can be pickled")
+        return loaded, (*self._stored, self.md5)
 
     def _find_landmarks(self, crop: np.ndarray, *, compare: bool) -> tuple[np.ndarray, float]:
         """Landmarks (68, 2) of a crop of the network's size, and their disagreement.
@@ -270,3 +289,21 @@ class Chain:
         ).moved(columns.start, rows.start)
         answer = FaceAnswer("restored", "", corners, landmarks, male, fraction, score)
         return Restoration(picture, [answer], [patch], options.samples)
+
+
+@lru_cache(maxsize=1)
+def loaded(folder: Path, threads: int | None, md5: str) -> Chain:
+    """The chain stored in a folder, kept until this process needs another one.
+
+    Args:
+        folder: of the four networks.
+        threads: that each network computes with, see `Chain.load`.
+        md5: of the chain.
+
+    Raises:
+        UnmaskError: when the folder holds another chain, as on a machine that shares no storage.
+    """
+    chain = Chain.load(folder, threads)
+    if chain.md5 != md5:
+        raise UnmaskError(f"{folder} holds other networks here: share the folder that has them.")
+    return chain

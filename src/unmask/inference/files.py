@@ -2,9 +2,10 @@
 
 import json
 import os
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,10 +21,10 @@ from unmask.inference.answers import (
     encoded,
 )
 from unmask.inference.image_file import LARGEST_PICTURE, read_image
-from unmask.inference.inputs import Input
+from unmask.inference.inputs import Input, Inputs, is_input
 from unmask.inference.results import DEFAULT_OPTIONS, PictureError, Restoration, RestoreOptions
 from unmask.parallel import ordered_map
-from unmask.project import write_whole
+from unmask.project import is_url, write_whole
 
 _LONGEST_NAME = 255  # bytes, that file systems take
 
@@ -40,6 +41,9 @@ class FileAnswer:
         picture: the restored picture's file, where there is one.
         existing: whether it was restored before, and left.
         defect: the traceback of an error that is the code's rather than the picture's.
+        sha256: of the input's bytes, where they could be read and restored.
+        seconds: that it took, with reading and writing.
+        model: that restored it, with its version.
     """
 
     source: Path
@@ -49,6 +53,9 @@ class FileAnswer:
     picture: Path | None = None
     existing: bool = False
     defect: str = ""
+    sha256: str = ""
+    seconds: float = 0.0
+    model: str = ""
 
     @property
     def sentence(self) -> str:
@@ -77,10 +84,17 @@ class _Job:
     options: RestoreOptions
     skip_existing: bool
     most_pixels: int
-    files: frozenset[Path]
+    roots: tuple[Path, ...]
 
     def __call__(self, given: Input) -> FileAnswer:
         """Restore a file; whatever is wrong with it ends none but itself."""
+        begun = time.monotonic()
+        answer = self._answer(given)
+        return replace(answer, seconds=time.monotonic() - begun, model=answer.model or self.model)
+
+    def _answer(self, given: Input) -> FileAnswer:
+        if given.refused:
+            return FileAnswer(given.file, [], given.refused)
         try:
             return self._restore(given)
         except PictureError as error:
@@ -94,8 +108,11 @@ class _Job:
     def _restore(self, given: Input) -> FileAnswer:
         raw, stem = _read(given.file), self.out / given.stem
         key = sha256(raw).hexdigest()
-        if self.skip_existing and (faces := self._existing(stem, key)) is not None:
-            return FileAnswer(given.file, faces, existing=True)
+        if self.skip_existing and (known := self._existing(stem, key)) is not None:
+            faces, model, picture = known
+            return FileAnswer(
+                given.file, faces, picture=picture, existing=True, sha256=key, model=model
+            )
         image = read_image(raw, str(given.file), self.most_pixels)
         suffix = image.suffix(self.outputs.writing)
         endings = self.outputs.endings(suffix, self.options.samples) | {"answer": ANSWER}
@@ -105,6 +122,7 @@ class _Job:
             restored = self.restore(image.pixels, self.options)
         except PictureError as error:
             raise PictureError(f"{given.file}: {error}.") from error
+        self.make(stem.parent)
         for what, content in encoded(image, restored, self.model, self.outputs):
             write_whole(paths[what], content)
         document = document_of(image, restored, self.model, self.options) | {
@@ -113,21 +131,31 @@ class _Job:
         }
         write_whole(paths["answer"], document_bytes(document))
         faces = document["faces"]
-        return FileAnswer(given.file, faces, "", image.warnings, paths["picture"])
+        return FileAnswer(given.file, faces, "", image.warnings, paths["picture"], sha256=key)
+
+    @staticmethod
+    def make(folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(f"the folder {folder} could not be made: {error.strerror}.") from error
 
     def _check(self, paths: Iterable[Path], file: Path) -> None:
         """Raises PictureError where an answer's file cannot have its name."""
         for path in paths:
             if len(os.fsencode(path.name)) > _LONGEST_NAME:
                 raise PictureError(f"{file}: its name is too long for its answer's: shorten it.")
-            if path.resolve() in self.files:
+            if is_input(path, self.roots):
                 raise PictureError(
                     f"{file}: its answer {path} would be written over an input: choose another "
                     "--out folder, or rename the input."
                 )
 
-    def _existing(self, stem: Path, key: str) -> list[dict] | None:
-        """The faces of the answer that an earlier run wrote for the same bytes, if it is whole."""
+    def _existing(self, stem: Path, key: str) -> tuple[list[dict], str, Path] | None:
+        """Faces, model and picture of the answer that an earlier run wrote for the same bytes.
+
+        None where there is none, or not all files that are asked for.
+        """
         try:
             document = json.loads(stem.with_name(f"{stem.name}{ANSWER}").read_bytes())
             if document["input"]["sha256"] != key:
@@ -137,7 +165,8 @@ class _Job:
             whole = set(asked) <= set(files) and all(
                 stem.with_name(name).is_file() for name in files.values()
             )
-            return document["faces"] if whole else None
+            picture = stem.with_name(files["picture"])
+            return (document["faces"], document["model"], picture) if whole else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
@@ -147,11 +176,11 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise PictureError(f"{file}: {error.strerror}.") from error
+        raise PictureError(f"{file}: {error.strerror or error}.") from error
 
 
 def restore_files(
-    inputs: Iterable[Input],
+    inputs: Inputs,
     out: Path,
     restore: Callable[[np.ndarray, RestoreOptions], Restoration],
     model: str,
@@ -161,6 +190,7 @@ def restore_files(
     skip_existing: bool = False,
     most_pixels: int = LARGEST_PICTURE,
     workers: int = 1,
+    cluster: str | None = None,
 ) -> Iterator[FileAnswer]:
     """Restore picture files; what is wrong with one is reported and the rest goes on.
 
@@ -170,8 +200,7 @@ def restore_files(
     standard deviation. A picture in which nothing is restored is written as it was.
 
     Args:
-        inputs: the picture files; of those whose answers would have the same names, none is
-            restored.
+        inputs: the picture files, of which no more are listed ahead than are being restored.
         out: the folder that is written into; it is made where it is missing.
         restore: from a picture and what to assume to its restoration; picklable where there is more
             than one worker.
@@ -181,28 +210,14 @@ def restore_files(
         skip_existing: leave an input whose answer is there for the same bytes.
         most_pixels: of a picture.
         workers: number of processes that share the files; the answers come in their order.
+        cluster: that restores in their place, see params.yaml's `cluster`; its workers share the
+            storage of inputs, answers and networks.
 
     Raises:
         OSError: naming the file that could not be written.
+        UnmaskError: when the cluster cannot restore.
     """
-    inputs = list(inputs)
-    same: dict[Path, list[Path]] = {}
-    for one in inputs:
-        same.setdefault(one.stem, []).append(one.file)
-    clashing = {stem for stem, files in same.items() if len(files) > 1}
-    for stem in clashing:
-        names = " and ".join(map(str, same[stem]))
-        reason = f"{names} would both be answered as {out / stem}{ANSWER}: rename one."
-        yield from (FileAnswer(file, [], reason) for file in same[stem])
-    alone = [one for one in inputs if one.stem not in clashing]
-    for folder in {out / one.folder for one in alone} | {out}:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OSError(f"the folder {folder} could not be made: {error.strerror}.") from error
-    files = frozenset(one.file.resolve() for one in inputs)
-    job = _Job(out, restore, model, outputs, options, skip_existing, most_pixels, files)
-    if workers == 1:
-        yield from map(job, alone)
-    else:
-        yield from ordered_map(job, alone, workers, chunk=1)
+    job = _Job(out, restore, model, outputs, options, skip_existing, most_pixels, inputs.roots)
+    job.make(out)
+    reads = [path for path in (out, *inputs.roots) if not is_url(path)]
+    yield from ordered_map(job, inputs, workers, chunk=1, cluster=cluster, reads=reads)

@@ -1,27 +1,38 @@
 """Which picture files the paths that a user names stand for, and what is left out."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from hashlib import md5
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from unmask.errors import readable
 from unmask.inference.answers import ANSWER, MARKS
 from unmask.inference.results import PictureError
+from unmask.project import is_url
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".heic", ".heif"),
     *(".bmp", ".tif", ".tiff", ".gif", ".jp2"),
 )
+LARGE_FOLDER = 10_000  # pictures, from which on the answers go to subfolders
+_FIRST = 256  # pictures that are listed before any is restored
 _OWN = re.compile(r"(.+)\.(restored|mask|compare|uncertainty|sample-\d+)\.\w+")
 
 
 class Input(NamedTuple):
-    """A picture file, and the folder below the one written into that its answer goes to."""
+    """A picture file, and the folder below the one written into that its answer goes to.
+
+    `refused` is the sentence that says why it is not restored, where another one has its answer's
+    name.
+    """
 
     file: Path
     folder: Path = Path()
+    refused: str = ""
 
     @property
     def stem(self) -> Path:
@@ -29,66 +40,155 @@ class Input(NamedTuple):
         return self.folder / self.file.stem
 
 
-class LeftOut(NamedTuple):
-    """What a folder holds and is not restored, and why."""
-
-    path: Path
-    reason: str
-
-
-def inputs_of(
-    paths: Iterable[Path], *, recursive: bool = False
-) -> tuple[list[Input], list[LeftOut]]:
+class Inputs:
     """The picture files that paths name; a folder stands for the pictures in it.
 
-    Hidden files, and answers that an earlier run wrote, are passed over.
+    Hidden files, and answers that an earlier run wrote, are passed over. Where one path is given,
+    its folders are listed one after the other as they are asked for, and never all at once.
 
     Args:
         paths: files and folders.
         recursive: whether a folder stands for those in its subfolders too, which its answers keep.
+        flat: whether the answers of a folder of LARGE_FOLDER pictures and more lie in one folder,
+            too, and not in 256 by the start of the md5 of their names.
 
-    Returns:
-        The inputs, and what else the folders hold.
+    Attributes:
+        first: at most 256 of the pictures.
+        left_out: number and first path of what else the folders hold, by the reason; complete after
+            the last picture.
 
     Raises:
         PictureError: when a path is missing or no file, or nothing is left.
     """
-    inputs: list[Input] = []
-    left_out: list[LeftOut] = []
-    for path in paths:
+
+    def __init__(
+        self, paths: Iterable[Path], *, recursive: bool = False, flat: bool = False
+    ) -> None:
+        self._roots, self._recursive, self._flat = list(paths), recursive, flat
+        self.left_out: dict[str, tuple[int, Path]] = {}
+        for path in self._roots:
+            if not path.is_dir() and not path.is_file():
+                what = "is no file" if path.exists() else "does not exist"
+                raise PictureError(f"{path} {what}: name a picture or a folder of pictures.")
+        self.first = list(islice(self, _FIRST))
+        if not self.first:
+            also = f" ({self._listing()})" if self.left_out else ""
+            raise PictureError(
+                f"no pictures were found in the inputs{also}: name files, or a folder of them."
+            )
+
+    def __iter__(self) -> Iterator[Input]:
+        self.left_out.clear()
+        listed = (one for path in self._roots for one in self._named(path))
+        yield from listed if len(self._roots) == 1 else _refusing(list(listed))
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The files and folders, with no links in their paths."""
+        return tuple(path.resolve() for path in self._roots)
+
+    @property
+    def left_out_sentence(self) -> str:
+        """A sentence that says what was left out and why; empty where nothing was."""
+        count = sum(number for number, _ in self.left_out.values())
+        return readable(f"{count} left out: {self._listing()}.") if count else ""
+
+    def _leave_out(self, path: Path, reason: str) -> None:
+        number, first = self.left_out.get(reason, (0, path))
+        self.left_out[reason] = number + 1, first
+
+    def _named(self, path: Path) -> Iterator[Input]:
         if path.is_dir():
-            for file in _listed(path, path, recursive, left_out):
-                inputs.append(Input(file, file.relative_to(path).parent))
-        elif path.is_file():
-            inputs.append(Input(path))
-        elif path.exists():
-            raise PictureError(f"{path} is no file: name a picture or a folder of pictures.")
+            yield from self._in_folder(path, Path())
         else:
-            raise PictureError(f"{path} does not exist: name a picture or a folder of pictures.")
-    if not inputs:
-        also = f" ({_listing(left_out)})" if left_out else ""
-        raise PictureError(
-            f"no pictures were found in the inputs{also}: name files, or a folder of them."
+            yield Input(path)
+
+    def _in_folder(self, folder: Path, below: Path) -> Iterator[Input]:
+        """The pictures of a folder in order, and of its subfolders after them."""
+        entries = sorted(_entries(folder))
+        names = {name for name, _ in entries}
+        pictures: list[Path] = []
+        folders: list[str] = []
+        for name, kind in entries:
+            path = folder / name
+            if name.startswith("."):
+                continue
+            if kind == "folder":
+                folders.append(name)
+            elif kind != "file" or path.suffix.lower() not in SUFFIXES:
+                if not name.endswith(ANSWER):
+                    self._leave_out(path, "no picture by its ending")
+            elif not _is_answer(path, names):
+                pictures.append(path)
+        spread = len(pictures) >= LARGE_FOLDER and not self._flat
+        yield from _refusing(
+            [Input(path, below / _part(path.name) if spread else below) for path in pictures]
         )
-    return list(dict.fromkeys(inputs)), left_out
-
-
-def _listed(top: Path, folder: Path, recursive: bool, left_out: list[LeftOut]) -> Iterator[Path]:
-    """The pictures of a folder in order; what else it holds is added to a list."""
-    names = {path.name for path in folder.iterdir()}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            if recursive:
-                yield from _listed(top, path, recursive, left_out)
+        for name in folders:
+            if self._recursive:
+                yield from self._in_folder(folder / name, below / name)
             else:
-                left_out.append(LeftOut(path, "a folder, which --recursive takes"))
-        elif not path.is_file() or path.suffix.lower() not in SUFFIXES:
-            if not path.name.endswith(ANSWER):
-                left_out.append(LeftOut(path, "no picture by its ending"))
-        elif not _is_answer(path, names):
-            yield path
+                self._leave_out(folder / name, "a folder, which --recursive takes")
+
+    def _listing(self) -> str:
+        """What is left out in words: how many for each reason, with the first one's name."""
+        return "; ".join(
+            f"{first}{f' and {count - 1} more' if count > 1 else ''}: {reason}"
+            for reason, (count, first) in self.left_out.items()
+        )
+
+
+def is_input(path: Path, roots: tuple[Path, ...]) -> bool:
+    """Whether a file is one of those that `Inputs.roots` stand for, and no earlier answer."""
+    real = path.resolve()
+    within = any(root == real or root in real.parents for root in roots)
+    return within and real.is_file() and not _is_answer(real, _names_beside(real))
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, str]]:
+    """Names in a folder, and whether each is a file, a folder or something else."""
+    if is_url(folder):
+        for entry in folder.fs.ls(folder.path, detail=True):  # type: ignore[attr-defined]
+            name = entry["name"].rstrip("/").rpartition("/")[2]
+            if entry["type"] == "directory":
+                yield name, "folder"
+            elif not entry["name"].endswith("/"):  # the mark of an empty folder
+                yield name, "file"
+        return
+    with os.scandir(folder) as found:
+        for entry in found:
+            yield entry.name, "folder" if entry.is_dir() else "file" if entry.is_file() else "other"
+
+
+def _part(name: str) -> str:
+    """One of 256 folders, for a file by its name."""
+    return md5(os.fsencode(name)).hexdigest()[:2]
+
+
+def _refusing(inputs: list[Input]) -> list[Input]:
+    """The inputs, each once, with those refused whose answers would have the same names."""
+    inputs = list(dict.fromkeys(inputs))
+    counts = Counter(one.stem for one in inputs)
+    same: dict[Path, list[Path]] = {}
+    for one in inputs:
+        if counts[one.stem] > 1:
+            same.setdefault(one.stem, []).append(one.file)
+    return [
+        one._replace(refused=_clash(one.stem, same[one.stem])) if one.stem in same else one
+        for one in inputs
+    ]
+
+
+def _clash(stem: Path, files: list[Path]) -> str:
+    names = " and ".join(map(str, files))
+    return f"{names} would both be answered as {stem}{ANSWER}: rename one."
+
+
+def _names_beside(path: Path) -> set[str]:
+    """The name of a file's answer, if it is there."""
+    own = _OWN.fullmatch(path.name)
+    answer = f"{own[1]}{ANSWER}" if own else ""
+    return {answer} if answer and path.with_name(answer).is_file() else set()
 
 
 def _is_answer(path: Path, names: set[str]) -> bool:
@@ -103,18 +203,3 @@ def _is_answer(path: Path, names: set[str]) -> bool:
     except OSError:  # told when it is restored
         return False
     return any(mark in raw for mark in MARKS)
-
-
-def _listing(left_out: list[LeftOut]) -> str:
-    """What is left out in words: how many for each reason, with the first one's name."""
-    counts = Counter(one.reason for one in left_out)
-    firsts = {one.reason: one.path for one in reversed(left_out)}
-    return "; ".join(
-        f"{firsts[reason]}{f' and {count - 1} more' if count > 1 else ''}: {reason}"
-        for reason, count in counts.items()
-    )
-
-
-def left_out_sentence(left_out: list[LeftOut]) -> str:
-    """A sentence that says what is left out and why."""
-    return readable(f"{len(left_out)} left out: {_listing(left_out)}.")

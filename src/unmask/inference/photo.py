@@ -9,7 +9,7 @@ import numpy as np
 from unmask.config.restore import Detection
 from unmask.geometry.frame import canonical_transform, move_points, warp
 from unmask.inference.alignment import Box, DetectedFace, fits, points_apart
-from unmask.inference.chain import Chain
+from unmask.inference.chain import Chain, loaded
 from unmask.inference.detection import FaceDetector
 from unmask.inference.results import (
     DEFAULT_OPTIONS,
@@ -19,6 +19,7 @@ from unmask.inference.results import (
     RestoreOptions,
 )
 from unmask.inference.runtime import threads_of_environment
+from unmask.networks import chain_md5
 from unmask.parallel import CORES
 
 _FRAME, _AROUND = 160, 32  # pixels: of a restored face as it is looked at again, and around it
@@ -149,10 +150,12 @@ class StoredRestorer:
     Attributes:
         networks: the folder.
         threads: that each network computes with, in each process.
+        md5: of their chain.
     """
 
     networks: Path
     threads: int
+    md5: str
 
     def __call__(self, picture: np.ndarray, options: RestoreOptions) -> Restoration:
         """The restoration of a picture (H, W, 3) uint8 RGB."""
@@ -161,7 +164,7 @@ class StoredRestorer:
 
 @lru_cache(maxsize=1)
 def _loaded(stored: StoredRestorer) -> PhotoRestorer:
-    return PhotoRestorer(Chain.load(stored.networks, stored.threads))
+    return PhotoRestorer(loaded(stored.networks, stored.threads, stored.md5))
 
 
 def stored_restorer(
@@ -180,7 +183,7 @@ def stored_restorer(
     few = pictures < 2 * _PICTURES_A_WORKER
     threads = threads or (CORES if few else threads_of_environment())
     workers = max(1, min(CORES // threads, pictures // _PICTURES_A_WORKER))
-    return StoredRestorer(networks, threads), workers
+    return StoredRestorer(networks.absolute(), threads, chain_md5(networks)), workers
 
 
 def _part_around(

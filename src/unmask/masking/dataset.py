@@ -123,6 +123,7 @@ def make(params: Params, data: Path) -> list[str]:
         partial(_masked_row, masking=params.masking, seed=params.seed),
         read_rows(shards),
         params.masking.workers,
+        cluster=params.cluster,
     )
     if not shards:
         raise UnmaskError(f"{data / 'faces'} holds no faces: run the stage `faces` first.")

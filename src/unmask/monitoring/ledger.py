@@ -17,7 +17,7 @@ class Ledger:
     Attributes:
         judged: md5 of each batch that was checked, by file name; a batch that was replaced since
             is checked again.
-        model: the champion of these checks, see `summaries.chain_md5`.
+        model: the champion of these checks, by its `Chain.md5`.
         announced: kinds of drift (first words of features) whose event was sent for that champion.
         waiting: by feature that had too few values so far, the checked batches that hold some.
     """

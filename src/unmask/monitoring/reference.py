@@ -1,8 +1,8 @@
 """The drift reference: summaries of faces like those that the networks were trained on."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from unmask.evaluation.native_resolution import at_native_resolution
 from unmask.inference.chain import Chain
 from unmask.monitoring.batches import SCHEMA, write_table
 from unmask.monitoring.summaries import Row, summarise
-from unmask.parallel import with_progress
+from unmask.parallel import ordered_map, with_progress
 
 _PROJECTION = b"unmask.projection"  # key of the Parquet file's metadata
 _FOLDS = 5  # of the faces, each projected by components that were fitted to the others
@@ -70,7 +70,7 @@ class Reference:
 
     @property
     def model(self) -> str:
-        """The chain that the faces were restored by, see `summaries.chain_md5`."""
+        """The chain that the faces were restored by, by its `Chain.md5`."""
         return str(self.table["model"].iloc[0])
 
     def projected(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -110,11 +110,9 @@ class Reference:
         return cls(table.to_pandas(), mean, components)
 
 
-def _summaries(chain: Chain, pictures: np.ndarray, valid: np.ndarray) -> Iterator[list[Row]]:
-    """The rows of each picture, padded (N, S, S, 3) uint8 and not valid (N, S, S) there."""
-    for padded, shown in zip(pictures, valid, strict=True):
-        picture = padded[box_of(shown)]
-        yield summarise(picture, chain.restore(picture), chain)
+def _summaries(picture: np.ndarray, chain: Chain) -> list[Row]:
+    """The rows of a picture (H, W, 3) uint8."""
+    return summarise(picture, chain.restore(picture), chain)
 
 
 def make_reference(params: Params, root: Path, masked: Path, models: Path) -> Reference:
@@ -135,5 +133,12 @@ def make_reference(params: Params, root: Path, masked: Path, models: Path) -> Re
     chosen = np.arange(bare) * len(eval_set) // max(bare, 1)
     pictures = np.concatenate([eval_set.masked, eval_set.images[chosen]])
     valid = np.concatenate([eval_set.valid, eval_set.valid[chosen]])
-    found = with_progress(_summaries(chain, pictures, valid), len(pictures), "reference")
+    parts = (padded[box_of(shown)] for padded, shown in zip(pictures, valid, strict=True))
+    found = with_progress(
+        ordered_map(
+            partial(_summaries, chain=chain), parts, 1, cluster=params.cluster, reads=[models]
+        ),
+        len(pictures),
+        "reference",
+    )
     return Reference.fit([row for rows in found for row in rows], params.drift)

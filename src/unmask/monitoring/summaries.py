@@ -1,11 +1,8 @@
 """Summaries of restored faces for monitoring: a row of figures per face, no pixels."""
 
-from hashlib import md5
-
 import cv2
 import numpy as np
 
-from unmask.config.params import NETWORKS
 from unmask.geometry.frame import canonical_transform, shown, warp
 from unmask.inference.chain import Chain
 from unmask.inference.results import FaceAnswer, Restoration
@@ -19,12 +16,6 @@ _FIGURES = (
     "gender_male", "score",
 )  # fmt: skip
 Row = dict[str, float | str | list[float]]
-
-
-def chain_md5(chain: Chain) -> str:
-    """md5 over the checksums of a chain's networks and its settings, which identifies its rows."""
-    sums = "".join(str(chain.networks[name].weights_md5) for name in NETWORKS)
-    return md5(sums.encode() + chain.settings.fingerprint).hexdigest()
 
 
 def _framed(picture: np.ndarray, landmarks: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +87,7 @@ def summarise(picture: np.ndarray, restored: Restoration, chain: Chain) -> list[
         chain: the chain that restored it.
 
     Returns:
-        Of each face: `model`, see `chain_md5`; `status`, as in the restoration; `brightness`, mean
+        Of each face: `model`, its `Chain.md5`; `status`, as in the restoration; `brightness`, mean
         CIELAB L* (0..100) of the canonical frame's part above masks; `sharpness`, log10 of the
         Laplacian's variance divided by that of the grey levels, in the same part; `size`, the
         inter-ocular distance in pixels as if the face were frontal; `yaw` in degrees, positive
@@ -107,7 +98,7 @@ def summarise(picture: np.ndarray, restored: Restoration, chain: Chain) -> list[
     rows = []
     for face in restored.faces:
         row: Row = {name: np.nan for name in _FIGURES}
-        row |= {"model": chain_md5(chain), "status": face.status, "embedding": []}
+        row |= {"model": chain.md5, "status": face.status, "embedding": []}
         if face.status != SKIPPED and face.landmarks is not None:
             try:
                 row |= _measured(picture, restored, face, face.landmarks, chain)

@@ -62,9 +62,12 @@ def _scores(
     truth: TrueFaces,
     baselines: dict[str, float],
     seconds: np.ndarray,
+    cluster: str | None,
 ) -> GateScores:
     """A version's scores; `baselines` are mean hole PSNRs in dB, `seconds` its latencies."""
-    measured, _ = measure_chain(chain, eval_set, truth, f"gate: faces by version {version}")
+    measured, _ = measure_chain(
+        chain, eval_set, truth, f"gate: faces by version {version}", cluster
+    )
     psnr = measured.table["hole_psnr"]
     right = (measured.gender_male > 0.5) == (eval_set.gender == 1)
     return GateScores(
@@ -76,7 +79,7 @@ def _scores(
         sharpness=measured.hole.sharpness(),
         over_mean_face=psnr - baselines["mean_face"],
         over_telea=psnr - baselines["telea"],
-        bare_restored=bare_restored(chain, eval_set),
+        bare_restored=bare_restored(chain, eval_set, cluster),
         groups=groups_of(eval_set),
         seconds=seconds,
     )
@@ -86,6 +89,7 @@ def _score_all(
     chains: dict[str, Chain],
     eval_set: EvaluationSet,
     train_images: tuple[np.ndarray, np.ndarray],
+    cluster: str | None,
 ) -> dict[str, GateScores]:
     """The scores of every version on the same faces; the mean face is fitted to `train_images`."""
     truth = TrueFaces(
@@ -98,7 +102,7 @@ def _score_all(
     }
     latencies = measure_latencies(list(chains.values()), eval_set)
     return {
-        version: _scores(version, chain, eval_set, truth, baselines, seconds)
+        version: _scores(version, chain, eval_set, truth, baselines, seconds, cluster)
         for (version, chain), seconds in zip(chains.items(), latencies, strict=True)
     }
 
@@ -219,7 +223,9 @@ def judge_version(
     with stage_run("gate", tags) as run:
         own = select_faces(split, params.evaluate.max_faces)
         eval_set = with_common_faces(own, params.gate.common_faces)
-        scores = _score_all(chains, eval_set, fitting_faces(open_split(masked, "train")))
+        scores = _score_all(
+            chains, eval_set, fitting_faces(open_split(masked, "train")), params.cluster
+        )
         of_champion = scores[present] if present else None
         judged = judge(scores[version], of_champion, params.gate, len(own))
         sources = {number: sources_of(folder) for number, folder in folders.items()}
