@@ -4,7 +4,6 @@ Usage: ddp_losses.py NETWORK PARAMS MASKED MODELS OUT
 """
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def main() -> None:
     L.seed_everything(0, verbose=False)
     module = make_module(name, section, augment, train, val, 0, models)
     recorder = Recorder()
-    trainer = make_trainer(section, [recorder], int(os.environ["WORLD_SIZE"]))
+    trainer = make_trainer(section, [recorder])
     trainer.fit(module)
     if trainer.global_rank == 0:
         total = sum(float(p.double().square().sum()) for p in module.trained().parameters())

@@ -1,4 +1,4 @@
-"""A batch shared by two processes trains as one process does with the whole batch.
+"""A batch shared by two nodes, of one process each, trains as one process does with all of it.
 
 Mask R-CNN is left out: torchvision draws its proposals by chance, in each process others.
 """
@@ -10,34 +10,42 @@ from pathlib import Path
 
 import pytest
 from project import ROOT
+from team.services import free_port
 
 from unmask.config.profiles import use_profile
 from unmask.models.stored import load_network
 
 pytestmark = pytest.mark.train
-LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node")
 
 
-def succeed(processes: int, script: str, *arguments: str, cwd: Path) -> str:
-    done = subprocess.run(
-        [*LAUNCH, str(processes), str(Path(__file__).with_name(script)), *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+def on_nodes(number: int, *program: str, cwd: Path) -> str:
+    """What a program says that torchrun starts once on each of so many nodes, all on loopback."""
+    rendezvous = ("--master_addr", "127.0.0.1", "--master_port", str(free_port()))
+    nodes = ("--nnodes", str(number), "--nproc_per_node", "1", *rendezvous)
+    launch = (sys.executable, "-m", "torch.distributed.run", *nodes)
+    started = [
+        subprocess.Popen(
+            [*launch, "--node_rank", str(rank), *program],
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(number)
+    ]
+    told = [process.communicate(timeout=600)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * number, told[0][-3000:]
+    return told[0]
 
 
 @pytest.mark.parametrize("name", ["gender", "landmarks", "inpainting"])
-def test_two_gloo_processes_have_the_losses_of_one(name, masked, models, tmp_path):
+def test_two_nodes_have_the_losses_of_one(name, masked, models, tmp_path):
     params = tmp_path / "params.yaml"
     use_profile("smoke", ROOT / "conf", params)
-    for processes in (1, 2):
+    script = str(Path(__file__).with_name("ddp_losses.py"))
+    for nodes in (1, 2):
         paths = map(str, (params, masked, models, tmp_path))
-        succeed(processes, "ddp_losses.py", name, *paths, cwd=tmp_path)
+        on_nodes(nodes, script, name, *paths, cwd=tmp_path)
     one, two = (json.loads((tmp_path / f"{name}-{n}.json").read_text()) for n in (1, 2))
     assert (one["processes"], two["processes"]) == (1, 2)
     assert len(one["losses"]) == 4
@@ -47,9 +55,9 @@ def test_two_gloo_processes_have_the_losses_of_one(name, masked, models, tmp_pat
     assert two["weights"] == pytest.approx(one["weights"], rel=1e-5)
 
 
-def test_two_gloo_processes_end_the_stage(workshop):
+def test_two_nodes_end_the_stage(workshop):
     """Curves, sheets and checkpoints are the first process's; it must not wait for the other."""
     folder = workshop("shared")
-    told = succeed(2, "ddp_stage.py", "inpainting", cwd=folder)
+    told = on_nodes(2, "-m", "unmask.stages.train", "inpainting", cwd=folder)
     assert told.count("train inpainting: step") > 1
     load_network(folder / "models" / "inpainting")

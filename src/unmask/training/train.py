@@ -1,5 +1,6 @@
 """Trains one network and stores it."""
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Literal
@@ -74,18 +75,21 @@ def resolved_precision(precision: Precision | Literal["auto"]) -> Precision:
     return "bf16-mixed" if fast else "32-true"
 
 
-def make_trainer(
-    params: Fit, callbacks: list[L.Callback], processes: int | None = None
-) -> L.Trainer:
+def make_trainer(params: Fit, callbacks: list[L.Callback]) -> L.Trainer:
     """A trainer of `params.steps` steps on the GPUs there are, else on the CPU.
+
+    Where torchrun started this process, its processes on all nodes share each batch by DDP; else
+    one process per GPU does.
 
     Args:
         params: the section `train.<name>`.
         callbacks: of Lightning.
-        processes: number of processes that share each batch, by DDP; None takes one per GPU.
     """
     gpus = torch.cuda.device_count()
-    processes = processes or max(1, gpus)
+    processes, nodes = max(1, gpus), 1
+    if torch.distributed.is_torchelastic_launched():
+        processes = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // processes
     return L.Trainer(
         accelerator="gpu" if gpus else "cpu",
         precision=resolved_precision(params.precision),
@@ -99,9 +103,10 @@ def make_trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
         devices=processes,
+        num_nodes=nodes,
         # the discriminator joins late, and early steps leave it unused
-        strategy="ddp_find_unused_parameters_true" if processes > 1 else "auto",
-        sync_batchnorm=gpus > 1,
+        strategy="ddp_find_unused_parameters_true" if processes * nodes > 1 else "auto",
+        sync_batchnorm=gpus > 0 and processes * nodes > 1,
     )
 
 
