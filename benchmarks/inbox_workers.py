@@ -10,6 +10,7 @@ process that nobody stops.
 
 import argparse
 import os
+import platform
 import signal
 import sys
 import time
@@ -20,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
+import pyarrow.parquet as pq
 from project import ROOT, change_params, copy_project
 from team.prefect_api import PrefectApi
 from team.services import client_of, free_port, object_store
@@ -144,7 +146,7 @@ def restore(bucket: Bucket, workers: list[Worker], asked: argparse.Namespace) ->
 
 def mine(bucket: Bucket, worker: Worker) -> set[str]:
     """The batches whose last lease is a worker's."""
-    owner = (worker.folder / ".unmask" / "inbox.owner").read_bytes()
+    owner = f"{(worker.folder / '.unmask' / 'inbox.owner').read_text()} {platform.node()}".encode()
     last: dict[str, str] = {}
     for path in sorted(bucket.files("work")):
         if "/lease-" in path:
@@ -187,12 +189,16 @@ def report(bucket: Bucket, photos: dict[str, bytes], folder: Path) -> None:
         if path.suffix != ".json"
     }
     same = Counter(found.values()) == Counter(expected.values())
-    repeated = counts["restored"] != 3 * len(given)
+    rows = sum(
+        pq.read_metadata(path).num_rows for path in folder.glob("w*/.unmask/batches/*.parquet")
+    )
     print(
         f"{len(photos)} photos given, {len(given)} different; done/ holds the same: "
-        f"{done == given}; the {len(found)} pictures are those of one process: {same}"
+        f"{done == given}; the {len(found)} pictures are those of one process: {same}; "
+        f"the workers recorded {rows} faces"
     )
-    if done != given or not same or repeated or counts["failed"]:
+    whole = counts["restored"] == 3 * len(given) and rows == len(given)
+    if done != given or not same or not whole or counts["failed"]:
         sys.exit("the workers lost or repeated photos, or answered otherwise")
 
 

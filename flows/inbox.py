@@ -4,6 +4,7 @@
 """
 
 import argparse
+import platform
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def load_restorer(model: str | None, params: Inbox) -> Restorer:
     return Restorer(
         partial(PhotoRestorer(chain).restore, options=RestoreOptions(crop=params.crop)),
         name,
-        lambda picture, restored: summarise(picture, restored, chain),
+        partial(summarise, chain=chain),
         lambda rows, batch: write_batch(rows, batches, batch),
         Writing.parse(params.format, params.quality, params.strip_metadata),
         round(params.most_megapixels * 1e6),
@@ -186,7 +187,7 @@ def _owner(state: Path) -> str:
     file = state / "inbox.owner"
     if not file.is_file():
         write_whole(file, uuid4().hex.encode())
-    return file.read_text()
+    return f"{file.read_text()} {platform.node()}"  # a copied project's is another
 
 
 def _restore(storage: Storage, leases: Leases, params: Inbox, model: str | None) -> str:
@@ -194,6 +195,7 @@ def _restore(storage: Storage, leases: Leases, params: Inbox, model: str | None)
     left, photos = find_work(storage, leases, params.settle_seconds)
     if not left and not photos:
         return "nothing new"
+    storage.check()
     restorer = load_restorer(model, params)
     processor = make_processor(storage, restorer)
     outcomes: list[Outcome] = []

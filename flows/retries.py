@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import TaskRun
 from prefect.tasks import exponential_backoff
 
-from unmask.errors import TEMPORARY
+from unmask.errors import TEMPORARY, is_of_storage
 
 
 def is_temporary(error: object) -> bool:
@@ -18,8 +18,8 @@ def is_temporary(error: object) -> bool:
 
     EIO is a disk's error, and what s3fs makes of an S3 server's.
     """
-    botocore = type(error).__module__.startswith("botocore.")
-    of_storage = botocore or (isinstance(error, OSError) and error.errno == EIO)
+    of_disk = isinstance(error, OSError) and error.errno == EIO
+    of_storage = of_disk or (isinstance(error, Exception) and is_of_storage(error))
     of_mlflow = type(error).__module__.startswith("mlflow.") and _is_away(error)
     of_network = isinstance(error, ConnectionError | TimeoutError | httpx.TransportError)
     return of_storage or of_mlflow or of_network or getattr(error, "status", None) == TEMPORARY

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import slow_work
+import work_elsewhere
 from project import DVC_YAML, ROOT, change_params
 from team.services import free_port, until
 
@@ -78,10 +78,10 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
 
 
 def test_work_is_yielded_in_order_and_its_errors_pass(dask):
-    done = ordered_map(slow_work.square, iter(range(300)), 1, cluster=dask.address)
+    done = ordered_map(work_elsewhere.square, iter(range(300)), 1, cluster=dask.address)
     assert list(done) == [number * number for number in range(300)]
     with pytest.raises(ValueError, match="seven"):
-        list(ordered_map(slow_work.square, range(770, 790), 1, cluster=dask.address))
+        list(ordered_map(work_elsewhere.square, range(770, 790), 1, cluster=dask.address))
 
 
 def test_a_worker_that_is_killed_costs_its_tasks_only(tmp_path):
@@ -89,11 +89,25 @@ def test_a_worker_that_is_killed_costs_its_tasks_only(tmp_path):
     try:
         victims = [own.worker(), own.worker()]
         own.wait_for(2)
-        done = ordered_map(slow_work.square, iter(range(700)), 1, cluster=own.address)
+        done = ordered_map(work_elsewhere.square, iter(range(700)), 1, cluster=own.address)
         found = [next(done) for _ in range(70)]
         victims[0].kill()
         found += list(done)
         assert found == [number * number for number in range(700)]
+    finally:
+        own.stop()
+
+
+def test_a_scheduler_that_dies_is_told_in_a_sentence(tmp_path):
+    own = Dask(tmp_path)
+    try:
+        own.worker()
+        own.wait_for(1)
+        done = ordered_map(work_elsewhere.square, iter(range(700)), 1, cluster=own.address)
+        next(done)
+        own.scheduler.kill()
+        with pytest.raises(UnmaskError, match="is gone: start it, and run this again"):
+            list(done)
     finally:
         own.stop()
 
@@ -158,7 +172,7 @@ def test_masked_faces_have_the_bytes_of_one_process(dask, tmp_path, monkeypatch,
         shards[name] = {str(file): file.read_bytes() for file in files}
     assert len(shards[None]) > 3
     assert shards[None] == shards[dask.address]
-    assert "2 workers of Dask at tcp://" in capsys.readouterr().out
+    assert "2 workers of Dask at tcp://" in capsys.readouterr().err
 
 
 def test_restored_photos_have_the_bytes_of_one_process(dask, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ Source: Rocklin, "Dask: parallel computation with blocked algorithms and task sc
 import importlib
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, chdir, contextmanager, nullcontext
 from functools import cache
@@ -46,11 +47,13 @@ class Cluster:
     @property
     def workers(self) -> int:
         """Processes that work now, at least 1."""
-        return max(1, len(self._client.nthreads()))
+        with self._told():
+            return max(1, len(self._client.nthreads()))
 
     def submit(self, part: list) -> "Future":
         """Begin with the results of a part of the items."""
-        return self._client.submit(_do, self._work, part, _code(), self._folder, pure=False)
+        with self._told():
+            return self._client.submit(_do, self._work, part, _code(), self._folder, pure=False)
 
     def result(self, future: "Future") -> list:
         """Wait for a part's results, saying so while there is no worker.
@@ -59,22 +62,32 @@ class Cluster:
             UnmaskError: when the scheduler is gone, or workers died of the part again and again.
             Exception: that the work raised.
         """
-        from distributed import CancelledError, KilledWorker, wait
+        from distributed import wait
 
-        while not future.done():
-            try:
-                wait([future], timeout=_SECONDS)
-            except TimeoutError:
-                if not self._client.nthreads():
-                    print(f"no worker is at {self._name}: waiting for one", flush=True)
-        try:
+        with self._told():
+            while not future.done():
+                try:
+                    wait([future], timeout=_SECONDS)
+                except TimeoutError:
+                    if not self._client.nthreads():
+                        print(f"no worker is at {self._name}: waiting for one", file=sys.stderr)
             return future.result()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say in a sentence what Dask's errors mean."""
+        from distributed import CancelledError, KilledWorker
+        from distributed.client import FuturesCancelledError
+        from distributed.comm.core import CommClosedError
+
+        try:
+            yield
         except KilledWorker as error:
             raise UnmaskError(
                 f"workers of {self._name} died again and again of one part of the work, most "
                 "likely since they have too little memory: give them more."
             ) from error
-        except CancelledError as error:
+        except (CancelledError, FuturesCancelledError, CommClosedError) as error:
             raise UnmaskError(
                 f"the Dask scheduler at {self._name} is gone: start it, and run this again."
             ) from error
@@ -92,22 +105,22 @@ def connected(name: str, work: Callable, reads: list[Path] | None) -> Iterator[C
     Args:
         name: as params.yaml's `cluster` has it.
         work: what they will do.
-        reads: what they must find under the same path as this process; None where work needs no
-            files, and else its relative paths are taken to start where this process works.
+        reads: what they must find under the same path as this process, relative to where it works;
+            without any they need none of its files.
 
     Raises:
         UnmaskError: when no scheduler is there, or a worker lacks the code, an extra or a path.
     """
     import dask
 
-    folder = None if reads is None else str(Path.cwd())
+    folder = str(Path.cwd()) if reads else None
     paths = [str(path.absolute()) for path in reads or ()]
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(_SETTINGS))
         client = _client(name, stack)
         _check(client, name, work, [folder, *paths] if folder else paths)
         count, dashboard = len(client.nthreads()), client.dashboard_link
-        print(f"{count} workers of Dask at {name}; what they do: {dashboard}", flush=True)
+        print(f"{count} workers of Dask at {name}; what they do: {dashboard}", file=sys.stderr)
         yield Cluster(client, name, work, folder)
 
 
@@ -120,10 +133,10 @@ def _client(name: str, stack: ExitStack) -> "Client":
         return stack.enter_context(Client(stack.enter_context(own)))
     try:
         return stack.enter_context(Client(name, timeout=_SECONDS))
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:  # the latter two without what tls:// asks for
         raise UnmaskError(
-            f"no Dask scheduler answers at {name}: start one by `dask scheduler`, or set cluster "
-            "to null."
+            f"no Dask scheduler answers at {name} ({error}): start one by `dask scheduler`, or set "
+            "cluster to null."
         ) from error
 
 
@@ -167,7 +180,10 @@ def _parts(work: Any) -> Iterator[Any]:
 def _lacks(modules: list[str], code: str, paths: list[str]) -> str:
     """What keeps this worker from the work, as the end of a sentence; empty where nothing does."""
     if _code() != code:
-        return "runs other code of unmask or another Python: install the same commit there."
+        return (
+            "runs other code of unmask or another Python: install the same commit there, and start "
+            "it again."
+        )
     for module in modules:
         try:
             importlib.import_module(module)
@@ -184,14 +200,18 @@ def _code() -> str:
     """What the package's code and Python's version come down to."""
     top = Path(__file__).parent
     digest = md5(platform.python_version_tuple()[1].encode())
-    for file in sorted(top.rglob("*.py")):
+    for file in sorted(file for file in top.rglob("*") if file.suffix in (".py", ".npz", ".onnx")):
         digest.update(f"{file.relative_to(top)}\0".encode() + file.read_bytes())
     return digest.hexdigest()
 
 
 def _do(work: Callable, part: list, code: str, folder: str | None) -> list:
     """A part's results, on a worker; one that came late was not checked before."""
-    if lack := _lacks([], code, [folder] if folder else []):
+    from distributed import get_worker
+
+    lack = _lacks([], code, [folder] if folder else [])
+    if lack or get_worker().state.nthreads != 1:
+        lack = lack or "has more than one thread: start it with `--nthreads 1`."
         raise UnmaskError(f"a worker that came meanwhile {lack}")
     cv2.setNumThreads(1)
     with chdir(folder) if folder else nullcontext():

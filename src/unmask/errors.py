@@ -29,11 +29,16 @@ class UnmaskError(Exception):
     status = 1
 
 
+def is_of_storage(error: Exception) -> bool:
+    """Whether an error is a bucket's that did not answer or refused, by a client with its own."""
+    return type(error).__module__.startswith("botocore.")
+
+
 def exit_with_message(main: Callable[Parameters, None]) -> Callable[Parameters, None]:
     """Decorate a command so that an error ends it with one sentence and an exit status.
 
-    This holds for UnmaskError, for OSError, such as a full disk, and for what is not installed; any
-    other error is a defect of this package and keeps its traceback.
+    This holds for UnmaskError, for OSError, such as a full disk, for what a bucket refuses, and for
+    what is not installed; any other error is a defect of this package and keeps its traceback.
     """
 
     @functools.wraps(main)
@@ -48,6 +53,11 @@ def exit_with_message(main: Callable[Parameters, None]) -> Callable[Parameters, 
                 raise
             print(f"error: {sentence}", file=sys.stderr, flush=True)
             sys.exit(1)
+        except Exception as error:
+            if not is_of_storage(error):
+                raise
+            print(f"error: the bucket does not answer: {error}", file=sys.stderr, flush=True)
+            sys.exit(TEMPORARY)
 
     return command
 

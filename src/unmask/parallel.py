@@ -72,8 +72,7 @@ def ordered_map(
         chunk: number of items that a worker gets at once.
         cluster: of Dask, that does the work in place of this machine's processes, in tasks of 64
             items, see `unmask.cluster`.
-        reads: files and folders that the work needs, relative paths of which it may use; None where
-            a cluster's workers need none.
+        reads: files and folders that the work needs, and a cluster's workers must have.
 
     Raises:
         UnmaskError: before any work is done, when the cluster cannot do it.
@@ -121,6 +120,21 @@ def _in_order(
 
 def _each(work: Callable[[Any], Any], part: list) -> list:
     return [work(item) for item in part]
+
+
+def called_alone(work: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a function in a process of its own, which the system may kill alone.
+
+    Args:
+        work: picklable function.
+        arguments: picklable too.
+
+    Raises:
+        BrokenProcessPool: when that process was killed.
+    """
+    context = get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=_begin_worker) as pool:
+        return pool.submit(work, *arguments).result()
 
 
 def with_progress(results: Iterable[Result], total: int | None, label: str) -> Iterator[Result]:

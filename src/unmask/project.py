@@ -107,12 +107,19 @@ def is_url(path: Path | str) -> bool:
 
 
 def located(path: str) -> Path:
-    """A path of this machine, or one like it for what a URL such as s3://bucket/folder names."""
+    """A path of this machine, or one like it for what a URL such as s3://bucket/folder names.
+
+    Raises:
+        UnmaskError: when nothing knows such URLs.
+    """
     if not is_url(path):
         return Path(path)
     from upath import UPath
 
-    return cast(Path, UPath(path))  # of the same interface
+    try:
+        return cast(Path, UPath(path, use_listings_cache=False))  # of the same interface
+    except ValueError as error:
+        raise UnmaskError(f"{path} cannot be read: {error}: use a path, or s3://bucket.") from error
 
 
 def md5_of(files: Iterable[Path]) -> str:

@@ -1,3 +1,4 @@
+import errno
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from project import DVC_YAML
 
+from unmask.errors import UnmaskError
 from unmask.inbox.storage import Bucket, Folder, Storage, storage_of
 
 
@@ -143,3 +145,36 @@ def test_files_know_when_they_changed(storage):
     before = time.time()
     storage.write("new/a.jpg", b"one")
     assert before - 2 <= storage.files("new")["new/a.jpg"] <= time.time() + 2
+
+
+def test_what_stays_of_a_folder_that_is_deleted(storage):
+    for path in (
+        "work/b/photos/a.jpg",
+        "work/b/photos/deep/b.jpg",
+        "work/b/rows/1.json",
+        "work/b/x",
+    ):
+        storage.write(path, b"one")
+    storage.delete_folder("work/b", but="work/b/photos")
+    assert set(storage.files("work")) == {"work/b/photos/a.jpg", "work/b/photos/deep/b.jpg"}
+
+
+def test_a_file_system_without_links_creates_a_file_once_too(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    storage = Folder(tmp_path)
+    assert storage.create("work/b/lease-0001", b"one")
+    assert not storage.create("work/b/lease-0001", b"two")
+    assert {path.name for path in (tmp_path / "work" / "b").iterdir()} == {"lease-0001"}
+
+
+def test_a_bucket_that_knows_no_conditional_puts_is_refused(s3, monkeypatch):
+    storage = Bucket("s3://photos/unconditional")
+    storage.check()
+    assert storage.files("claims") == {}
+    pipe = storage._files.pipe_file
+    monkeypatch.setattr(storage._files, "pipe_file", lambda path, content, **_: pipe(path, content))
+    with pytest.raises(UnmaskError, match="knows no conditional puts"):
+        storage.check()

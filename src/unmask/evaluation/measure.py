@@ -127,7 +127,8 @@ def _restored(
 ) -> Iterator[tuple[Restoration, float]]:
     """What `_timed` gives for each of the padded pictures (N, S, S, 3)."""
     parts = ((one[box_of(v)], v[box_of(v)]) for one, v in zip(pictures, valid, strict=True))
-    return ordered_map(partial(_timed, chain=chain), parts, 1, cluster=cluster)
+    work = partial(_timed, chain=chain)
+    return ordered_map(work, parts, 1, cluster=cluster, reads=chain.stored)
 
 
 def measure_chain(

@@ -4,8 +4,9 @@
     work/B/lease-0002    that of who took it over, since the one before had run out
 
 A process that was killed, or that hangs, no longer renews its lease, and another takes the batch
-over. One that hung and comes back knows by its own clock that it has lost the batch. The machines'
-clocks, and a bucket's, must agree to a quarter of the lease's seconds.
+over. One that hung and goes on knows by its own clock that it has lost the batch or, where that
+stood still too, by the other's lease when it renews its own. The machines' clocks, and a bucket's,
+must agree to a quarter of the lease's seconds.
 """
 
 import time
@@ -38,9 +39,9 @@ class Lease:
     ) -> None:
         self.batch, self._storage, self._path = batch, storage, path
         self._owner, self._seconds, self._renewed = owner, seconds, begun
-        self._ended = Event()
+        self._ended, self._lost = Event(), False
         self._thread = Thread(target=self._renew, name=f"lease of {batch}", daemon=True)
-        self._error: OSError | None = None
+        self._error: Exception | None = None
 
     def __enter__(self) -> "Lease":
         self._thread.start()
@@ -63,24 +64,27 @@ class Lease:
             ) from self._error
 
     def end(self) -> None:
-        """Delete the batch, in which no photo is left."""
-        self.check()
+        """Delete the batch, but for photos that a process that hung moved into it only now."""
         self._ended.set()
         self._thread.join()
-        self._storage.delete_folder(f"{WORK}/{self.batch}")
+        self.check()
+        folder = f"{WORK}/{self.batch}"
+        self._storage.delete_folder(folder, but=f"{folder}/photos")
 
     def _is_out(self) -> bool:
-        return time.monotonic() - self._renewed > self._seconds / 2
+        return self._lost or time.monotonic() - self._renewed > self._seconds / 2
 
     def _renew(self) -> None:
         while not self._ended.wait(self._seconds / 8) and not self._is_out():
             begun = time.monotonic()
             try:
-                self._storage.write(self._path, self._owner.encode())
-            except OSError as error:  # told by `check`, unless it passes
+                files = self._storage.files(f"{WORK}/{self.batch}")
+                self._lost = max(_leases(files, self.batch), default="") > self._path
+                if not self._lost:
+                    self._storage.write(self._path, self._owner.encode())
+                    self._renewed, self._error = begun, None
+            except Exception as error:  # told by `check`, unless it passes; clients have their own
                 self._error = error
-            else:
-                self._renewed = begun
 
 
 class Leases:

@@ -14,17 +14,20 @@ their file names, as long as the answer is in restored/; other bytes under an ol
 photo. A photo is always in new/, work/, done/ or failed/. It enters a batch by being moved, so that
 a file written to its old path later is a new photo. Any number of processes work at the same time,
 on machines of their own too, each on batches that it alone has (`unmask.inbox.leases`); what a
-killed one left in work/ another finishes. A photo at which processes were killed `ATTEMPTS` times
-is set aside. The same bytes under two names are restored under both where two processes take them
-at the same moment.
+killed one left in work/ another finishes. A photo that was at work when its process was killed is
+tried again in a process of its own, and set aside if that is killed alone. The same bytes under
+two names are restored under both where another process has restored one since this one began.
 """
 
 import json
 import os
 from collections.abc import Callable, Iterable
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -34,16 +37,17 @@ from unmask.inbox.storage import Storage
 from unmask.inference.answers import ANSWER, Outputs, document_bytes, document_of, encoded
 from unmask.inference.image_file import AS_GIVEN, LARGEST_PICTURE, Writing, read_image
 from unmask.inference.results import DEFAULT_OPTIONS, PictureError, Restoration
+from unmask.parallel import called_alone
 
-ATTEMPTS = 2  # at a photo, whose process was killed each time
+_MOST_TRIES = 5  # of a photo, with each of which all of its worker was killed
 NEW, RESTORED, DONE, FAILED = "new", "restored", "done", "failed"
 _BEING_WRITTEN = (".partial", ".part", ".tmp", ".crdownload", ".filepart")
 _KEY_DIGITS = 16  # hexadecimal
 _RESTORED = ANSWER.removesuffix(".json")  # unmask 0.1 wrote NAME-KEY.json
 _LONGEST_STEM, _LONGEST_SUFFIX = 160, 16  # bytes; file systems take names of 255
 _KILLED = (
-    f"its process was killed {ATTEMPTS} times while it was restored, most likely since it needs "
-    "more memory than there is: restore it on a larger machine, or smaller."
+    "its process was killed twice while it was restored, most likely since it needs more memory "
+    "than there is: restore it on a larger machine, or smaller."
 )
 
 Row = dict[str, float | str | list[float]]
@@ -56,10 +60,12 @@ class Restorer:
     Attributes:
         restore: from a photo (H, W, 3) uint8 RGB to its restoration.
         model: the model's name and version, for JSON and metadata.
-        summarise: from a photo and its restoration to monitoring rows, one per face.
+        summarise: from a photo and its restoration to monitoring rows, one per face; picklable, as
+            is `restore`.
         record: stores the rows of a batch under the batch's name, replacing earlier ones.
         writing: how answers are written.
         most_pixels: of a photo.
+        alone: calls a function in a process of its own; raises BrokenProcessPool where it dies.
     """
 
     restore: Callable[[np.ndarray], Restoration]
@@ -68,6 +74,22 @@ class Restorer:
     record: Callable[[list[Row], str], object]
     writing: Writing = AS_GIVEN
     most_pixels: int = LARGEST_PICTURE
+    alone: Callable[..., "_Answer"] = called_alone
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What is written for a photo.
+
+    Attributes:
+        rows: for monitoring.
+        files: the content of each, by the ending of its name; the document comes last.
+        faces: the status of each.
+    """
+
+    rows: list[Row]
+    files: dict[str, bytes]
+    faces: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -117,7 +139,7 @@ def waiting_photos(storage: Storage, settle: float, now: float) -> list[str]:
 def claim(storage: Storage, photos: Iterable[str], lease: Lease, leases: Leases) -> None:
     """Move photos from new/ into a batch, but for those that another process has taken.
 
-    Where the first was taken, another process is at work on all of them, and none is tried.
+    Where the first is gone, most likely another process is at work on all, and no other is tried.
 
     Args:
         storage: the inbox.
@@ -145,9 +167,7 @@ class BatchProcessor:
 
     def __init__(self, storage: Storage, restorer: Restorer) -> None:
         self._storage, self._restorer = storage, restorer
-        answers = (path for path in storage.files(RESTORED) if path.endswith(".json"))
-        stems = (path.removesuffix(".json").removesuffix(_RESTORED) for path in answers)
-        self._known = {stem[-_KEY_DIGITS:] for stem in stems}
+        self._known = self._answered()
 
     def process(self, lease: Lease) -> list[Outcome]:
         """Restore a batch's photos, record its rows, and move its photos to done/ and failed/.
@@ -161,15 +181,34 @@ class BatchProcessor:
         Raises:
             LeaseLostError: when others may have taken the batch over, who will finish it.
         """
+        try:
+            return self._process(lease)
+        except FileNotFoundError:
+            lease.check()  # of a batch that another process has finished
+            raise
+
+    def _answered(self) -> set[str]:
+        """The keys of the photos whose answers are whole."""
+        answers = (path for path in self._storage.files(RESTORED) if path.endswith(".json"))
+        stems = (path.removesuffix(".json").removesuffix(_RESTORED) for path in answers)
+        return {stem[-_KEY_DIGITS:] for stem in stems}
+
+    def _process(self, lease: Lease) -> list[Outcome]:
         storage, folder = self._storage, f"{WORK}/{lease.batch}"
         tries = _Tries(storage, folder)
-        results = {
-            path: self._restore(path, lease, tries)
-            for path in sorted(storage.files(f"{folder}/photos"), key=tries.order)
-        }
+        if storage.files(f"{folder}/rows"):  # by another process, whose answers came since
+            self._known |= self._answered()
+        results = {}
+        for path in sorted(storage.files(f"{folder}/photos"), key=tries.order):
+            try:
+                results[path] = self._restore(path, lease, tries)
+            except Exception:
+                tries.take_back(path)
+                raise
         rows = sorted(storage.files(f"{folder}/rows"))
         summaries = [row for path in rows for row in json.loads(storage.read(path))]
         if results and summaries:
+            lease.check()
             self._restorer.record(summaries, lease.batch)
         for path, (_, target) in results.items():
             lease.check()
@@ -190,35 +229,35 @@ class BatchProcessor:
         name, suffix = _keyed_name(photo, key)
         if key in self._known:
             return Outcome(photo, "known"), f"{DONE}/{name}{suffix}"
-        if tries.of(path) >= ATTEMPTS:
+        if tries.of(path) >= _MOST_TRIES:
             return self._set_aside(photo, key, _KILLED)
+        restorer = self._restorer
+        asked = (restorer.restore, restorer.summarise, restorer.model, restorer.writing)
+        call = restorer.alone if tries.of(path) else _called
         tries.begin(path)
         try:
-            image = read_image(raw, photo, self._restorer.most_pixels)
-            restored = self._restorer.restore(image.pixels)
-            summary = self._restorer.summarise(image.pixels, restored)
-            outputs, model = Outputs(self._restorer.writing, save_masks=True), self._restorer.model
-            contents = dict(encoded(image, restored, model, outputs))
-            endings = outputs.endings(image.suffix(outputs.writing), 0)
-            document = document_of(image, restored, model, DEFAULT_OPTIONS)
+            answer = call(_answer, raw, photo, restorer.most_pixels, *asked)
         except PictureError as error:
             return self._set_aside(photo, key, str(error))
+        except BrokenProcessPool:
+            return self._set_aside(photo, key, _KILLED)
         except Exception as error:  # the rest of the batch goes on; the flow fails later
             reason = f"{photo}: a defect of the code, {type(error).__name__}: {error}"
             return self._set_aside(photo, key, reason, defect=True)
         rows = f"{folder}/rows/{key}.json"
         lease.check()
-        self._storage.write(rows, json.dumps(summary).encode())
-        for what, content in contents.items():
+        self._storage.write(rows, json.dumps(answer.rows).encode())
+        document = answer.files.pop(ANSWER)
+        for ending, content in answer.files.items():
             lease.check()
-            self._storage.write(f"{RESTORED}/{name}{endings[what]}", content)
+            self._storage.write(f"{RESTORED}/{name}{ending}", content)
         lease.check()
+        created = self._storage.create(f"{RESTORED}/{name}{ANSWER}", document)
         self._known.add(key)
-        if not self._storage.create(f"{RESTORED}/{name}{ANSWER}", document_bytes(document)):
+        if not created:
             self._storage.write(rows, b"[]")  # whoever restored it has recorded it
             return Outcome(photo, "known"), f"{DONE}/{name}{suffix}"
-        faces = tuple(face.status for face in restored.faces)
-        return Outcome(photo, "restored", faces), f"{DONE}/{name}{suffix}"
+        return Outcome(photo, "restored", answer.faces), f"{DONE}/{name}{suffix}"
 
     def _set_aside(
         self, photo: str, key: str, reason: str, *, defect: bool = False
@@ -229,8 +268,32 @@ class BatchProcessor:
         return Outcome(photo, "failed", reason=reason, defect=defect), target
 
 
+def _answer(
+    raw: bytes,
+    photo: str,
+    most_pixels: int,
+    restore: Callable[[np.ndarray], Restoration],
+    summarise: Callable[[np.ndarray, Restoration], list[Row]],
+    model: str,
+    writing: Writing,
+) -> _Answer:
+    """What is written for a photo's bytes; raises PictureError as `read_image` does."""
+    image = read_image(raw, photo, most_pixels)
+    restored = restore(image.pixels)
+    rows = summarise(image.pixels, restored)
+    outputs = Outputs(writing, save_masks=True)
+    endings = outputs.endings(image.suffix(writing), 0)
+    files = {endings[what]: content for what, content in encoded(image, restored, model, outputs)}
+    files[ANSWER] = document_bytes(document_of(image, restored, model, DEFAULT_OPTIONS))
+    return _Answer(rows, files, tuple(face.status for face in restored.faces))
+
+
+def _called(work: Callable[..., _Answer], *arguments: Any) -> _Answer:
+    return work(*arguments)
+
+
 class _Tries:
-    """How often processes were killed while they restored the photos of a batch.
+    """How often workers were killed while they restored the photos of a batch.
 
     Args:
         storage: the inbox.
@@ -240,6 +303,7 @@ class _Tries:
     def __init__(self, storage: Storage, folder: str) -> None:
         self._storage, self._file = storage, f"{folder}/tries.json"
         self._ended: dict[str, int] = {}
+        self._before = 0  # the attempts at the photo at work, but for the present one
         if self._file in storage.files(folder):
             self._ended = json.loads(storage.read(self._file))
 
@@ -254,8 +318,14 @@ class _Tries:
     def begin(self, path: str) -> None:
         """Note that a photo is being restored, until the next one is."""
         noted = {**self._ended, path: self.of(path) + 1}
-        self._ended.pop(path, None)
+        self._before = self._ended.pop(path, 0)
         self._storage.write(self._file, json.dumps(noted).encode())
+
+    def take_back(self, path: str) -> None:
+        """Note as well as can be that an attempt ended by an error, and not with its process."""
+        noted = {**self._ended, path: self._before}
+        with suppress(Exception):  # the error itself is raised
+            self._storage.write(self._file, json.dumps(noted).encode())
 
 
 def _keyed_name(photo: str, key: str) -> tuple[str, str]:

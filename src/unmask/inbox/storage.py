@@ -3,8 +3,8 @@
 Paths in a storage are relative to its root, with slashes.
 """
 
+import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,9 +12,12 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
+from unmask.errors import UnmaskError
 from unmask.project import project_root, write_whole
 
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _CLAIMS = "claims"  # of a bucket's files, while they are taken
 _CHANGED = ("LastModified", "mtime", "updated", "last_modified", "created")  # as file systems say
 
@@ -49,8 +52,11 @@ class Storage(Protocol):
     def move(self, path: str, to: str) -> None:
         """Give a file another path; a process killed meanwhile leaves it under either or both."""
 
-    def delete_folder(self, folder: str) -> None:
-        """Delete a folder and all files in it."""
+    def delete_folder(self, folder: str, but: str = "") -> None:
+        """Delete a folder and all files in it, but for those in one of its folders."""
+
+    def check(self) -> None:
+        """Raise UnmaskError where `create` cannot be relied on."""
 
 
 class Folder(Storage):
@@ -84,14 +90,28 @@ class Folder(Storage):
         """Write the file under another name, then link it, which fails where there is one."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        whole = file.with_name(f".{os.getpid()}-{sha256(os.fsencode(path)).hexdigest()[:16]}")
+        whole = file.with_name(f".{uuid4().hex}")
         whole.write_bytes(content)
         try:
             os.link(whole, file)
         except FileExistsError:
             return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return self._create_unlinked(file, content)
         finally:
             whole.unlink()
+        return True
+
+    @staticmethod
+    def _create_unlinked(file: Path, content: bytes) -> bool:
+        """On file systems without links, where a kill may leave the file half-written."""
+        try:
+            with file.open("xb") as new:
+                new.write(content)
+        except FileExistsError:
+            return False
         return True
 
     def take(self, path: str, to: str, is_held: Callable[[str], bool]) -> bool:  # noqa: ARG002
@@ -107,9 +127,17 @@ class Folder(Storage):
         (self.root / to).parent.mkdir(parents=True, exist_ok=True)
         os.replace(self.root / path, self.root / to)
 
-    def delete_folder(self, folder: str) -> None:
-        """Remove the folder's tree."""
-        shutil.rmtree(self.root / folder)
+    def delete_folder(self, folder: str, but: str = "") -> None:
+        """Remove the files, then the folders that are empty."""
+        for path, _ in _regular_files(self.root / folder):
+            if not but or (self.root / but) not in path.parents:
+                path.unlink(missing_ok=True)
+        for top, _, _ in os.walk(self.root / folder, topdown=False):
+            with suppress(OSError):  # it holds what stays
+                os.rmdir(top)
+
+    def check(self) -> None:
+        """Every file system can."""
 
 
 class Bucket(Storage):
@@ -195,10 +223,23 @@ class Bucket(Storage):
         """The folder of an object's claims."""
         return f"{_CLAIMS}/{sha256(os.fsencode(path)).hexdigest()[:32]}"
 
-    def delete_folder(self, folder: str) -> None:
+    def delete_folder(self, folder: str, but: str = "") -> None:
         """Delete the objects below the folder, one by one."""
         for path in self.files(folder):
-            self._files.rm_file(path)
+            if not but or not path.startswith(f"{but}/"):
+                self._files.rm_file(path)
+
+    def check(self) -> None:
+        """Create an object twice, which a store that knows no conditional puts allows."""
+        probe = f"{_CLAIMS}/probe-{uuid4().hex}"
+        self.create(probe, b"one")
+        twice = self.create(probe, b"two")
+        self._files.rm_file(probe)
+        if twice:
+            raise UnmaskError(
+                "the inbox's bucket knows no conditional puts (If-None-Match), by which workers "
+                "share it: use a store that does, such as S3, or a folder."
+            )
 
 
 def _changed(info: dict[str, Any]) -> float:

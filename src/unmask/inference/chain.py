@@ -94,6 +94,11 @@ class Chain:
         chain._stored = folder.absolute(), threads
         return chain
 
+    @property
+    def stored(self) -> list[Path]:
+        """The folder that it was loaded from, if it was."""
+        return [] if self._stored is None else [self._stored[0]]
+
     @cached_property
     def md5(self) -> str:
         """The md5 over the checksums of the networks, and the settings."""

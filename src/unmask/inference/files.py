@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask.errors import readable
+from unmask.errors import UnmaskError, is_of_storage, readable
 from unmask.inference.answers import (
     ANSWER,
     PICTURE_ALONE,
@@ -99,9 +99,11 @@ class _Job:
             return self._restore(given)
         except PictureError as error:
             return FileAnswer(given.file, [], str(error))
-        except OSError:  # of the folder that is written into, e.g. of a full disk
+        except (OSError, UnmaskError):  # of where it is written, e.g. a full disk; of the networks
             raise
         except Exception as error:
+            if is_of_storage(error):
+                raise
             reason = f"{given.file}: a defect of the code, {type(error).__name__}: {error}"
             return FileAnswer(given.file, [], reason, defect=traceback.format_exc())
 
@@ -135,6 +137,8 @@ class _Job:
 
     @staticmethod
     def make(folder: Path) -> None:
+        if is_url(folder):  # a bucket needs no folders, and is not to be made for a misspelt name
+            return
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -200,7 +204,7 @@ def restore_files(
     standard deviation. A picture in which nothing is restored is written as it was.
 
     Args:
-        inputs: the picture files, of which no more are listed ahead than are being restored.
+        inputs: the picture files, of which a folder is listed when its turn comes.
         out: the folder that is written into; it is made where it is missing.
         restore: from a picture and what to assume to its restoration; picklable where there is more
             than one worker.
@@ -219,5 +223,7 @@ def restore_files(
     """
     job = _Job(out, restore, model, outputs, options, skip_existing, most_pixels, inputs.roots)
     job.make(out)
-    reads = [path for path in (out, *inputs.roots) if not is_url(path)]
+    networks = getattr(restore, "networks", None)  # of a `StoredRestorer`
+    used = [out, *inputs.roots, *([networks] if networks else [])]
+    reads = [path for path in used if not is_url(path)]
     yield from ordered_map(job, inputs, workers, chunk=1, cluster=cluster, reads=reads)

@@ -2,16 +2,16 @@
 
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import md5
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from unmask.errors import readable
 from unmask.inference.answers import ANSWER, MARKS
 from unmask.inference.results import PictureError
+from unmask.parallel import CORES
 from unmask.project import is_url
 
 SUFFIXES = (
@@ -19,7 +19,7 @@ SUFFIXES = (
     *(".bmp", ".tif", ".tiff", ".gif", ".jp2"),
 )
 LARGE_FOLDER = 10_000  # pictures, from which on the answers go to subfolders
-_FIRST = 256  # pictures that are listed before any is restored
+_FIRST = max(256, 4 * CORES)  # pictures that are listed before any is restored
 _OWN = re.compile(r"(.+)\.(restored|mask|compare|uncertainty|sample-\d+)\.\w+")
 
 
@@ -44,7 +44,8 @@ class Inputs:
     """The picture files that paths name; a folder stands for the pictures in it.
 
     Hidden files, and answers that an earlier run wrote, are passed over. Where one path is given,
-    its folders are listed one after the other as they are asked for, and never all at once.
+    its folders are listed one after the other as they are asked for, and never all at once. What
+    cannot be listed is left out.
 
     Args:
         paths: files and folders.
@@ -53,7 +54,7 @@ class Inputs:
             too, and not in 256 by the start of the md5 of their names.
 
     Attributes:
-        first: at most 256 of the pictures.
+        first: at most 256 of the pictures, or four a core.
         left_out: number and first path of what else the folders hold, by the reason; complete after
             the last picture.
 
@@ -103,30 +104,40 @@ class Inputs:
         else:
             yield Input(path)
 
-    def _in_folder(self, folder: Path, below: Path) -> Iterator[Input]:
+    def _in_folder(
+        self, folder: Path, below: Path, above: tuple[Path, ...] = ()
+    ) -> Iterator[Input]:
         """The pictures of a folder in order, and of its subfolders after them."""
-        entries = sorted(_entries(folder))
-        names = {name for name, _ in entries}
-        pictures: list[Path] = []
-        folders: list[str] = []
+        real = folder if is_url(folder) else folder.resolve()
+        if real in above:
+            self._leave_out(folder, "a link to a folder that it lies in")
+            return
+        try:
+            entries = sorted(_entries(folder))
+        except OSError as error:
+            self._leave_out(folder, f"it cannot be read: {error.strerror or error}")
+            return
+        answers = {name for name, _ in entries if name.endswith(ANSWER)}
+        pictures = []
         for name, kind in entries:
-            path = folder / name
-            if name.startswith("."):
+            if name.startswith(".") or kind == "folder":
                 continue
-            if kind == "folder":
-                folders.append(name)
-            elif kind != "file" or path.suffix.lower() not in SUFFIXES:
+            if kind != "file" or Path(name).suffix.lower() not in SUFFIXES:
                 if not name.endswith(ANSWER):
-                    self._leave_out(path, "no picture by its ending")
-            elif not _is_answer(path, names):
-                pictures.append(path)
+                    self._leave_out(folder / name, "no picture by its ending")
+            elif not _is_answer(folder / name, answers):
+                pictures.append(name)
         spread = len(pictures) >= LARGE_FOLDER and not self._flat
-        yield from _refusing(
-            [Input(path, below / _part(path.name) if spread else below) for path in pictures]
-        )
-        for name in folders:
+        stems = sorted(Path(name).stem for name in pictures)
+        twice = {one for one, other in pairwise(stems) if one == other}
+        same = {one: [n for n in pictures if Path(n).stem == one] for one in twice}
+        for name in pictures:
+            one = Input(folder / name, below / _part(name) if spread else below)
+            clash = same.get(one.file.stem)
+            yield one._replace(refused=_clash(one, [folder / n for n in clash])) if clash else one
+        for name in (name for name, kind in entries if kind == "folder" and name[0] != "."):
             if self._recursive:
-                yield from self._in_folder(folder / name, below / name)
+                yield from self._in_folder(folder / name, below / name, (*above, real))
             else:
                 self._leave_out(folder / name, "a folder, which --recursive takes")
 
@@ -157,31 +168,33 @@ def _entries(folder: Path) -> Iterator[tuple[str, str]]:
         return
     with os.scandir(folder) as found:
         for entry in found:
-            yield entry.name, "folder" if entry.is_dir() else "file" if entry.is_file() else "other"
+            try:
+                kind = "folder" if entry.is_dir() else "file" if entry.is_file() else "other"
+            except OSError:  # a link to itself
+                kind = "other"
+            yield entry.name, kind
 
 
 def _part(name: str) -> str:
     """One of 256 folders, for a file by its name."""
-    return md5(os.fsencode(name)).hexdigest()[:2]
+    return f"md5-{md5(os.fsencode(name)).hexdigest()[:2]}"
 
 
 def _refusing(inputs: list[Input]) -> list[Input]:
     """The inputs, each once, with those refused whose answers would have the same names."""
     inputs = list(dict.fromkeys(inputs))
-    counts = Counter(one.stem for one in inputs)
     same: dict[Path, list[Path]] = {}
     for one in inputs:
-        if counts[one.stem] > 1:
-            same.setdefault(one.stem, []).append(one.file)
+        same.setdefault(one.stem, []).append(one.file)
     return [
-        one._replace(refused=_clash(one.stem, same[one.stem])) if one.stem in same else one
+        one._replace(refused=_clash(one, same[one.stem])) if len(same[one.stem]) > 1 else one
         for one in inputs
     ]
 
 
-def _clash(stem: Path, files: list[Path]) -> str:
+def _clash(one: Input, files: list[Path]) -> str:
     names = " and ".join(map(str, files))
-    return f"{names} would both be answered as {stem}{ANSWER}: rename one."
+    return f"{names} would both be answered as {one.stem}{ANSWER}: rename one."
 
 
 def _names_beside(path: Path) -> set[str]:

@@ -6,14 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
-from unmask.errors import readable
+from unmask.errors import UnmaskError, readable
 from unmask.inference.files import FileAnswer
 from unmask.project import is_url
-
-if TYPE_CHECKING:
-    pass
 
 _ROWS = 4096  # that are kept in memory
 
@@ -85,7 +81,12 @@ def writing_manifest(file: Path) -> Iterator[Manifest]:
 
     Args:
         file: of Parquet, on disk or in a bucket.
+
+    Raises:
+        UnmaskError: when it names a folder.
     """
+    if not file.name or file.is_dir():
+        raise UnmaskError(f"{file} is a folder: name the manifest's file, e.g. manifest.parquet.")
     with ExitStack() as stack:
         if is_url(file):
             partial = Path(stack.enter_context(TemporaryDirectory())) / file.name
@@ -94,8 +95,10 @@ def writing_manifest(file: Path) -> Iterator[Manifest]:
             partial = file.with_name(f".{file.name}.partial")
             stack.callback(partial.unlink, missing_ok=True)
         manifest = Manifest(partial)
-        yield manifest
-        manifest.close()
+        try:
+            yield manifest
+        finally:
+            manifest.close()
         if is_url(file):
             file.fs.put_file(str(partial), file.path)  # type: ignore[attr-defined]
         else:

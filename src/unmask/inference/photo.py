@@ -38,6 +38,9 @@ class PhotoRestorer:
         self._chain, self._settings = chain, chain.settings
         self._detector = FaceDetector(chain.settings.detection)
 
+    def __reduce__(self) -> tuple:
+        return PhotoRestorer, (self._chain,)
+
     def restore(
         self,
         photo: np.ndarray,

@@ -136,7 +136,7 @@ def make_reference(params: Params, root: Path, masked: Path, models: Path) -> Re
     parts = (padded[box_of(shown)] for padded, shown in zip(pictures, valid, strict=True))
     found = with_progress(
         ordered_map(
-            partial(_summaries, chain=chain), parts, 1, cluster=params.cluster, reads=[models]
+            partial(_summaries, chain=chain), parts, 1, cluster=params.cluster, reads=chain.stored
         ),
         len(pictures),
         "reference",
