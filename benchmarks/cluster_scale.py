@@ -3,9 +3,10 @@
     PYTHONPATH=tests python -m benchmarks.cluster_scale [--faces 1024] [--photos 2000] [--timed 512]
 
 `dask scheduler` and `dask worker`, as a user starts them, on loopback. First what one process makes
-of so many faces and photos is compared with what two workers make, one of which is killed midway.
-Then one worker and two, of one thread each, do the same work; the efficiency is half the ratio of
-their seconds, in which the scheduler, and the process that hands out and writes, take part.
+of so many faces and photos, a quarter of which show a mask, is compared with what two workers make,
+one of which is killed midway. Then one worker and two, of one thread each, do the same work; the
+efficiency is half the ratio of their seconds, in which the scheduler, and the process that hands
+out and writes, take part.
 """
 
 import argparse
@@ -87,7 +88,7 @@ def mask(params: Params, name: str | None, out: Path, faces: Path) -> float:
 
 def restore(photos: Path, name: str | None, out: Path) -> Iterator[FileAnswer]:
     """Restore the photos of a folder with one thread for each network."""
-    inputs = Inputs([photos], flat=True)
+    inputs = Inputs([photos], recursive=True)
     restorer, _ = stored_restorer(RELEASED, 1, threads=1)
     options = RestoreOptions(crop=True)
     return restore_files(inputs, out, restorer, "m", options=options, workers=1, cluster=name)
@@ -174,10 +175,12 @@ def main() -> None:
             change_params(folder, "faces", sources=sources)
             make_faces(load_params(), folder / f"faces-{size}")
         params = load_params()
-        write_samples(folder / "photos", asked.photos, 64, 0, masked=True)
+        masked = max(asked.photos // 4, asked.timed)
+        write_samples(folder / "photos" / "masked", masked, 64, 0, masked=True)
+        write_samples(folder / "photos" / "bare", asked.photos - masked, 64, 1, masked=False)
         for part, count in (("few", 128), ("part", asked.timed)):
             (folder / part).mkdir()
-            for path in sorted((folder / "photos").iterdir())[:count]:
+            for path in sorted((folder / "photos" / "masked").iterdir())[:count]:
                 shutil.copy(path, folder / part)
         if not asked.only_timed:
             check(params, folder / f"faces-{asked.faces}/faces", folder / "photos", folder)
