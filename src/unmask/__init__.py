@@ -2,7 +2,8 @@
 
 import os
 
-# Libraries read these at import: no version check, no telemetry, nothing touches the network.
+# Libraries read these at import: no version check, no telemetry, nothing touches the network, and
+# NumPy's matrices, which are small here, wait for no threads that take the cores of other processes.
 for _name, _value in {
     "NO_ALBUMENTATIONS_UPDATE": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -11,6 +12,7 @@ for _name, _value in {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DVC_NO_ANALYTICS": "1",
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime's, which is on by default
+    "OPENBLAS_NUM_THREADS": "1",
 }.items():
     os.environ.setdefault(_name, _value)
 
