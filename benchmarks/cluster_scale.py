@@ -1,6 +1,6 @@
 """Bytes, kills and efficiency of synthesis and restoring on a Dask cluster of this machine.
 
-    PYTHONPATH=tests python -m benchmarks.cluster_scale [--faces 1024] [--photos 2000] [--timed 512]
+    PYTHONPATH=tests python -m benchmarks.cluster_scale [--faces 4096] [--photos 2000] [--timed 512]
 
 `dask scheduler` and `dask worker`, as a user starts them, on loopback. First what one process makes
 of so many faces and photos, a quarter of which show a mask, is compared with what two workers make,
@@ -160,9 +160,9 @@ def compare(params: Params, faces: Path, photos: Path, folder: Path) -> None:
 def main() -> None:
     """Print bytes, then seconds and efficiencies."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--faces", type=int, default=1024)
+    parser.add_argument("--faces", type=int, default=4096)
     parser.add_argument("--photos", type=int, default=2000)
-    parser.add_argument("--timed", type=int, default=512, help="of both")
+    parser.add_argument("--timed", type=int, default=512, help="photos")
     parser.add_argument("--only-timed", action="store_true")
     asked = parser.parse_args()
     with TemporaryDirectory() as name:
@@ -170,11 +170,10 @@ def main() -> None:
         os.chdir(folder)
         (folder / "dvc.yaml").write_text(DVC_YAML)
         use_profile("cpu", _ROOT / "conf", folder / "params.yaml")
-        for size in {asked.timed, *([] if asked.only_timed else [asked.faces])}:
-            sources = [{"name": "appearance_model", "count": size}]
-            change_params(folder, "faces", sources=sources)
-            make_faces(load_params(), folder / f"faces-{size}")
-        params = load_params()
+        sources = [{"name": "appearance_model", "count": asked.faces}]
+        change_params(folder, "faces", sources=sources)
+        params, faces = load_params(), folder / "made" / "faces"
+        make_faces(params, folder / "made")
         masked = max(asked.photos // 4, asked.timed)
         write_samples(folder / "photos" / "masked", masked, 64, 0, masked=True)
         write_samples(folder / "photos" / "bare", asked.photos - masked, 64, 1, masked=False)
@@ -183,8 +182,8 @@ def main() -> None:
             for path in sorted((folder / "photos" / "masked").iterdir())[:count]:
                 shutil.copy(path, folder / part)
         if not asked.only_timed:
-            check(params, folder / f"faces-{asked.faces}/faces", folder / "photos", folder)
-        compare(params, folder / f"faces-{asked.timed}/faces", folder / "part", folder)
+            check(params, faces, folder / "photos", folder)
+        compare(params, faces, folder / "part", folder)
 
 
 if __name__ == "__main__":

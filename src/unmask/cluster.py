@@ -6,6 +6,7 @@ Source: Rocklin, "Dask: parallel computation with blocked algorithms and task sc
 
 import importlib
 import os
+import pickle
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -51,9 +52,10 @@ class Cluster:
             return max(1, len(self._client.nthreads()))
 
     def submit(self, part: list) -> "Future":
-        """Begin with the results of a part of the items."""
+        """Begin with the results of a part of the items; Dask would look into each, unpickled."""
+        packed = pickle.dumps((self._work, part))
         with self._told():
-            return self._client.submit(_do, self._work, part, _code(), self._folder, pure=False)
+            return self._client.submit(_do, packed, _code(), self._folder, pure=False)
 
     def result(self, future: "Future") -> list:
         """Wait for a part's results, saying so while there is no worker.
@@ -71,7 +73,7 @@ class Cluster:
                 except TimeoutError:
                     if not self._client.nthreads():
                         print(f"no worker is at {self._name}: waiting for one", file=sys.stderr)
-            return future.result()
+            return pickle.loads(future.result())
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -205,14 +207,15 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def _do(work: Callable, part: list, code: str, folder: str | None) -> list:
-    """A part's results, on a worker; one that came late was not checked before."""
+def _do(packed: bytes, code: str, folder: str | None) -> bytes:
+    """The pickled results of a part, on a worker; one that came late was not checked before."""
     from distributed import get_worker
 
     lack = _lacks([], code, [folder] if folder else [])
     if lack or get_worker().state.nthreads != 1:
         lack = lack or "has more than one thread: start it with `--nthreads 1`."
         raise UnmaskError(f"a worker that came meanwhile {lack}")
+    work, part = pickle.loads(packed)
     cv2.setNumThreads(1)
     with chdir(folder) if folder else nullcontext():
-        return [work(item) for item in part]
+        return pickle.dumps([work(item) for item in part])
