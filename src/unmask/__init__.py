@@ -3,7 +3,7 @@
 import os
 
 # Libraries read these at import: no version check, no telemetry, nothing touches the network, and
-# NumPy's matrices, which are small here, wait for no threads that take the cores of other processes.
+# NumPy computes with one thread, since more wait actively and take the cores of other processes.
 for _name, _value in {
     "NO_ALBUMENTATIONS_UPDATE": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
