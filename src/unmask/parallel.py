@@ -38,6 +38,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker)
+
+
 def _begin_worker() -> None:
     cv2.setNumThreads(1)
     Thread(target=_end_with_parent, daemon=True).start()
@@ -86,8 +90,7 @@ def ordered_map(
         cv2.setNumThreads(1)
         yield from map(work, items)
     else:
-        context = get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as pool:
+        with _pool(workers) as pool:
             yield from _in_order(
                 items,
                 chunk,
@@ -132,8 +135,7 @@ def called_alone(work: Callable[..., Result], *arguments: Any) -> Result:
     Raises:
         BrokenProcessPool: when that process was killed.
     """
-    context = get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_begin_worker) as pool:
+    with _pool(1) as pool:
         return pool.submit(work, *arguments).result()
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from unmask.errors import UnmaskError
-from unmask.project import project_root, write_whole
+from unmask.project import is_url, project_root, write_whole
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _CLAIMS = "claims"  # of a bucket's files, while they are taken
@@ -260,7 +260,7 @@ def _is_refused(error: OSError) -> bool:
 
 def storage_of(url: str) -> Storage:
     """The storage for a URL, or for a folder by its path relative to the project's root."""
-    return Bucket(url) if "://" in url else Folder(project_root() / url)
+    return Bucket(url) if is_url(url) else Folder(project_root() / url)
 
 
 def _regular_files(top: Path) -> Iterator[tuple[Path, os.stat_result]]:

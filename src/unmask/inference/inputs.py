@@ -2,11 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import md5
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from unmask.errors import readable
 from unmask.inference.answers import ANSWER, MARKS
@@ -20,6 +20,7 @@ SUFFIXES = (
 )
 LARGE_FOLDER = 10_000  # pictures, from which on the answers go to subfolders
 _FIRST = max(256, 4 * CORES)  # pictures that are listed before any is restored
+Given = TypeVar("Given")
 _OWN = re.compile(r"(.+)\.(restored|mask|compare|uncertainty|sample-\d+)\.\w+")
 
 
@@ -128,13 +129,10 @@ class Inputs:
             elif not _is_answer(folder / name, answers):
                 pictures.append(name)
         spread = len(pictures) >= LARGE_FOLDER and not self._flat
-        stems = sorted(Path(name).stem for name in pictures)
-        twice = {one for one, other in pairwise(stems) if one == other}
-        same = {one: [n for n in pictures if Path(n).stem == one] for one in twice}
+        alike = _alike(pictures, lambda name: Path(name).stem)
         for name in pictures:
             one = Input(folder / name, below / _part(name) if spread else below)
-            clash = same.get(one.file.stem)
-            yield one._replace(refused=_clash(one, [folder / n for n in clash])) if clash else one
+            yield _judged(one, [folder / other for other in alike.get(one.file.stem, ())])
         for name in (name for name, kind in entries if kind == "folder" and name[0] != "."):
             if self._recursive:
                 yield from self._in_folder(folder / name, below / name, (*above, real))
@@ -183,18 +181,27 @@ def _part(name: str) -> str:
 def _refusing(inputs: list[Input]) -> list[Input]:
     """The inputs, each once, with those refused whose answers would have the same names."""
     inputs = list(dict.fromkeys(inputs))
-    same: dict[Path, list[Path]] = {}
-    for one in inputs:
-        same.setdefault(one.stem, []).append(one.file)
-    return [
-        one._replace(refused=_clash(one, same[one.stem])) if len(same[one.stem]) > 1 else one
-        for one in inputs
-    ]
+    alike = _alike(inputs, lambda one: one.stem)
+    return [_judged(one, [other.file for other in alike.get(one.stem, ())]) for one in inputs]
 
 
-def _clash(one: Input, files: list[Path]) -> str:
-    names = " and ".join(map(str, files))
-    return f"{names} would both be answered as {one.stem}{ANSWER}: rename one."
+def _alike(given: list[Given], stem: Callable[[Given], Any]) -> dict[Any, list[Given]]:
+    """Those that share a stem with another, by the stem; of many, most take no memory."""
+    twice = {one for one, other in pairwise(sorted(map(stem, given))) if one == other}
+    found: dict[Any, list[Given]] = {one: [] for one in twice}
+    for one in given:
+        if (own := stem(one)) in found:
+            found[own].append(one)
+    return found
+
+
+def _judged(one: Input, alike: list[Path]) -> Input:
+    """The input, refused where there are files whose answers would have the same names."""
+    if not alike:
+        return one
+    names = " and ".join(map(str, alike))
+    refused = f"{names} would both be answered as {one.stem}{ANSWER}: rename one."
+    return one._replace(refused=refused)
 
 
 def _names_beside(path: Path) -> set[str]:
