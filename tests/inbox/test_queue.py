@@ -441,6 +441,25 @@ def test_a_worker_that_hangs_loses_its_batch_and_knows_it(world_of, monkeypatch)
 
 
 @WORLDS
+def test_a_worker_that_loses_its_batch_at_a_photo_writes_into_it_no_more(world_of):
+    def hang(picture: np.ndarray) -> Restoration:
+        lease._lost = True
+        world.storage.write("work/batch/tries.json", b"of another")
+        return brighten(picture)
+
+    with world_of() as (world, _, _):
+        put(world, "a.jpg", PHOTOS[0])
+        world.restorer = Restorer(hang, "m", world.summarise, world.record, alone=called)
+        leases = world.leases()
+        with leases.take("batch") as lease:
+            claim(world.storage, ["a.jpg"], lease, leases)
+            with pytest.raises(LeaseLostError):
+                BatchProcessor(world.storage, world.restorer).process(lease)
+        assert world.storage.read("work/batch/tries.json") == b"of another"
+        assert world.held("restored") == {}
+
+
+@WORLDS
 def test_a_batch_is_taken_over_by_one_process_alone(world_of):
     with world_of() as (world, _, _):
         world.storage.write("work/batch/photos/a.jpg", PHOTOS[0])

@@ -21,9 +21,9 @@ two names are restored under both where another process has restored one since t
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from unmask.errors import readable
-from unmask.inbox.leases import WORK, Lease, Leases
+from unmask.inbox.leases import WORK, Lease, LeaseLostError, Leases
 from unmask.inbox.storage import Storage
 from unmask.inference.answers import ANSWER, Outputs, document_bytes, document_of, encoded
 from unmask.inference.image_file import AS_GIVEN, LARGEST_PICTURE, Writing, read_image
@@ -195,16 +195,14 @@ class BatchProcessor:
 
     def _process(self, lease: Lease) -> list[Outcome]:
         storage, folder = self._storage, f"{WORK}/{lease.batch}"
-        tries = _Tries(storage, folder)
-        if storage.files(f"{folder}/rows"):  # by another process, whose answers came since
-            self._known |= self._answered()
-        results = {}
-        for path in sorted(storage.files(f"{folder}/photos"), key=tries.order):
-            try:
-                results[path] = self._restore(path, lease, tries)
-            except Exception:
-                tries.take_back(path)
-                raise
+        files = storage.files(folder)
+        tries = _Tries(storage, f"{folder}/tries.json", files)
+        if any(path.startswith(f"{folder}/rows/") for path in files):
+            self._known |= self._answered()  # by another process, since this one began
+        photos = (path for path in files if path.startswith(f"{folder}/photos/"))
+        results = {
+            path: self._restore(path, lease, tries) for path in sorted(photos, key=tries.order)
+        }
         rows = sorted(storage.files(f"{folder}/rows"))
         summaries = [row for path in rows for row in json.loads(storage.read(path))]
         if results and summaries:
@@ -231,10 +229,16 @@ class BatchProcessor:
             return Outcome(photo, "known"), f"{DONE}/{name}{suffix}"
         if tries.of(path) >= _MOST_TRIES:
             return self._set_aside(photo, key, _KILLED)
-        restorer = self._restorer
+        alone = tries.of(path) > 0
+        with tries.attempt(path):
+            return self._attempt(raw, photo, key, lease, alone=alone)
+
+    def _attempt(
+        self, raw: bytes, photo: str, key: str, lease: Lease, *, alone: bool
+    ) -> tuple[Outcome, str]:
+        restorer, (name, suffix) = self._restorer, _keyed_name(photo, key)
         asked = (restorer.restore, restorer.summarise, restorer.model, restorer.writing)
-        call = restorer.alone if tries.of(path) else _called
-        tries.begin(path)
+        call = restorer.alone if alone else _called
         try:
             answer = call(_answer, raw, photo, restorer.most_pixels, *asked)
         except PictureError as error:
@@ -244,7 +248,7 @@ class BatchProcessor:
         except Exception as error:  # the rest of the batch goes on; the flow fails later
             reason = f"{photo}: a defect of the code, {type(error).__name__}: {error}"
             return self._set_aside(photo, key, reason, defect=True)
-        rows = f"{folder}/rows/{key}.json"
+        rows = f"{WORK}/{lease.batch}/rows/{key}.json"
         lease.check()
         self._storage.write(rows, json.dumps(answer.rows).encode())
         document = answer.files.pop(ANSWER)
@@ -297,15 +301,13 @@ class _Tries:
 
     Args:
         storage: the inbox.
-        folder: of the batch.
+        file: that keeps it.
+        files: of the batch.
     """
 
-    def __init__(self, storage: Storage, folder: str) -> None:
-        self._storage, self._file = storage, f"{folder}/tries.json"
-        self._ended: dict[str, int] = {}
-        self._before = 0  # the attempts at the photo at work, but for the present one
-        if self._file in storage.files(folder):
-            self._ended = json.loads(storage.read(self._file))
+    def __init__(self, storage: Storage, file: str, files: Container[str]) -> None:
+        self._storage, self._file = storage, file
+        self._ended: dict[str, int] = json.loads(storage.read(file)) if file in files else {}
 
     def of(self, path: str) -> int:
         """How many attempts at a photo ended with its process."""
@@ -315,17 +317,22 @@ class _Tries:
         """By which photos are restored: what may kill the process comes last."""
         return self.of(path), path
 
-    def begin(self, path: str) -> None:
-        """Note that a photo is being restored, until the next one is."""
-        noted = {**self._ended, path: self.of(path) + 1}
-        self._before = self._ended.pop(path, 0)
-        self._storage.write(self._file, json.dumps(noted).encode())
+    @contextmanager
+    def attempt(self, path: str) -> Iterator[None]:
+        """Note that a photo is being restored, until the next one is; an error is no kill."""
+        self._note({**self._ended, path: self.of(path) + 1})
+        before = self._ended.pop(path, 0)
+        try:
+            yield
+        except LeaseLostError:  # the notes are another process' now
+            raise
+        except Exception:
+            with suppress(Exception):  # the error itself is raised
+                self._note({**self._ended, path: before})
+            raise
 
-    def take_back(self, path: str) -> None:
-        """Note as well as can be that an attempt ended by an error, and not with its process."""
-        noted = {**self._ended, path: self._before}
-        with suppress(Exception):  # the error itself is raised
-            self._storage.write(self._file, json.dumps(noted).encode())
+    def _note(self, tries: dict[str, int]) -> None:
+        self._storage.write(self._file, json.dumps(tries).encode())
 
 
 def _keyed_name(photo: str, key: str) -> tuple[str, str]:
