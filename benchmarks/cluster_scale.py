@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -25,7 +24,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 from project import DVC_YAML, change_params
-from team.services import free_port
+from team.dask import dask_with
 
 from benchmarks.inbox_kills import alive
 from unmask.config.params import Params, load_params
@@ -40,41 +39,6 @@ from unmask.masking.samples import write_samples
 from unmask.networks import RELEASED
 
 _ROOT = Path(__file__).parents[1]
-
-
-@contextmanager
-def cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[psutil.Popen]]]:
-    """A scheduler's address, and its workers' processes."""
-    from distributed import Client
-
-    address, started = f"tcp://127.0.0.1:{free_port()}", []
-
-    def start(*command: str) -> psutil.Popen:
-        with (folder / "dask.log").open("a") as log:
-            process = psutil.Popen(
-                [str(Path(sys.executable).with_name("dask")), *command],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                start_new_session=True,
-            )
-        started.append(process)
-        return process
-
-    try:
-        start("scheduler", "--host", "127.0.0.1", "--port", address.rpartition(":")[2])
-        of_workers = [
-            start("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
-            for _ in range(workers)
-        ]
-        with Client(address, timeout=60) as client:
-            client.wait_for_workers(workers, timeout=120)
-        yield address, of_workers
-    finally:
-        for process in started:
-            if process.is_running():
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
 
 
 def mask(params: Params, name: str | None, out: Path, faces: Path) -> float:
@@ -114,19 +78,19 @@ def check(params: Params, faces: Path, photos: Path, folder: Path) -> None:
     """Compare two workers, one of which is killed, with one process."""
     seconds = mask(params, None, folder / "masked-alone", faces)
     print(f"masked by one process: {seconds:.0f} s", flush=True)
-    with cluster(folder, 2) as (address, workers):
+    with dask_with(2, folder) as (dask, workers):
         settings = {"masking": params.masking.model_copy(update={"workers": 1})}
         shared = params.model_copy(update=settings)
         killer = _kill_after(seconds / 3, workers[0])
-        seconds = mask(shared, address, folder / "masked-shared", faces)
+        seconds = mask(shared, dask.address, folder / "masked-shared", faces)
         killer.wait()
         assert not alive(workers[0])
     print(f"masked by two workers, one killed: {seconds:.0f} s", flush=True)
     same = [digest(folder / f"masked-{name}" / "masked") for name in ("alone", "shared")]
     print(f"masked: SHA-256 {same[0]} and {same[1]}", flush=True)
     print(f"restored by one process: {timed(photos, None, folder / 'alone'):.0f} s", flush=True)
-    with cluster(folder, 2) as (address, workers):
-        begun, answers = time.monotonic(), restore(photos, address, folder / "shared")
+    with dask_with(2, folder) as (dask, workers):
+        begun, answers = time.monotonic(), restore(photos, dask.address, folder / "shared")
         found = len(list(islice(answers, 500)))
         workers[0].send_signal(signal.SIGKILL)
         found += sum(1 for _ in answers)
@@ -148,11 +112,13 @@ def compare(params: Params, faces: Path, photos: Path, folder: Path) -> None:
     """Time one worker and two."""
     took: dict[str, list[float]] = {"masked": [], "restored": []}
     for count in (1, 2):
-        with cluster(folder, count) as (address, _):
-            timed(photos.with_name("few"), address, folder / f"few-{count}")  # loads what is used
+        with dask_with(count, folder) as (dask, _):
+            timed(
+                photos.with_name("few"), dask.address, folder / f"few-{count}"
+            )  # loads what is used
             out = folder / f"timed-{count}"
-            took["masked"].append(mask(params, address, out, faces))
-            took["restored"].append(timed(photos, address, out / "restored"))
+            took["masked"].append(mask(params, dask.address, out, faces))
+            took["restored"].append(timed(photos, dask.address, out / "restored"))
     for what, (one, two) in took.items():
         print(f"{what}: {one:.1f} s by one worker, {two:.1f} s by two: {one / two / 2:.3f}")
 

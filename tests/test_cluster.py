@@ -1,19 +1,16 @@
 """The work of stages and commands on a Dask cluster, as its own commands start one."""
 
-import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import work_elsewhere
 from project import DVC_YAML, ROOT, change_params
+from team.dask import Dask, dask_with
 from team.services import free_port, until
 
 from unmask import cluster
@@ -27,54 +24,10 @@ from unmask.parallel import ordered_map
 pytestmark = pytest.mark.server
 
 
-class Dask:
-    """A scheduler with workers, each a process of one thread."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self.port = folder, free_port()
-        self.address = f"tcp://127.0.0.1:{self.port}"
-        self.processes: list[psutil.Popen] = []
-        self.scheduler = self.start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
-
-    def start(self, *command: str) -> psutil.Popen:
-        with (self._folder / f"{command[0]}.log").open("a") as log:
-            process = psutil.Popen(
-                [sys.executable, "-m", "distributed.cli.dask_" + command[0], *command[1:]],
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
-                stdout=log,
-                stderr=log,
-                cwd=self._folder,
-                start_new_session=True,
-            )
-        self.processes.append(process)
-        return process
-
-    def worker(self, threads: int = 1) -> psutil.Popen:
-        """A worker without a nanny, that nobody starts again."""
-        more = ("--no-nanny", "--no-dashboard", "--local-directory", str(self._folder))
-        return self.start("worker", self.address, "--nthreads", str(threads), *more)
-
-    def wait_for(self, workers: int) -> None:
-        from distributed import Client
-
-        with Client(self.address, timeout=60) as client:
-            client.wait_for_workers(workers, timeout=120)
-
-    def stop(self) -> None:
-        for process in self.processes:
-            if process.is_running():
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
-    started = Dask(tmp_path_factory.mktemp("dask"))
-    started.worker()
-    started.worker()
-    started.wait_for(2)
-    yield started
-    started.stop()
+    with dask_with(2, tmp_path_factory.mktemp("dask")) as (started, _):
+        yield started
 
 
 def test_work_is_yielded_in_order_and_its_errors_pass(dask):
@@ -85,31 +38,21 @@ def test_work_is_yielded_in_order_and_its_errors_pass(dask):
 
 
 def test_a_worker_that_is_killed_costs_its_tasks_only(tmp_path):
-    own = Dask(tmp_path)
-    try:
-        victims = [own.worker(), own.worker()]
-        own.wait_for(2)
+    with dask_with(2, tmp_path) as (own, workers):
         done = ordered_map(work_elsewhere.square, iter(range(700)), 1, cluster=own.address)
         found = [next(done) for _ in range(70)]
-        victims[0].kill()
+        workers[0].kill()
         found += list(done)
         assert found == [number * number for number in range(700)]
-    finally:
-        own.stop()
 
 
 def test_a_scheduler_that_dies_is_told_in_a_sentence(tmp_path):
-    own = Dask(tmp_path)
-    try:
-        own.worker()
-        own.wait_for(1)
+    with dask_with(1, tmp_path) as (own, _):
         done = ordered_map(work_elsewhere.square, iter(range(700)), 1, cluster=own.address)
         next(done)
         own.scheduler.kill()
         with pytest.raises(UnmaskError, match="is gone: start it, and run this again"):
             list(done)
-    finally:
-        own.stop()
 
 
 def test_what_a_cluster_lacks_is_told_before_any_work(dask, tmp_path):
@@ -126,8 +69,7 @@ def test_what_a_cluster_lacks_is_told_before_any_work(dask, tmp_path):
                 next(ordered_map(abs, [1], 1, cluster=address, reads=[Path("/nowhere/at/all")]))
     finally:
         cluster._SECONDS = cluster_seconds
-    own = Dask(tmp_path)
-    try:
+    with dask_with(0, tmp_path) as (own, _):
         until(lambda: _answers(own), "the scheduler answers")
         with pytest.raises(UnmaskError, match="has no workers: start them by `dask worker"):
             next(ordered_map(abs, [1], 1, cluster=own.address))
@@ -135,8 +77,6 @@ def test_what_a_cluster_lacks_is_told_before_any_work(dask, tmp_path):
         own.wait_for(1)
         with pytest.raises(UnmaskError, match="has 2 threads: start it with"):
             next(ordered_map(abs, [1], 1, cluster=own.address))
-    finally:
-        own.stop()
 
 
 def _answers(dask: Dask) -> bool:

@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-import boto3
 import psutil
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 from project import ROOT, change_params, copy_project, run_in
+from team.buckets import bucket_named
 from team.prefect_api import PrefectApi
 from team.services import free_port, until
 
@@ -151,16 +150,8 @@ def test_killed_three_times_each_photo_is_restored_once(project, photos, api):
     assert Counter(states(api, begun).values()) == {"Crashed": 3, "Skipped": 1, "Completed": 1}
 
 
-def test_a_bucket_is_restored_like_a_folder(project, photos, api, monkeypatch):
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        boto3.client("s3").create_bucket(Bucket="photos")
+def test_a_bucket_is_restored_like_a_folder(project, photos, api):
+    with bucket_named("photos"):
         bucket = Bucket("s3://photos/inbox")
         for name, content in list(photos.items())[:3]:
             bucket.write(f"new/{name}", content)
@@ -170,8 +161,6 @@ def test_a_bucket_is_restored_like_a_folder(project, photos, api, monkeypatch):
         counts = {f: len(bucket.files(f)) for f in ("new", "work", "restored", "done", "failed")}
         assert counts == {"new": 0, "work": 0, "restored": 9, "done": 3, "failed": 0}
         assert names(project / "data" / "inbox" / "new") == sorted(photos)
-    finally:
-        server.stop()
 
 
 def test_without_its_model_the_flow_fails_and_the_photos_stay(project, photos, api):

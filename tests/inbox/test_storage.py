@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 from project import DVC_YAML
+from team.buckets import bucket_named
 
 from unmask.errors import UnmaskError
 from unmask.inbox.storage import Bucket, Folder, Storage, storage_of
@@ -14,20 +14,9 @@ from unmask.inbox.storage import Bucket, Folder, Storage, storage_of
 
 @pytest.fixture(scope="module")
 def s3():
-    """An S3 server on loopback with a bucket, found by the environment as a user would set it."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        import boto3
-
-        boto3.client("s3").create_bucket(Bucket="photos")
-        yield boto3.client("s3")
-    server.stop()
+    """A client of an S3 server with the bucket `photos`."""
+    with bucket_named("photos") as client:
+        yield client
 
 
 @pytest.fixture(params=["folder", "bucket"])

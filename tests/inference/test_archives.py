@@ -9,10 +9,10 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
-from moto.server import ThreadedMotoServer
 from project import ROOT
 from restorations import paint
 from ruamel.yaml import YAML
+from team.buckets import bucket_named
 from team.services import free_port, until
 
 from unmask.config.params import Params
@@ -28,21 +28,10 @@ from unmask.project import located
 
 
 @pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a bucket on an S3 server of loopback, found as a user would set it."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        import boto3
-
-        boto3.client("s3").create_bucket(Bucket="archive")
+def bucket() -> Iterator[str]:
+    """The URL of a bucket on an S3 server of loopback."""
+    with bucket_named("archive"):
         yield "s3://archive"
-    server.stop()
 
 
 def restore(*arguments: str | Path) -> subprocess.CompletedProcess:
